@@ -1,0 +1,36 @@
+"""Packaging: maps `import partialreid` to projects/PartialReID/partialreid."""
+
+from setuptools import setup
+
+# What fastreid 1.4.0 and this plugin really need. fastreid itself is not listed: its own pins
+# (torch==1.13.1, ...) contradict current Python, so it goes in with `pip install --no-deps`.
+REQUIREMENTS = [
+    "torch>=2.2",
+    "torchvision>=0.17",
+    "numpy",
+    "scipy",
+    "scikit-learn",
+    "faiss-cpu",
+    "opencv-python-headless",
+    "pillow",
+    "matplotlib",
+    "pyyaml",
+    "yacs",
+    "tabulate",
+    "termcolor",
+    "tensorboard",
+    "tqdm",
+    "setuptools",
+]
+
+setup(
+    name="partialreid",
+    version="0.1.0",
+    description="Partial and occluded person re-identification on FastReID",
+    license="Apache-2.0",
+    python_requires=">=3.10",
+    packages=["partialreid"],
+    package_dir={"partialreid": "projects/PartialReID/partialreid"},
+    install_requires=REQUIREMENTS,
+    extras_require={"dev": ["pytest", "ruff", "mypy"]},
+)
