@@ -1,0 +1,1 @@
+"""Partial person re-identification on FastReID."""

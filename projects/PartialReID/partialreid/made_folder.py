@@ -1,0 +1,93 @@
+"""Folders of images that the project makes itself: complete or absent, never half-made.
+
+`SyntheticPartial` and the derived sets use it. A folder is built under a temporary name beside its
+final place, gets a `manifest.json` with its recipe last, and is renamed in one step. Whoever finds
+a manifest that equals the recipe may use the folder as it is.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+MANIFEST = "manifest.json"
+
+
+def cache_root() -> Path:
+    """Where made folders go when the data root cannot be written: PARTIALREID_CACHE or ~/.cache."""
+    return Path(os.environ.get("PARTIALREID_CACHE") or Path.home() / ".cache" / "partialreid")
+
+
+def _is_complete(folder: Path, recipe: Mapping[str, Any]) -> bool:
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(manifest, dict) and manifest.get("recipe") == recipe
+
+
+def make_folder(
+    root: str | os.PathLike[str],
+    name: str,
+    recipe: Mapping[str, Any],
+    build: Callable[[Path], Mapping[str, Any]],
+) -> Path:
+    """Return the folder `name` made by `recipe`, building it once.
+
+    Args:
+        root: the data root; where it cannot be written, `cache_root()` takes its place.
+        name: the folder's name; let it hold what tells two recipes apart (kind and seed).
+        recipe: what determines every byte of the folder, as JSON values.
+        build: writes the content into the empty folder it is given and returns what the manifest
+            records besides the recipe (counts, sources).
+
+    Returns:
+        The path of the complete folder.
+
+    Raises:
+        RuntimeError: a folder of that name is there but holds something else, or neither the data
+            root nor the cache can be written.
+    """
+    recipe = json.loads(json.dumps(recipe))
+    places = [Path(root), cache_root()]
+    for place in places:
+        if _is_complete(place / name, recipe):
+            return place / name
+
+    errors = []
+    for place in places:
+        target = place / name
+        if target.exists():
+            raise RuntimeError(
+                f'"{target}" exists but its {MANIFEST} does not match the recipe {recipe}. '
+                "Remove that folder (it is made again) or change the seed."
+            )
+        try:
+            place.mkdir(parents=True, exist_ok=True)
+            work = Path(tempfile.mkdtemp(prefix=f".{name}.", dir=place))
+        except OSError as error:
+            errors.append(f"{place}: {error.strerror}")
+            continue
+        try:
+            record = {"recipe": recipe, **build(work)}
+            text = json.dumps(record, indent=1, sort_keys=True)
+            (work / MANIFEST).write_text(text + "\n", encoding="utf-8")
+            work.chmod(0o755)
+            try:
+                work.rename(target)
+            except OSError:
+                # Another process finished the same folder first: its result is ours too.
+                if not _is_complete(target, recipe):
+                    raise
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+        return target
+    raise RuntimeError(
+        f"cannot write {name}: {'; '.join(errors)}. "
+        "Set DATASETS.ROOT, FASTREID_DATASETS or PARTIALREID_CACHE to a folder that can be written."
+    )
