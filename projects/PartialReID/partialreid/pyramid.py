@@ -1,0 +1,62 @@
+"""Spatial pyramid of a feature map: max-pooling windows of several sizes, flattened to columns.
+
+Shape shorthand: B batch, C channels, H x W map, N columns.
+Source: spatial pyramid features of FPR (He et al., ICCV 2019), with the windows of FastReID-DSR.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+KERNELS = (2, 4, 6, 8)
+STRIDE = 2
+
+
+def level_shapes(
+    height: int, width: int, kernels: Sequence[int] = KERNELS, stride: int = STRIDE
+) -> list[tuple[int, int]]:
+    """Rows and columns of cells of each level for a map of height x width cells.
+
+    Raises:
+        ValueError: a kernel is larger than the map, or the stride or a kernel is not positive.
+    """
+    if stride < 1 or not kernels or min(kernels) < 1:
+        raise ValueError(
+            f"MODEL.HEADS.DSR.KERNELS {tuple(kernels)} and MODEL.HEADS.DSR.STRIDE {stride} "
+            "must be positive whole numbers, with at least one kernel."
+        )
+    for kernel in kernels:
+        if kernel > min(height, width):
+            raise ValueError(
+                f"a feature map of {height}x{width} cells (height x width) has no room for a "
+                f"{kernel}x{kernel} window: leave {kernel} out of MODEL.HEADS.DSR.KERNELS "
+                f"{tuple(kernels)}, or make the map larger with INPUT.SIZE_TRAIN, INPUT.SIZE_TEST "
+                "or MODEL.BACKBONE.LAST_STRIDE."
+            )
+    return [((height - k) // stride + 1, (width - k) // stride + 1) for k in kernels]
+
+
+def pyramid_columns(
+    features: Tensor, kernels: Sequence[int] = KERNELS, stride: int = STRIDE
+) -> tuple[Tensor, int]:
+    """Max-pool a map at several window sizes and lay all cells side by side.
+
+    Args:
+        features: (B, C, H, W).
+        kernels: window sizes in cells, one level each.
+        stride: step of the windows; no padding.
+
+    Returns:
+        The columns (B, C, N), level after level and each level row by row, and how many of them
+        belong to the first level. A 24 x 8 map gives 48 + 33 + 20 + 9 = 110 columns.
+
+    Raises:
+        ValueError: as `level_shapes`.
+    """
+    shapes = level_shapes(features.shape[2], features.shape[3], kernels, stride)
+    levels = [F.max_pool2d(features, kernel, stride).flatten(2) for kernel in kernels]
+    return torch.cat(levels, dim=2), shapes[0][0] * shapes[0][1]
