@@ -7,6 +7,7 @@ a manifest that equals the recipe may use the folder as it is.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -21,6 +22,12 @@ MANIFEST = "manifest.json"
 def cache_root() -> Path:
     """Where made folders go when the data root cannot be written: PARTIALREID_CACHE or ~/.cache."""
     return Path(os.environ.get("PARTIALREID_CACHE") or Path.home() / ".cache" / "partialreid")
+
+
+def _refuse_read_only(place: Path) -> None:
+    # Root, as whom containers run, may write everywhere: the mode says what is meant.
+    if not place.stat().st_mode & 0o222:
+        raise OSError(errno.EACCES, "the folder is read-only (no write permission in its mode)")
 
 
 def _is_complete(folder: Path, recipe: Mapping[str, Any]) -> bool:
@@ -63,15 +70,19 @@ def make_folder(
     for place in places:
         target = place / name
         if target.exists():
+            # Another process may have finished it since the first look.
+            if _is_complete(target, recipe):
+                return target
             raise RuntimeError(
                 f'"{target}" exists but its {MANIFEST} does not match the recipe {recipe}. '
                 "Remove that folder (it is made again) or change the seed."
             )
         try:
             place.mkdir(parents=True, exist_ok=True)
+            _refuse_read_only(place)
             work = Path(tempfile.mkdtemp(prefix=f".{name}.", dir=place))
         except OSError as error:
-            errors.append(f"{place}: {error.strerror}")
+            errors.append(f"{place}: {error.strerror or error}")
             continue
         try:
             record = {"recipe": recipe, **build(work)}
