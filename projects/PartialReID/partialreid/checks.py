@@ -1,0 +1,138 @@
+"""Checks before any long work. Each raises one ValueError that names the key to change.
+
+What would otherwise hang, divide by zero or fail after an hour is found here.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Sequence
+from typing import Any
+
+from fastreid.data.datasets import DATASET_REGISTRY
+
+from .config import CHOICES, config_value
+
+UNSUPPORTED = {
+    "TEST.AQE.ENABLED": "query expansion changes the global distance alone",
+    "TEST.RERANK.ENABLED": "k-reciprocal re-ranking changes the global distance alone",
+    "TEST.ROC.ENABLED": "no ROC curve is computed",
+}
+
+
+def check_config(cfg: Any, world_size: int, eval_only: bool) -> None:
+    """Check the values of the config against each other.
+
+    Args:
+        cfg: config, MODEL.DEVICE resolved.
+        world_size: processes of the whole job.
+        eval_only: whether there will be no training.
+
+    Raises:
+        ValueError: see the module's docstring.
+    """
+    for key, allowed in CHOICES.items():
+        value = config_value(cfg, key)
+        if value not in allowed:
+            raise ValueError(f"{key} is {value!r}; it can be {', '.join(allowed)}.")
+    for key, reason in UNSUPPORTED.items():
+        if config_value(cfg, key):
+            raise ValueError(f"{key} is not supported: {reason}. Set it to False.")
+    if cfg.TEST.METRIC != "cosine":
+        raise ValueError(f"TEST.METRIC is {cfg.TEST.METRIC!r}; the global distance is cosine.")
+    dsr = cfg.TEST.DSR
+    if dsr.KAPPA <= 0:
+        raise ValueError(f"TEST.DSR.KAPPA is {dsr.KAPPA}; the ridge must be positive.")
+    if not 0 <= dsr.LAMBDA <= 1:
+        raise ValueError(f"TEST.DSR.LAMBDA is {dsr.LAMBDA}; it lies between 0 and 1.")
+    if dsr.TOPK < 0:
+        raise ValueError(f"TEST.DSR.TOPK is {dsr.TOPK}; it is a number of images, 0 for all.")
+    if dsr.MEMORY_GB <= 0:
+        raise ValueError(f"TEST.DSR.MEMORY_GB is {dsr.MEMORY_GB}; it must be positive.")
+    names = set(DATASET_REGISTRY._obj_map)
+    for group in ("NAMES", "TESTS"):
+        for name in cfg.DATASETS[group]:
+            if name not in names:
+                raise ValueError(
+                    f"DATASETS.{group} holds {name!r}; known are {', '.join(sorted(names))}."
+                )
+    if not cfg.DATASETS.TESTS:
+        raise ValueError("DATASETS.TESTS is empty: name at least one test set.")
+    if not eval_only:
+        _check_training(cfg, world_size)
+
+
+def _check_training(cfg: Any, world_size: int) -> None:
+    batch, instances = cfg.SOLVER.IMS_PER_BATCH, cfg.DATALOADER.NUM_INSTANCE
+    if batch < 1 or batch % world_size:
+        raise ValueError(
+            f"SOLVER.IMS_PER_BATCH {batch} cannot be shared by {world_size} processes: make it a "
+            f"multiple of {world_size}."
+        )
+    if "Identity" in cfg.DATALOADER.SAMPLER_TRAIN and (
+        instances < 1 or (batch // world_size) % instances
+    ):
+        raise ValueError(
+            f"each process gets {batch // world_size} of SOLVER.IMS_PER_BATCH {batch} images, which"
+            f" is no multiple of DATALOADER.NUM_INSTANCE {instances}: change one of them."
+        )
+    if cfg.SOLVER.MAX_EPOCH < 1:
+        raise ValueError(f"SOLVER.MAX_EPOCH is {cfg.SOLVER.MAX_EPOCH}; train at least one epoch.")
+    if cfg.SOLVER.AMP.ENABLED and cfg.MODEL.DEVICE == "cpu":
+        raise ValueError("SOLVER.AMP.ENABLED needs a GPU: set it to False.")
+    if not cfg.DATASETS.NAMES:
+        raise ValueError("DATASETS.NAMES is empty: name at least one training set.")
+
+
+def check_identities(cfg: Any, items: Sequence[tuple[str, Any, Any]], world_size: int) -> None:
+    """Check that the sampler can fill a batch and an epoch has at least one iteration.
+
+    FastReID's identity samplers search for ever when there are too few identities.
+
+    Args:
+        cfg: config.
+        items: training images (path, id, camera).
+        world_size: processes of the whole job.
+
+    Raises:
+        ValueError: too few identities or images.
+    """
+    batch = cfg.SOLVER.IMS_PER_BATCH
+    if len(items) < batch:
+        raise ValueError(
+            f"there are {len(items)} training images, fewer than one batch: lower "
+            f"SOLVER.IMS_PER_BATCH {batch}."
+        )
+    sampler = cfg.DATALOADER.SAMPLER_TRAIN
+    if "Identity" not in sampler:
+        return
+    ids = len({item[1] for item in items})
+    wanted = batch // cfg.DATALOADER.NUM_INSTANCE
+    if sampler == "NaiveIdentitySampler":
+        # It draws for each process apart and joins the draws to one batch.
+        wanted = wanted // world_size
+    if ids < wanted:
+        raise ValueError(
+            f"{sampler} needs {wanted} identities for a batch (SOLVER.IMS_PER_BATCH {batch} / "
+            f"DATALOADER.NUM_INSTANCE {cfg.DATALOADER.NUM_INSTANCE}), the training set has {ids}: "
+            "lower the first or raise the second."
+        )
+
+
+def check_output_dir(path: str) -> None:
+    """Create OUTPUT_DIR and check that files can be written there.
+
+    Raises:
+        ValueError: they cannot.
+    """
+    if not path:
+        raise ValueError("OUTPUT_DIR is empty: name the folder for logs and results.")
+    try:
+        os.makedirs(path, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            pass
+    except OSError as error:
+        raise ValueError(
+            f'OUTPUT_DIR "{path}" cannot be written ({error.strerror}): choose another folder.'
+        ) from error

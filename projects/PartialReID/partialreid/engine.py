@@ -1,0 +1,235 @@
+"""The trainer: FastReID's, with the parts replaced that fail on current torch or without CUDA."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections import OrderedDict
+from typing import Any
+
+import torch
+from fastreid.engine import hooks as fastreid_hooks
+from fastreid.engine.defaults import DefaultTrainer
+from fastreid.engine.train_loop import AMPTrainer, SimpleTrainer, TrainerBase
+from fastreid.evaluation.evaluator import inference_context
+from fastreid.solver import build_optimizer
+from fastreid.utils import comm
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+
+from .checkpoint import SafeCheckpointer, read_checkpoint, write_json
+from .checks import check_identities
+from .dsr_evaluation import DsrEvaluator
+from .hooks import Evaluate, KeepBest, ProgressBar, Save, StartEpoch
+from .loaders import TrainLoader, build_test_loader, epoch_seed, train_items
+from .progress import progress
+from .results import results_table, run_record
+
+logger = logging.getLogger(__name__)
+RESULTS = "results.json"
+
+
+def share_buffers(model: nn.Module) -> None:
+    """Give all processes the main one's buffers: batch-norm statistics differ between them."""
+    if comm.get_world_size() > 1:
+        for buffer in model.buffers():
+            torch.distributed.broadcast(buffer, src=0)
+
+
+def evaluate_model(model: nn.Module, loader: Any, evaluator: DsrEvaluator) -> dict[str, float]:
+    """Run a model over a test loader and evaluate its outputs.
+
+    Returns:
+        What `DsrEvaluator.evaluate` returns.
+    """
+    evaluator.reset()
+    with inference_context(model), torch.inference_mode():
+        for inputs in progress(loader, len(loader), "extracting features"):
+            evaluator.process(inputs, model(inputs))
+    return evaluator.evaluate()
+
+
+class PartialTrainer(DefaultTrainer):
+    """Trains and evaluates on one CPU, one GPU or many processes of either.
+
+    Args:
+        cfg: config, MODEL.DEVICE resolved, checked by `checks.check_config`.
+        allow_partial: load checkpoints whose keys match in part.
+
+    Raises:
+        ValueError: the training set does not fit the batch.
+    """
+
+    def __init__(self, cfg: Any, allow_partial: bool = False) -> None:
+        # Not DefaultTrainer's constructor: it needs CUDA for the loader and for DDP.
+        TrainerBase.__init__(self)
+        items = train_items(cfg)
+        check_identities(cfg, items, comm.get_world_size())
+        loader = self.build_train_loader(cfg, items)
+        cfg = self.auto_scale_hyperparams(cfg, loader.dataset.num_classes)
+        torch.manual_seed(epoch_seed(cfg.SEED, 0))
+        model = self.build_model(cfg)
+        optimizer, wrapper = self.build_optimizer(cfg, model)
+        if comm.get_world_size() > 1:
+            devices = [torch.cuda.current_device()] if cfg.MODEL.DEVICE == "cuda" else None
+            model = DistributedDataParallel(model, device_ids=devices, broadcast_buffers=False)
+        kind = AMPTrainer if cfg.SOLVER.AMP.ENABLED else SimpleTrainer
+        self._trainer = kind(model, loader, optimizer, wrapper)
+
+        self.cfg = cfg
+        self.start_epoch = 0
+        self.max_epoch = cfg.SOLVER.MAX_EPOCH
+        self.iters_per_epoch = len(items) // cfg.SOLVER.IMS_PER_BATCH
+        self.max_iter = self.max_epoch * self.iters_per_epoch
+        self.warmup_iters = cfg.SOLVER.WARMUP_ITERS
+        self.delay_epochs = cfg.SOLVER.DELAY_EPOCHS
+        self.scheduler = self.build_lr_scheduler(cfg, optimizer, self.iters_per_epoch)
+        states = dict(self.scheduler, optimizer=optimizer)
+        if self.grad_scaler is not None:
+            states["grad_scaler"] = self.grad_scaler
+        self.checkpointer = SafeCheckpointer(
+            model,
+            cfg.OUTPUT_DIR,
+            save_to_disk=comm.is_main_process(),
+            allow_partial=allow_partial,
+            **states,
+        )
+        self.best_metric = -1.0
+        self._last_eval_results: dict[str, Any] = {}
+        self._metric: tuple[int, float] | None = None
+
+    @classmethod
+    def build_train_loader(cls, cfg: Any, items: Any = None) -> TrainLoader:
+        """Endless batches of the training images."""
+        return TrainLoader(cfg, train_items(cfg) if items is None else items)
+
+    @classmethod
+    def build_optimizer(cls, cfg: Any, model: nn.Module) -> Any:
+        """FastReID's optimizer without its flat buffers.
+
+        The buffers' gradients are set once; since torch 2.0 `zero_grad` drops them, and no
+        parameter ever changes.
+        """
+        return build_optimizer(cfg, model, contiguous=False)
+
+    @classmethod
+    def build_lr_scheduler(cls, cfg: Any, optimizer: Any, iters_per_epoch: int) -> Any:
+        """FastReID's schedulers; a run that ends within its warm-up gets one cosine epoch.
+
+        Such a run never steps the cosine, but a period of zero would divide by zero.
+        """
+        warm = max(-(-cfg.SOLVER.WARMUP_ITERS // iters_per_epoch), cfg.SOLVER.DELAY_EPOCHS)
+        if warm >= cfg.SOLVER.MAX_EPOCH:
+            cfg = cfg.clone()
+            cfg.defrost()
+            cfg.SOLVER.MAX_EPOCH = warm + 1
+        return super().build_lr_scheduler(cfg, optimizer, iters_per_epoch)
+
+    def resume_or_load(self, resume: bool = True) -> None:
+        """Continue from the last checkpoint in OUTPUT_DIR, or start from MODEL.WEIGHTS.
+
+        Raises:
+            ValueError: the checkpoint does not fit, or there is none to resume from.
+        """
+        if resume and not self.checkpointer.has_checkpoint():
+            raise ValueError(
+                f'--resume: "{self.cfg.OUTPUT_DIR}" has no last_checkpoint to continue from. '
+                "Correct OUTPUT_DIR, or start without --resume."
+            )
+        extra = self.checkpointer.resume_or_load(self.cfg.MODEL.WEIGHTS, resume=resume)
+        if resume:
+            self.start_epoch = extra.get("epoch", -1) + 1
+            best = os.path.join(self.cfg.OUTPUT_DIR, "model_best.pth")
+            if os.path.isfile(best):
+                self.best_metric = read_checkpoint(best).get("best_metric", -1.0)
+
+    def train(self) -> dict[str, Any]:
+        """Train from `start_epoch` to the end; a finished run is evaluated.
+
+        Returns:
+            The results of the last evaluation on the main process, an empty dict elsewhere.
+        """
+        if self.start_epoch >= self.max_epoch:
+            logger.info(f"All {self.max_epoch} epochs are done: evaluating the last checkpoint")
+            self._last_eval_results = self.test(self.cfg, self.model)
+            return self._last_eval_results
+        # Built here and not in the constructor, as the best metric comes with the checkpoint.
+        self.register_hooks(self.build_hooks())
+        TrainerBase.train(self, self.start_epoch, self.max_epoch, self.iters_per_epoch)
+        return self._last_eval_results
+
+    def build_hooks(self) -> list[Any]:
+        """Hooks in the order in which they run."""
+        cfg = self.cfg
+        ret = [
+            StartEpoch(),
+            fastreid_hooks.IterationTimer(),
+            fastreid_hooks.LRScheduler(self.optimizer, self.scheduler),
+        ]
+        if cfg.TEST.PRECISE_BN.ENABLED and fastreid_hooks.get_bn_modules(self.model):
+            precise = cfg.clone()
+            precise.defrost()
+            precise.DATALOADER.NUM_WORKERS = 0
+            precise.DATASETS.NAMES = (cfg.TEST.PRECISE_BN.DATASET,)
+            loader = self.build_train_loader(precise)
+            ret.append(fastreid_hooks.PreciseBN(self.model, loader, cfg.TEST.PRECISE_BN.NUM_ITER))
+        if cfg.MODEL.FREEZE_LAYERS and cfg.SOLVER.FREEZE_ITERS > 0:
+            ret.append(
+                fastreid_hooks.LayerFreeze(
+                    self.model, cfg.MODEL.FREEZE_LAYERS, cfg.SOLVER.FREEZE_ITERS
+                )
+            )
+        main = comm.is_main_process()
+        if main:
+            ret.append(Save(self.checkpointer, cfg.SOLVER.CHECKPOINT_PERIOD))
+        ret.append(Evaluate(cfg.TEST.EVAL_PERIOD, self._evaluate))
+        if main:
+            ret += [
+                KeepBest(self.checkpointer, self._fresh_metric, self.best_metric),
+                ProgressBar(),
+                fastreid_hooks.PeriodicWriter(self.build_writers(), cfg.LOG_PERIOD),
+            ]
+        return ret
+
+    def _evaluate(self) -> dict[str, Any]:
+        self._last_eval_results = results = self.test(self.cfg, self.model)
+        first = results.get(self.cfg.DATASETS.TESTS[0], results)
+        if "metric" in first:
+            self._metric = (self.epoch, first["metric"])
+        return results
+
+    def _fresh_metric(self) -> float | None:
+        """The metric of the first test set, if it was evaluated after this very epoch."""
+        if self._metric is None or self._metric[0] != self.epoch:
+            return None
+        return self._metric[1]
+
+    @classmethod
+    def build_evaluator(cls, cfg: Any, dataset_name: str, output_dir: str | None = None) -> Any:
+        """Test loader and evaluator of one test set."""
+        loader, num_query = build_test_loader(cfg, dataset_name)
+        return loader, DsrEvaluator(cfg, num_query, output_dir)
+
+    @classmethod
+    def test(cls, cfg: Any, model: nn.Module) -> dict[str, Any]:
+        """Evaluate on all test sets; the main process logs the table and writes results.json.
+
+        Returns:
+            The results for each test set, or those of the only one.
+        """
+        if isinstance(model, DistributedDataParallel):
+            model = model.module
+        share_buffers(model)
+        results, reports = OrderedDict(), {}
+        for name in cfg.DATASETS.TESTS:
+            logger.info(f"Evaluating on {name}")
+            loader, evaluator = cls.build_evaluator(cfg, name)
+            results[name] = evaluate_model(model, loader, evaluator)
+            reports[name] = evaluator.report
+        if not comm.is_main_process():
+            return {}
+        logger.info("Results in per cent:\n" + results_table(reports))
+        path = os.path.join(cfg.OUTPUT_DIR, RESULTS)
+        write_json(path, {**reports, "run": run_record(cfg, comm.get_world_size())})
+        logger.info(f"Results written to {path}")
+        return next(iter(results.values())) if len(results) == 1 else results

@@ -1,0 +1,118 @@
+"""Training hooks where FastReID's fail: evaluation, checkpoints and progress."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from fastreid.engine.train_loop import HookBase
+from fastreid.evaluation.testing import flatten_results_dict
+from fastreid.utils import comm
+from tqdm import tqdm
+
+
+class StartEpoch(HookBase):
+    """Reseeds the loader and every generator at the start of an epoch, so that a run can resume."""
+
+    def before_epoch(self) -> None:
+        """Start the epoch's stream of batches."""
+        self.trainer.data_loader.start_epoch(self.trainer.epoch)
+
+
+class Evaluate(HookBase):
+    """Evaluates every `period` epochs and always after the last one, before it is saved.
+
+    FastReID evaluates the last epoch after its checkpoint is written, and divides by a period of 0.
+
+    Args:
+        period: epochs between two evaluations; 0 evaluates after the last epoch alone.
+        function: evaluates and returns the (nested) results.
+    """
+
+    def __init__(self, period: int, function: Callable[[], dict[str, Any]]) -> None:
+        self.period = period
+        self.function = function
+
+    def after_epoch(self) -> None:
+        """Evaluate when it is time, and log the figures with the losses."""
+        done = self.trainer.epoch + 1
+        if done < self.trainer.max_epoch and (self.period <= 0 or done % self.period):
+            return
+        results = self.function()
+        if results:
+            self.trainer.storage.put_scalars(smoothing_hint=False, **flatten_results_dict(results))
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        comm.synchronize()
+
+
+class Save(HookBase):
+    """Writes `model_<epoch>` every `period` epochs and `model_final`, before they are evaluated.
+
+    Args:
+        checkpointer: writes the files.
+        period: epochs between two checkpoints; 0 writes the last one alone.
+    """
+
+    def __init__(self, checkpointer: Any, period: int) -> None:
+        self.checkpointer = checkpointer
+        self.period = period
+
+    def after_epoch(self) -> None:
+        """Save what is due after this epoch."""
+        epoch = self.trainer.epoch
+        if epoch + 1 >= self.trainer.max_epoch:
+            self.checkpointer.save("model_final", epoch=epoch)
+        elif self.period > 0 and (epoch + 1) % self.period == 0:
+            self.checkpointer.save(f"model_{epoch:04d}", epoch=epoch)
+
+
+class KeepBest(HookBase):
+    """Writes `model_best` when an evaluation is better than all before, resumed runs included.
+
+    Args:
+        checkpointer: writes the file.
+        metric: returns the metric of this epoch's evaluation, or None without one.
+        best: metric of the best checkpoint so far.
+    """
+
+    def __init__(self, checkpointer: Any, metric: Callable[[], float | None], best: float) -> None:
+        self.checkpointer = checkpointer
+        self.metric = metric
+        self.best = best
+
+    def after_epoch(self) -> None:
+        """Save the model if it is the best one."""
+        metric = self.metric()
+        if metric is None or metric <= self.best:
+            return
+        self.best = float(metric)
+        extra = {"epoch": self.trainer.epoch, "best_metric": self.best}
+        self.checkpointer.save("model_best", tag=False, **extra)
+
+
+class ProgressBar(HookBase):
+    """A bar with the loss and an estimate, in a terminal; elsewhere the log lines tell the same."""
+
+    def before_train(self) -> None:
+        """Open the bar."""
+        self.bar = tqdm(
+            total=self.trainer.max_iter,
+            initial=self.trainer.start_iter,
+            desc="training",
+            unit=" iterations",
+            disable=not sys.stderr.isatty(),
+        )
+
+    def after_step(self) -> None:
+        """Advance the bar."""
+        self.bar.update()
+        if not self.bar.disable:
+            loss = self.trainer.storage.history("total_loss").latest()
+            self.bar.set_postfix_str(f"loss {loss:.3f}", refresh=False)
+
+    def after_train(self) -> None:
+        """Close the bar."""
+        self.bar.close()

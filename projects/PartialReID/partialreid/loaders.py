@@ -1,0 +1,212 @@
+"""Data loaders: the plain torch DataLoader, seeded per epoch, whose errors reach the caller."""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from fastreid.data import samplers
+from fastreid.data.build import fast_batch_collator
+from fastreid.data.common import CommDataset
+from fastreid.data.datasets import DATASET_REGISTRY
+from fastreid.utils import comm
+from torch.utils.data import BatchSampler, DataLoader, Sampler
+
+from .compat import build_transforms
+from .image_list import check_protocol, sort_items
+from .image_reading import read_image
+
+logger = logging.getLogger(__name__)
+
+
+def data_root(cfg: Any) -> str:
+    """The folder of the data sets, read when it is used: config, environment, ./datasets."""
+    return cfg.DATASETS.ROOT or os.environ.get("FASTREID_DATASETS") or "datasets"
+
+
+def load_dataset(cfg: Any, name: str, **kwargs: Any) -> Any:
+    """A data set of FastReID's registry, made for this config.
+
+    Raises:
+        KeyError: the name is not registered; lists the names that are.
+    """
+    names = sorted(DATASET_REGISTRY._obj_map)
+    if name not in names:
+        raise KeyError(f"there is no data set {name!r}; known are {', '.join(names)}.")
+    arguments = {
+        "cameras": cfg.TEST.DSR.CAMERAS,
+        "derived_seed": cfg.DATASETS.DERIVED_SEED,
+        "synthetic_seed": cfg.DATASETS.SYNTHETIC.SEED,
+        "synthetic_train_ids": cfg.DATASETS.SYNTHETIC.TRAIN_IDS,
+        "synthetic_test_ids": cfg.DATASETS.SYNTHETIC.TEST_IDS,
+    }
+    return DATASET_REGISTRY.get(name)(root=data_root(cfg), **arguments, **kwargs)
+
+
+class ImageItems(CommDataset):
+    """FastReID's data set of (path, id, camera), with a read error that names the file."""
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        """The image as a tensor, with its id, camera and path."""
+        path, pid, camid = self.img_items[index]
+        image = read_image(path)
+        if self.transform is not None:
+            image = self.transform(image)
+        if self.relabel:
+            pid, camid = self.pid_dict[pid], self.cam_dict[camid]
+        return {"images": image, "targets": pid, "camids": camid, "img_paths": path}
+
+
+def train_items(cfg: Any) -> list[tuple[str, str, str]]:
+    """The training images of all sets in DATASETS.NAMES, sorted.
+
+    Raises:
+        ValueError: a set has no training images.
+    """
+    items: list[tuple[str, str, str]] = []
+    for name in cfg.DATASETS.NAMES:
+        data = load_dataset(cfg, name, combineall=cfg.DATASETS.COMBINEALL)
+        part = sort_items(data.train)
+        if not part:
+            raise ValueError(f"{name} has no training images: take it out of DATASETS.NAMES.")
+        if comm.is_main_process():
+            data.show_train()
+        items.extend(part)
+    return items
+
+
+class EpochSampler(Sampler):
+    """Index stream of one rank that starts anew, from SEED and the epoch, at every `iter`.
+
+    FastReID's samplers run one endless stream from one seed, so that a resumed run sees other
+    batches than an uninterrupted one. Here the epoch determines the stream.
+
+    Args:
+        cfg: config.
+        items: training images.
+        batch_size: images of one rank in a batch.
+    """
+
+    def __init__(self, cfg: Any, items: Sequence[Any], batch_size: int) -> None:
+        self.cfg = cfg
+        self.items = list(items)
+        self.batch_size = batch_size
+        self.epoch = 0
+
+    def _build(self, seed: int) -> Sampler:
+        name = self.cfg.DATALOADER.SAMPLER_TRAIN
+        instances = self.cfg.DATALOADER.NUM_INSTANCE
+        if name == "TrainingSampler":
+            return samplers.TrainingSampler(len(self.items), seed=seed)
+        if name == "ImbalancedDatasetSampler":
+            return samplers.ImbalancedDatasetSampler(self.items)
+        if name == "SetReWeightSampler":
+            weights = self.cfg.DATALOADER.SET_WEIGHT
+            return samplers.SetReWeightSampler(
+                self.items, self.batch_size, instances, weights, seed=seed
+            )
+        kind = getattr(samplers, name)
+        return kind(self.items, self.batch_size, instances, seed=seed)
+
+    def __iter__(self) -> Iterator[int]:
+        """Endless indices of the current epoch."""
+        return iter(self._build(epoch_seed(self.cfg.SEED, self.epoch)))
+
+
+def epoch_seed(seed: int, epoch: int, rank: int = 0) -> int:
+    """A 31-bit seed from the seed of the run, the epoch and the rank."""
+    return int(np.random.SeedSequence([seed, epoch, rank]).generate_state(1)[0] >> 1)
+
+
+def seed_worker(worker_id: int) -> None:
+    """Seed numpy and random in a loader worker from torch's seed of that worker."""
+    seed = torch.initial_seed() % 2**32
+    np.random.seed(seed)
+    random.seed(seed)
+
+
+class TrainLoader:
+    """Endless batches; `start_epoch` restarts the stream from the seed of that epoch.
+
+    Args:
+        cfg: config; DATALOADER.NUM_WORKERS is what it says.
+        items: training images (path, id, camera).
+    """
+
+    def __init__(self, cfg: Any, items: Sequence[Any]) -> None:
+        self.cfg = cfg
+        self.dataset = ImageItems(list(items), build_transforms(cfg, is_train=True), relabel=True)
+        batch_size = cfg.SOLVER.IMS_PER_BATCH // comm.get_world_size()
+        self.sampler = EpochSampler(cfg, self.dataset.img_items, batch_size)
+        self.generator = torch.Generator()
+        self.loader = DataLoader(
+            self.dataset,
+            batch_sampler=BatchSampler(self.sampler, batch_size, drop_last=True),
+            num_workers=cfg.DATALOADER.NUM_WORKERS,
+            collate_fn=fast_batch_collator,
+            pin_memory=cfg.MODEL.DEVICE == "cuda",
+            worker_init_fn=seed_worker,
+            generator=self.generator,
+        )
+        self._batches: Iterator[Any] | None = None
+
+    def start_epoch(self, epoch: int) -> None:
+        """Make everything random of this epoch a function of SEED, epoch and rank."""
+        seed = epoch_seed(self.cfg.SEED, epoch, comm.get_rank())
+        random.seed(seed)
+        torch.manual_seed(seed)
+        self.generator.manual_seed(seed)
+        self.sampler.epoch = epoch
+        self._batches = None
+        self._batches = iter(self.loader)
+
+    def __iter__(self) -> Iterator[Any]:
+        """The loader itself: `next` goes on in the current epoch's stream."""
+        return self
+
+    def __next__(self) -> Any:
+        """The next batch."""
+        if self._batches is None:
+            self.start_epoch(0)
+        assert self._batches is not None
+        return next(self._batches)
+
+
+def build_test_loader(cfg: Any, name: str) -> tuple[DataLoader, int]:
+    """Batches of queries, then gallery, each rank its part, and the number of queries.
+
+    Raises:
+        ValueError: the set has no queries, no gallery, or a query without any valid match.
+    """
+    data = load_dataset(cfg, name)
+    query, gallery = sort_items(data.query), sort_items(data.gallery)
+    check_protocol(name, query, gallery)
+    if comm.is_main_process():
+        data.show_test()
+    dataset = ImageItems(query + gallery, build_transforms(cfg, is_train=False), relabel=False)
+    batch_size = max(1, cfg.TEST.IMS_PER_BATCH // comm.get_world_size())
+    loader = DataLoader(
+        dataset,
+        batch_sampler=BatchSampler(samplers.InferenceSampler(len(dataset)), batch_size, False),
+        num_workers=cfg.DATALOADER.NUM_WORKERS,
+        collate_fn=fast_batch_collator,
+        pin_memory=cfg.MODEL.DEVICE == "cuda",
+    )
+    return loader, len(query)
+
+
+def check_test_sets(cfg: Any) -> None:
+    """Find absent folders and broken protocols of all test and training sets before long work.
+
+    Raises:
+        RuntimeError: a folder is absent.
+        ValueError: a protocol cannot be evaluated.
+    """
+    for name in cfg.DATASETS.TESTS:
+        data = load_dataset(cfg, name)
+        check_protocol(name, sort_items(data.query), sort_items(data.gallery))
