@@ -1,0 +1,54 @@
+# Two commands for a newcomer: `make demo` and `make test`. Both install what they need first.
+PYTHON ?= python3
+# The versions that the project is tested with. Any torch >= 2.2 can be put in their place:
+#   make install TORCH="torch==2.6.0 torchvision==0.21.0"
+TORCH ?= torch==2.14.1 torchvision==0.29.1
+FASTREID ?= fastreid==1.4.0
+
+BIN := .venv/bin
+# Written last, so that an interrupted installation is taken up again by the next make.
+STAMP := .venv/installed
+TRAIN := projects/PartialReID/train_net.py
+TOOLS := projects/PartialReID/tools
+PURE := $(addprefix projects/PartialReID/partialreid/,pyramid.py reconstruction.py ranking.py \
+	columns.py gallery_factors.py precision.py)
+
+.PHONY: install demo test lint types unit clean
+
+install: $(STAMP)
+
+$(STAMP): setup.py Makefile
+	@echo "== installing into .venv (several GB with torch)"
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python >= 3.10 is needed")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install $(TORCH)
+	$(BIN)/python -m pip install -e ".[dev]"
+	$(BIN)/python -m pip install --no-deps $(FASTREID)
+	$(BIN)/python -c "import torchvision, cv2, faiss, partialreid"
+	@touch $@
+
+demo: install
+	@echo "== the demo: draw SyntheticPartial, train a small network on it, evaluate, draw rankings"
+	$(BIN)/python $(TRAIN) --config-file projects/PartialReID/configs/demo.yml
+	$(BIN)/python $(TOOLS)/draw_rankings.py --config-file projects/PartialReID/configs/demo.yml \
+		MODEL.WEIGHTS logs/demo/model_final.pth
+	@echo "== done. Log: logs/demo/log.txt; checkpoint: logs/demo/model_final.pth;"
+	@echo "   results: logs/demo/results.json; pictures: logs/demo/rankings/"
+
+test: install lint types unit
+
+lint: install
+	@echo "== lint"
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: install
+	@echo "== types of the pure modules"
+	$(BIN)/mypy $(PURE)
+
+unit: install
+	@echo "== tests"
+	$(BIN)/python -m pytest
+
+clean:
+	rm -rf .venv build projects/PartialReID/*.egg-info *.egg-info .pytest_cache .ruff_cache .mypy_cache
