@@ -53,14 +53,23 @@ class DsrEvaluator(ReidEvaluator):
         cfg: config; TEST.DSR says what is computed and which distance the plain keys report.
         num_query: how many of the images, the first ones, are queries.
         output_dir: unused, as in the original.
+        keep_distances: keep the distance matrices after the evaluation.
 
-    After `evaluate`, `report` on the main process holds the figures of each distance, lambda and
-    how lambda was chosen.
+    After `evaluate`, on the main process, `report` holds the figures of each distance, lambda and
+    how lambda was chosen, and `distances` the matrices (Q, G) by name, if they are kept.
     """
 
-    def __init__(self, cfg: Any, num_query: int, output_dir: str | None = None) -> None:
+    def __init__(
+        self,
+        cfg: Any,
+        num_query: int,
+        output_dir: str | None = None,
+        keep_distances: bool = False,
+    ) -> None:
         super().__init__(cfg, num_query, output_dir)
+        self.keep_distances = keep_distances
         self.report: dict[str, Any] = {}
+        self.distances: dict[str, Tensor] = {}
 
     def _compile_dependencies(self) -> None:
         """Compile nothing: FastReID runs make inside site-packages, and exits if that fails."""
@@ -117,17 +126,21 @@ class DsrEvaluator(ReidEvaluator):
         global_dist = 1 - features[:n] @ features[n:].t()
 
         settings = self.cfg.TEST.DSR
-        report: dict[str, Any] = {"global": summarize(global_dist, ids)}
-        selected = "global"
+        distances = {"global": global_dist.cpu()}
+        selected, lam = "global", None
         if settings.ENABLED:
-            recon_dist = self._reconstruct(embedded[1], embedded[2], global_dist)
-            lam = self._select_lambda(global_dist, recon_dist, ids)
-            report["reconstruction"] = summarize(recon_dist, ids)
-            report["fused"] = summarize(fuse(global_dist, recon_dist, lam), ids)
+            recon_dist = self._reconstruct(embedded[1], embedded[2], global_dist).cpu()
+            lam = self._select_lambda(distances["global"], recon_dist, ids)
+            distances["reconstruction"] = recon_dist
+            distances["fused"] = fuse(distances["global"], recon_dist, lam)
+        report: dict[str, Any] = {name: summarize(dist, ids) for name, dist in distances.items()}
+        if settings.ENABLED:
             report["lambda"] = lam
             report["lambda_selection"] = settings.LAMBDA_SELECTION
             selected = settings.DISTANCE
         self.report = report
+        if self.keep_distances:
+            self.distances = distances
 
         results: dict[str, float] = OrderedDict(report[selected])
         results["metric"] = (results["Rank-1"] + results["mAP"]) / 2

@@ -4,49 +4,25 @@ from __future__ import annotations
 
 import logging
 import os
-from collections import OrderedDict
 from typing import Any
 
 import torch
 from fastreid.engine import hooks as fastreid_hooks
 from fastreid.engine.defaults import DefaultTrainer
 from fastreid.engine.train_loop import AMPTrainer, SimpleTrainer, TrainerBase
-from fastreid.evaluation.evaluator import inference_context
 from fastreid.solver import build_optimizer
 from fastreid.utils import comm
+from fastreid.utils.events import CommonMetricPrinter, JSONWriter, TensorboardXWriter
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from .checkpoint import SafeCheckpointer, read_checkpoint, write_json
+from .checkpoint import SafeCheckpointer, read_checkpoint
 from .checks import check_identities
-from .dsr_evaluation import DsrEvaluator
-from .hooks import Evaluate, KeepBest, ProgressBar, Save, StartEpoch
-from .loaders import TrainLoader, build_test_loader, epoch_seed, train_items
-from .progress import progress
-from .results import results_table, run_record
+from .hooks import Evaluate, KeepBest, ProgressBar, Save, StartEpoch, WriteEvents
+from .inference import build_evaluator, evaluate_test_sets
+from .loaders import TrainLoader, epoch_seed, train_items
 
 logger = logging.getLogger(__name__)
-RESULTS = "results.json"
-
-
-def share_buffers(model: nn.Module) -> None:
-    """Give all processes the main one's buffers: batch-norm statistics differ between them."""
-    if comm.get_world_size() > 1:
-        for buffer in model.buffers():
-            torch.distributed.broadcast(buffer, src=0)
-
-
-def evaluate_model(model: nn.Module, loader: Any, evaluator: DsrEvaluator) -> dict[str, float]:
-    """Run a model over a test loader and evaluate its outputs.
-
-    Returns:
-        What `DsrEvaluator.evaluate` returns.
-    """
-    evaluator.reset()
-    with inference_context(model), torch.inference_mode():
-        for inputs in progress(loader, len(loader), "extracting features"):
-            evaluator.process(inputs, model(inputs))
-    return evaluator.evaluate()
 
 
 class PartialTrainer(DefaultTrainer):
@@ -187,9 +163,18 @@ class PartialTrainer(DefaultTrainer):
             ret += [
                 KeepBest(self.checkpointer, self._fresh_metric, self.best_metric),
                 ProgressBar(),
-                fastreid_hooks.PeriodicWriter(self.build_writers(), cfg.LOG_PERIOD),
+                WriteEvents(self.build_writers(), cfg.LOG_PERIOD),
             ]
         return ret
+
+    def build_writers(self) -> list[Any]:
+        """FastReID's writers, metrics.json with the value of each iteration and not a median."""
+        path = os.path.join(self.cfg.OUTPUT_DIR, "metrics.json")
+        return [
+            CommonMetricPrinter(self.max_iter),
+            JSONWriter(path, window_size=1),
+            TensorboardXWriter(self.cfg.OUTPUT_DIR),
+        ]
 
     def _evaluate(self) -> dict[str, Any]:
         self._last_eval_results = results = self.test(self.cfg, self.model)
@@ -207,29 +192,9 @@ class PartialTrainer(DefaultTrainer):
     @classmethod
     def build_evaluator(cls, cfg: Any, dataset_name: str, output_dir: str | None = None) -> Any:
         """Test loader and evaluator of one test set."""
-        loader, num_query = build_test_loader(cfg, dataset_name)
-        return loader, DsrEvaluator(cfg, num_query, output_dir)
+        return build_evaluator(cfg, dataset_name)
 
     @classmethod
     def test(cls, cfg: Any, model: nn.Module) -> dict[str, Any]:
-        """Evaluate on all test sets; the main process logs the table and writes results.json.
-
-        Returns:
-            The results for each test set, or those of the only one.
-        """
-        if isinstance(model, DistributedDataParallel):
-            model = model.module
-        share_buffers(model)
-        results, reports = OrderedDict(), {}
-        for name in cfg.DATASETS.TESTS:
-            logger.info(f"Evaluating on {name}")
-            loader, evaluator = cls.build_evaluator(cfg, name)
-            results[name] = evaluate_model(model, loader, evaluator)
-            reports[name] = evaluator.report
-        if not comm.is_main_process():
-            return {}
-        logger.info("Results in per cent:\n" + results_table(reports))
-        path = os.path.join(cfg.OUTPUT_DIR, RESULTS)
-        write_json(path, {**reports, "run": run_record(cfg, comm.get_world_size())})
-        logger.info(f"Results written to {path}")
-        return next(iter(results.values())) if len(results) == 1 else results
+        """Evaluate on all test sets, see `inference.evaluate_test_sets`."""
+        return evaluate_test_sets(cfg, model)

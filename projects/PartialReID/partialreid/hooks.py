@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+from fastreid.engine.hooks import PeriodicWriter
 from fastreid.engine.train_loop import HookBase
 from fastreid.evaluation.testing import flatten_results_dict
 from fastreid.utils import comm
@@ -91,6 +92,19 @@ class KeepBest(HookBase):
         self.best = float(metric)
         extra = {"epoch": self.trainer.epoch, "best_metric": self.best}
         self.checkpointer.save("model_best", tag=False, **extra)
+
+
+class WriteEvents(PeriodicWriter):
+    """FastReID's writer, which does not lose the figures of an evaluation.
+
+    It writes what is newer than its last line; at the last iteration of an epoch it would write
+    before the evaluation, whose figures carry the same iteration.
+    """
+
+    def after_step(self) -> None:
+        """Write when it is time, except where `after_epoch` follows."""
+        if (self.trainer.iter + 1) % self.trainer.iters_per_epoch:
+            super().after_step()
 
 
 class ProgressBar(HookBase):

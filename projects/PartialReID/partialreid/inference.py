@@ -1,0 +1,93 @@
+"""From a checkpoint and a config to figures: load, extract, evaluate, report."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections import OrderedDict
+from typing import Any
+
+import torch
+from fastreid.evaluation.evaluator import inference_context
+from fastreid.modeling.meta_arch import build_model
+from fastreid.utils import comm
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+
+from .checkpoint import classes_in, load_weights, read_checkpoint, write_json
+from .dsr_evaluation import DsrEvaluator
+from .loaders import build_test_loader
+from .progress import progress
+from .results import results_table, run_record
+
+logger = logging.getLogger(__name__)
+RESULTS = "results.json"
+
+
+def share_buffers(model: nn.Module) -> None:
+    """Give all processes the main one's buffers: batch-norm statistics differ between them."""
+    if comm.get_world_size() > 1:
+        for buffer in model.buffers():
+            torch.distributed.broadcast(buffer, src=0)
+
+
+def evaluate_model(model: nn.Module, loader: Any, evaluator: DsrEvaluator) -> dict[str, float]:
+    """Run a model over a test loader and evaluate its outputs.
+
+    Returns:
+        What `DsrEvaluator.evaluate` returns.
+    """
+    evaluator.reset()
+    with inference_context(model), torch.inference_mode():
+        for inputs in progress(loader, len(loader), "extracting features"):
+            evaluator.process(inputs, model(inputs))
+    return evaluator.evaluate()
+
+
+def load_model(cfg: Any, weights: str, allow_partial: bool = False) -> nn.Module:
+    """The model of a config with the weights of a checkpoint, its classes read from there.
+
+    Raises:
+        ValueError: no checkpoint is given, or it cannot be read or does not fit.
+    """
+    if not weights:
+        raise ValueError("a checkpoint is needed: add MODEL.WEIGHTS path/to/model.pth.")
+    state = read_checkpoint(weights)["model"]
+    cfg = cfg.clone()
+    cfg.defrost()
+    cfg.MODEL.HEADS.NUM_CLASSES = classes_in(state)
+    cfg.MODEL.BACKBONE.PRETRAIN = False
+    model = build_model(cfg)
+    load_weights(model, state, weights, allow_partial)
+    return model
+
+
+def build_evaluator(cfg: Any, name: str, keep_distances: bool = False) -> tuple[Any, DsrEvaluator]:
+    """Loader of one test set and the evaluator that fits it."""
+    loader, num_query = build_test_loader(cfg, name)
+    return loader, DsrEvaluator(cfg, num_query, keep_distances=keep_distances)
+
+
+def evaluate_test_sets(cfg: Any, model: nn.Module) -> dict[str, Any]:
+    """Evaluate on all test sets; the main process logs the table and writes results.json.
+
+    Returns:
+        On the main process the results for each test set, or those of the only one; elsewhere an
+        empty dict.
+    """
+    if isinstance(model, DistributedDataParallel):
+        model = model.module
+    share_buffers(model)
+    results, reports = OrderedDict(), {}
+    for name in cfg.DATASETS.TESTS:
+        logger.info(f"Evaluating on {name}")
+        loader, evaluator = build_evaluator(cfg, name)
+        results[name] = evaluate_model(model, loader, evaluator)
+        reports[name] = evaluator.report
+    if not comm.is_main_process():
+        return {}
+    logger.info("Results in per cent:\n" + results_table(reports))
+    path = os.path.join(cfg.OUTPUT_DIR, RESULTS)
+    write_json(path, {**reports, "run": run_record(cfg, comm.get_world_size())})
+    logger.info(f"Results written to {path}")
+    return next(iter(results.values())) if len(results) == 1 else results

@@ -1,0 +1,69 @@
+"""`compute_dsr_dist` against the original's output and a float64 oracle."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from partialreid.dsr_distance import compute_dsr_dist, nearest
+from tests.conformance import columns_of
+
+
+def oracle(query, gallery, weights, kappa: float) -> torch.Tensor:
+    """Every pair by a direct solve in float64."""
+    query, gallery = query.double(), gallery.double()
+    out = torch.zeros(len(query), len(gallery), dtype=torch.float64)
+    for j, g in enumerate(gallery):
+        inverse = torch.linalg.inv(g.T @ g + kappa * torch.eye(g.shape[1], dtype=torch.float64))
+        for i, q in enumerate(query):
+            residual = (q - g @ (inverse @ (g.T @ q))).norm(dim=0)
+            out[i, j] = (weights[i].double() * residual).sum()
+    return out
+
+
+def test_conformance(shared: Path) -> None:
+    data = np.load(shared / "conformance" / "distance.npz")
+    seed, channels = int(data["seed"]), int(data["channels"])
+    query = columns_of(seed + 10, data["query_ids"], channels, 1.0, seed, 120)
+    gallery = columns_of(seed + 11, data["gallery_ids"], channels, 1.0, seed, 120)
+    gallery[7] = query[2]
+    got = compute_dsr_dist(
+        F.normalize(query, dim=1),
+        F.normalize(gallery, dim=1),
+        torch.from_numpy(data["global_dist"]),
+        torch.from_numpy(data["scores"]),
+    )
+    torch.testing.assert_close(got, torch.from_numpy(data["dsr_dist"]), atol=1e-4, rtol=0)
+    assert (got == 100).sum() == 6 * 20
+
+
+@pytest.mark.parametrize("topk", [0, 1, 3, 7, 50])
+def test_topk_of_a_small_gallery(topk: int) -> None:
+    torch.manual_seed(0)
+    query = F.normalize(torch.rand(4, 24, 5), dim=1)
+    gallery = F.normalize(torch.rand(7, 24, 9), dim=1)
+    weights = torch.rand(4, 5)
+    distmat = torch.rand(4, 7)
+    got = compute_dsr_dist(query, gallery, distmat, weights, topk=topk, kappa=1e-2, fill=9.0)
+    wanted = oracle(query, gallery, weights, 1e-2)
+    count = 7 if topk in (0, 50) else topk
+    kept = torch.zeros(4, 7, dtype=torch.bool)
+    kept.scatter_(1, distmat.argsort(1)[:, :count], True)
+    torch.testing.assert_close(got[kept].double(), wanted[kept], atol=1e-5, rtol=0)
+    assert (got[~kept] == 9.0).all()
+
+
+def test_equal_distances_are_taken_in_gallery_order() -> None:
+    assert nearest(torch.tensor([[1.0, 0.0, 0.0, 0.0]]), 2).tolist() == [[1, 2]]
+
+
+def test_kappa_changes_the_distance() -> None:
+    torch.manual_seed(0)
+    query, gallery = torch.rand(1, 6, 3), torch.rand(1, 6, 3)
+    near = compute_dsr_dist(query, gallery, torch.zeros(1, 1), None, kappa=1e-4)
+    far = compute_dsr_dist(query, gallery, torch.zeros(1, 1), None, kappa=1.0)
+    assert near < far
