@@ -5,7 +5,7 @@ the meta-architecture, the backbone and the data sets under their names.
 """
 
 from . import compat  # isort: skip  (first: the other modules import FastReID)
-from . import backbone, derived_dataset, partial_dataset
+from . import backbone, derived_dataset, partial_dataset, synthetic_dataset
 from .config import add_partialreid_config
 from .dsr_distance import compute_dsr_dist
 from .dsr_evaluation import DsrEvaluator
@@ -25,4 +25,5 @@ __all__ = [
     "compute_dsr_dist",
     "derived_dataset",
     "partial_dataset",
+    "synthetic_dataset",
 ]
