@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import partialreid
 import pytest
 import torch
 from fastreid.config import get_cfg
 from fastreid.modeling import build_model
 from fastreid.solver import build_optimizer
 from fastreid.utils.events import EventStorage
+
+import partialreid
 from partialreid.engine import PartialTrainer
 
 

@@ -11,11 +11,10 @@ import sys
 
 try:
     from partialreid.command import main
+except ModuleNotFoundError as error:
+    sys.exit(f"{error.name} is not installed: run `make install`, or `pip install -e .` here.")
 except ImportError as error:
-    sys.exit(
-        f"{error}\nInstall with `make install`, or `pip install -e .` and then "
-        "`pip install --no-deps fastreid==1.4.0`."
-    )
+    sys.exit(str(error))
 
 if __name__ == "__main__":
     sys.exit(main())

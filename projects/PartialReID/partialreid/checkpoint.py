@@ -28,7 +28,10 @@ def read_checkpoint(path: str) -> dict[str, Any]:
             cannot be loaded safely. The message names the file and what to do.
     """
     if not os.path.isfile(path):
-        raise ValueError(f'the checkpoint "{path}" is not there: correct MODEL.WEIGHTS.')
+        raise ValueError(
+            f'the checkpoint "{path}" is not there: correct MODEL.WEIGHTS or, for --resume, the '
+            "name in the file last_checkpoint."
+        )
     try:
         data = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
@@ -57,6 +60,22 @@ def read_checkpoint(path: str) -> dict[str, Any]:
     if state and all(key.startswith("module.") for key in state):
         data["model"] = {key[len("module.") :]: value for key, value in state.items()}
     return data
+
+
+def last_checkpoint(folder: str) -> str:
+    """The checkpoint that a resumed run continues from.
+
+    Raises:
+        ValueError: the folder has none.
+    """
+    tag = os.path.join(folder, "last_checkpoint")
+    if not os.path.isfile(tag):
+        raise ValueError(
+            f'--resume: "{folder}" has no last_checkpoint to continue from. Correct OUTPUT_DIR, or '
+            "start without --resume."
+        )
+    with open(tag, encoding="utf-8") as file:
+        return os.path.join(folder, file.read().strip())
 
 
 def classes_in(state: dict[str, Tensor]) -> int:
@@ -158,9 +177,13 @@ class SafeCheckpointer(Checkpointer):
 
 def write_text(path: str, text: str) -> None:
     """Write a text file in one step: under a temporary name, then renamed."""
-    with open(path + ".tmp", "w", encoding="utf-8") as file:
-        file.write(text)
-    os.replace(path + ".tmp", path)
+    try:
+        with open(path + ".tmp", "w", encoding="utf-8") as file:
+            file.write(text)
+        os.replace(path + ".tmp", path)
+    finally:
+        if os.path.exists(path + ".tmp"):
+            os.remove(path + ".tmp")
 
 
 def write_json(path: str, data: Any) -> None:

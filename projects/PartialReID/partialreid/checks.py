@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,6 +20,13 @@ UNSUPPORTED = {
     "TEST.RERANK.ENABLED": "k-reciprocal re-ranking changes the global distance alone",
     "TEST.ROC.ENABLED": "no ROC curve is computed",
 }
+# FastReID's SetReWeightSampler is missing: no batch that it accepts is ever filled.
+SAMPLERS = (
+    "TrainingSampler",
+    "NaiveIdentitySampler",
+    "BalancedIdentitySampler",
+    "ImbalancedDatasetSampler",
+)
 
 
 def check_config(cfg: Any, world_size: int, eval_only: bool) -> None:
@@ -50,6 +58,11 @@ def check_config(cfg: Any, world_size: int, eval_only: bool) -> None:
         raise ValueError(f"TEST.DSR.TOPK is {dsr.TOPK}; it is a number of images, 0 for all.")
     if dsr.MEMORY_GB <= 0:
         raise ValueError(f"TEST.DSR.MEMORY_GB is {dsr.MEMORY_GB}; it must be positive.")
+    if cfg.DATALOADER.NUM_WORKERS < 0:
+        raise ValueError(
+            f"DATALOADER.NUM_WORKERS is {cfg.DATALOADER.NUM_WORKERS}; use 0 to load in the main "
+            "process."
+        )
     names = set(DATASET_REGISTRY._obj_map)
     for group in ("NAMES", "TESTS"):
         for name in cfg.DATASETS[group]:
@@ -70,15 +83,20 @@ def _check_training(cfg: Any, world_size: int) -> None:
             f"SOLVER.IMS_PER_BATCH {batch} cannot be shared by {world_size} processes: make it a "
             f"multiple of {world_size}."
         )
-    if "Identity" in cfg.DATALOADER.SAMPLER_TRAIN and (
-        instances < 1 or (batch // world_size) % instances
-    ):
+    sampler = cfg.DATALOADER.SAMPLER_TRAIN
+    if sampler not in SAMPLERS:
+        raise ValueError(
+            f"DATALOADER.SAMPLER_TRAIN is {sampler!r}; it can be {', '.join(SAMPLERS)}."
+        )
+    if "Identity" in sampler and (instances < 1 or (batch // world_size) % instances):
         raise ValueError(
             f"each process gets {batch // world_size} of SOLVER.IMS_PER_BATCH {batch} images, which"
             f" is no multiple of DATALOADER.NUM_INSTANCE {instances}: change one of them."
         )
     if cfg.SOLVER.MAX_EPOCH < 1:
         raise ValueError(f"SOLVER.MAX_EPOCH is {cfg.SOLVER.MAX_EPOCH}; train at least one epoch.")
+    if cfg.LOG_PERIOD < 1:
+        raise ValueError(f"LOG_PERIOD is {cfg.LOG_PERIOD}; it is a number of iterations, from 1.")
     if cfg.SOLVER.AMP.ENABLED and cfg.MODEL.DEVICE == "cpu":
         raise ValueError("SOLVER.AMP.ENABLED needs a GPU: set it to False.")
     if not cfg.DATASETS.NAMES:
@@ -107,16 +125,27 @@ def check_identities(cfg: Any, items: Sequence[tuple[str, Any, Any]], world_size
     sampler = cfg.DATALOADER.SAMPLER_TRAIN
     if "Identity" not in sampler:
         return
-    ids = len({item[1] for item in items})
-    wanted = batch // cfg.DATALOADER.NUM_INSTANCE
+    instances = cfg.DATALOADER.NUM_INSTANCE
+    wanted = batch // instances
+    images = Counter(item[1] for item in items)
+    available = len(images)
     if sampler == "NaiveIdentitySampler":
-        # It draws for each process apart and joins the draws to one batch.
-        wanted = wanted // world_size
-    if ids < wanted:
+        # It draws the identities of each process apart, and an identity whose images are used up
+        # drops out: at worst those with the fewest, before the last process draws.
+        wanted //= world_size
+        draws = sorted(max(1, count // instances) for count in images.values())
+        drawn = 0
+        for count in draws:
+            drawn += count
+            if count >= world_size or drawn > wanted * (world_size - 1):
+                break
+            available -= 1
+    if available < wanted:
+        left = "" if available == len(images) else f", of which {available} may be left"
         raise ValueError(
-            f"{sampler} needs {wanted} identities for a batch (SOLVER.IMS_PER_BATCH {batch} / "
-            f"DATALOADER.NUM_INSTANCE {cfg.DATALOADER.NUM_INSTANCE}), the training set has {ids}: "
-            "lower the first or raise the second."
+            f"{sampler} needs {wanted} identities for a batch (SOLVER.IMS_PER_BATCH {batch}, "
+            f"DATALOADER.NUM_INSTANCE {instances}, {world_size} processes), the training set has "
+            f"{len(images)}{left}: lower the first or raise the second."
         )
 
 

@@ -3,27 +3,44 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import logging
 import os
-from collections.abc import Sequence
+import sys
+import time
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import torch
+import yaml
 from fastreid.config import get_cfg
 from fastreid.engine.defaults import default_argument_parser, default_setup
-from fastreid.modeling.meta_arch import build_model
 from fastreid.utils import comm
+from fastreid.utils.logger import setup_logger
+from torch.multiprocessing import ProcessExitedException
 
-from .checkpoint import classes_in, load_weights, read_checkpoint
-from .checks import check_config, check_output_dir
+from .checkpoint import last_checkpoint, read_checkpoint
+from .checks import check_config, check_identities, check_output_dir
 from .config import add_partialreid_config
 from .engine import PartialTrainer
-from .launching import launch, processes_here, resolve_device, under_torchrun
-from .loaders import check_test_sets, epoch_seed
+from .inference import evaluate_test_sets, load_model
+from .launching import (
+    check_machines,
+    launch,
+    lost_process,
+    processes_here,
+    resolve_device,
+    under_torchrun,
+)
+from .loaders import check_test_sets, epoch_seed, train_items
 from .pretrained import check_pretrain_path
 
 logger = logging.getLogger(__name__)
+USER_ERROR = 2
+SECONDS_FOR_MAIN = 30.0
+# What FastReID's config raises on a key, a value or a file that it does not understand.
+CONFIG_ERRORS = (KeyError, ValueError, AssertionError, OSError)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -57,15 +74,25 @@ def setup_config(args: argparse.Namespace) -> Any:
             raise ValueError(f'--config-file "{args.config_file}" is not there.')
         try:
             cfg.merge_from_file(args.config_file)
-        except (KeyError, ValueError, AssertionError) as error:
-            raise ValueError(f'"{args.config_file}": {_plain(error)}') from error
+        except (TypeError, AttributeError) as error:
+            raise ValueError(f'"{args.config_file}" is no YAML file of keys and values.') from error
+        except (*CONFIG_ERRORS, yaml.YAMLError) as error:
+            raise ValueError(f'"{args.config_file}": {" ".join(_plain(error).split())}') from error
     options = list(args.opts or [])
     if len(options) % 2:
-        raise ValueError(f"keys and values must come in pairs, got: {' '.join(options)}")
-    try:
-        cfg.merge_from_list(options)
-    except (KeyError, ValueError, AssertionError) as error:
-        raise ValueError(f"command line: {_plain(error)}") from error
+        raise ValueError(
+            "keys and values must come in pairs, and options such as --resume before them, got: "
+            f"{' '.join(options)}"
+        )
+    for key, value in zip(options[::2], options[1::2], strict=True):
+        if key.startswith("-"):
+            raise ValueError(f"{key} must come before the first KEY VALUE of the command line.")
+        try:
+            cfg.merge_from_list([key, value])
+        except TypeError as error:
+            raise ValueError(f"command line: Non-existent key: {key}") from error
+        except CONFIG_ERRORS as error:
+            raise ValueError(f"command line, {key} {value}: {_plain(error)}") from error
     cfg.MODEL.DEVICE = resolve_device(cfg.MODEL.DEVICE)
     if cfg.SEED < 0:
         cfg.SEED = int(np.random.SeedSequence().generate_state(1)[0] >> 1)
@@ -74,15 +101,17 @@ def setup_config(args: argparse.Namespace) -> Any:
 
 
 def _plain(error: Exception) -> str:
-    return str(error.args[0]) if error.args else type(error).__name__
+    # The text of a KeyError is quoted; the first argument of an OSError is its number.
+    if isinstance(error, KeyError) and error.args:
+        return str(error.args[0])
+    return str(error) or type(error).__name__
 
 
 def prepare(args: argparse.Namespace) -> tuple[Any, int]:
     """Everything that can be checked before processes start.
 
     Returns:
-        The config, with NUM_CLASSES of the checkpoint in an evaluation, and how many processes
-        this machine runs.
+        The config and how many processes this machine runs.
 
     Raises:
         ValueError: something does not fit; the message names it and the cure.
@@ -93,16 +122,17 @@ def prepare(args: argparse.Namespace) -> tuple[Any, int]:
     if under_torchrun():
         world = int(os.environ["WORLD_SIZE"])
     check_config(cfg, world, args.eval_only)
+    check_machines(args.num_machines, args.machine_rank, args.dist_url)
     check_output_dir(cfg.OUTPUT_DIR)
     cfg.defrost()
     if args.eval_only:
         if not cfg.MODEL.WEIGHTS:
             raise ValueError("--eval-only needs a checkpoint: add MODEL.WEIGHTS path/to/model.pth.")
-        state = read_checkpoint(cfg.MODEL.WEIGHTS)["model"]
-        cfg.MODEL.HEADS.NUM_CLASSES = classes_in(state)
-        cfg.MODEL.BACKBONE.PRETRAIN = False
+        read_checkpoint(cfg.MODEL.WEIGHTS)
     else:
-        if cfg.MODEL.WEIGHTS and not args.resume:
+        if args.resume:
+            read_checkpoint(last_checkpoint(cfg.OUTPUT_DIR))
+        elif cfg.MODEL.WEIGHTS:
             read_checkpoint(cfg.MODEL.WEIGHTS)
         if args.resume or cfg.MODEL.WEIGHTS:
             # The checkpoint overwrites whatever the backbone would start from.
@@ -111,6 +141,8 @@ def prepare(args: argparse.Namespace) -> tuple[Any, int]:
             check_pretrain_path(cfg.MODEL.BACKBONE.PRETRAIN_PATH)
     cfg.freeze()
     check_test_sets(cfg)
+    if not args.eval_only:
+        check_identities(cfg, train_items(cfg), world)
     return cfg, processes
 
 
@@ -120,17 +152,44 @@ def run(cfg: Any, args: argparse.Namespace) -> dict[str, Any]:
     Returns:
         The results on the main process.
     """
+    share_seed(cfg)
     default_setup(cfg, args)
-    # default_setup seeds at random; from here on SEED rules.
+    setup_logger(cfg.OUTPUT_DIR, distributed_rank=comm.get_rank(), name="partialreid")
+    logger.info(f"SEED {cfg.SEED} determines this run; FastReID's random seed above is replaced")
     torch.manual_seed(epoch_seed(cfg.SEED, 0, comm.get_rank()))
     if args.eval_only:
-        model = build_model(cfg)
-        state = read_checkpoint(cfg.MODEL.WEIGHTS)["model"]
-        load_weights(model, state, cfg.MODEL.WEIGHTS, args.allow_partial)
-        return PartialTrainer.test(cfg, model)
-    trainer = PartialTrainer(cfg, args.allow_partial)
-    trainer.resume_or_load(resume=args.resume)
+        with user_errors():
+            model = load_model(cfg, cfg.MODEL.WEIGHTS, args.allow_partial)
+        return evaluate_test_sets(cfg, model)
+    with user_errors():
+        trainer = PartialTrainer(cfg, args.allow_partial)
+        trainer.resume_or_load(resume=args.resume)
     return trainer.train()
+
+
+def share_seed(cfg: Any) -> None:
+    """Give all processes the main one's SEED: each machine, or each process of torchrun, drew one.
+
+    With different seeds the samplers of two processes would not share one order of the images.
+    """
+    cfg.defrost()
+    cfg.SEED = comm.all_gather(cfg.SEED)[0]
+    cfg.freeze()
+
+
+@contextlib.contextmanager
+def user_errors() -> Iterator[None]:
+    """End the process with status 2 and one line, without a trace, on an error of the input."""
+    try:
+        yield
+    except (ValueError, KeyError, RuntimeError, OSError) as error:
+        if lost_process(error):
+            raise
+        if not comm.is_main_process():
+            # Mostly all processes fail alike: the main one says so, which ends the others here.
+            time.sleep(SECONDS_FOR_MAIN)
+        sys.stderr.write(f"error: {_plain(error)}\n")
+        sys.exit(USER_ERROR)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -141,17 +200,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     parser = build_parser()
     args = parser.parse_args(argv)
-    try:
+    with user_errors():
         cfg, processes = prepare(args)
-    except (ValueError, KeyError, RuntimeError, OSError) as error:
-        parser.exit(2, f"error: {_plain(error)}\n")
-    launch(
-        run,
-        cfg.MODEL.DEVICE,
-        processes,
-        args.num_machines,
-        args.machine_rank,
-        args.dist_url,
-        (cfg, args),
-    )
+    try:
+        launch(
+            run,
+            cfg.MODEL.DEVICE,
+            processes,
+            args.num_machines,
+            args.machine_rank,
+            args.dist_url,
+            (cfg, args),
+        )
+    except ProcessExitedException as error:
+        # A process has said what is wrong with the input; anything else keeps its trace.
+        if error.exit_code != USER_ERROR:
+            raise
+        return USER_ERROR
     return 0

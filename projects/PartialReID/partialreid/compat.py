@@ -8,6 +8,7 @@ import and taken away again; what it does wrong later is cured where this packag
 | imports of `torch._six`, `collections.Mapping`      | `import_shims`, here         |
 | run-time `make` of the ranking extension            | `DsrEvaluator`               |
 | RandomAffine with arguments that are gone           | `build_transforms`, here     |
+| deprecated TypedStorage for every image             | `ToTensor`, here             |
 | gdown for pretrained weights                        | `pretrained.py`              |
 | flat parameter buffers: nothing trains              | `engine.py`                  |
 | loader threads that swallow errors, fixed workers   | `loaders.py`                 |
@@ -29,6 +30,9 @@ import types
 import warnings
 from collections.abc import Iterator
 from typing import Any
+
+import numpy as np
+import torch
 
 FASTREID_VERSION = "1.4.0"
 INSTALL = f"pip install --no-deps fastreid=={FASTREID_VERSION}"
@@ -83,6 +87,19 @@ def import_fastreid() -> None:
             importlib.import_module(f"fastreid.{name}")
 
 
+class ToTensor:
+    """An image as a float tensor (3, H, W) in 0..255, bit for bit as FastReID converts it.
+
+    FastReID goes through torch's TypedStorage. It is deprecated, so that each worker of each epoch
+    warns, and a later torch will not have it.
+    """
+
+    def __call__(self, image: Any) -> torch.Tensor:
+        """Convert a PIL image or, as AugMix leaves it, an array (H, W, 3)."""
+        array = np.asarray(image).transpose(2, 0, 1)
+        return torch.from_numpy(array.astype(np.float32, order="C"))
+
+
 def build_transforms(cfg: Any, is_train: bool) -> Any:
     """FastReID's transforms, with INPUT.AFFINE as torchvision spells its arguments today.
 
@@ -91,18 +108,20 @@ def build_transforms(cfg: Any, is_train: bool) -> Any:
     puts it: after the colour jitter, before AugMix and the conversion to a tensor.
     """
     import torchvision.transforms as T
-    from fastreid.data.transforms import build_transforms as fastreid_transforms
+    from fastreid.data import transforms as fastreid_transforms
 
-    if not (is_train and cfg.INPUT.AFFINE.ENABLED):
-        return fastreid_transforms(cfg, is_train=is_train)
-    without = cfg.clone()
-    without.defrost()
-    without.INPUT.AFFINE.ENABLED = False
-    steps = list(fastreid_transforms(without, is_train=True).transforms)
-    affine = T.RandomAffine(degrees=10, translate=None, scale=(0.9, 1.1), shear=0.1, fill=0)
-    place = next(i for i, t in enumerate(steps) if type(t).__name__ in ("AugMix", "ToTensor"))
-    steps.insert(place, affine)
-    return T.Compose(steps)
+    affine = is_train and cfg.INPUT.AFFINE.ENABLED
+    if affine:
+        cfg = cfg.clone()
+        cfg.defrost()
+        cfg.INPUT.AFFINE.ENABLED = False
+    steps = list(fastreid_transforms.build_transforms(cfg, is_train=is_train).transforms)
+    if affine:
+        place = next(i for i, t in enumerate(steps) if type(t).__name__ in ("AugMix", "ToTensor"))
+        steps.insert(place, T.RandomAffine(degrees=10, scale=(0.9, 1.1), shear=0.1, fill=0))
+    return T.Compose(
+        [ToTensor() if isinstance(t, fastreid_transforms.ToTensor) else t for t in steps]
+    )
 
 
 import_fastreid()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import datetime
 import os
 import socket
+import time
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +17,8 @@ from fastreid.utils import comm
 
 # Long enough for one rank to rank Market-1501 while the others wait.
 TIMEOUT = datetime.timedelta(hours=2)
+# How long a process that has lost another one waits to be ended with the other's error.
+SECONDS_FOR_FIRST = 60.0
 
 
 def resolve_device(wanted: str) -> str:
@@ -69,6 +73,27 @@ def under_torchrun() -> bool:
     return all(name in os.environ for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR"))
 
 
+def check_machines(num_machines: int, machine_rank: int, dist_url: str | None) -> None:
+    """Check the arguments that place this machine in the job.
+
+    Raises:
+        ValueError: several machines without an address, or a rank out of range.
+    """
+    if num_machines > 1 and not dist_url:
+        raise ValueError(
+            "--num-machines needs --dist-url tcp://HOST:PORT, an address of machine 0 that all "
+            "machines can reach."
+        )
+    if not 0 <= machine_rank < num_machines:
+        raise ValueError(f"--machine-rank {machine_rank} is not in 0..{num_machines - 1}.")
+
+
+def lost_process(error: Exception) -> bool:
+    """Whether an error only says that another process of the job is gone."""
+    # gloo has no class of its own; its messages name its source file.
+    return isinstance(error, dist.DistError) or "/gloo/" in str(error)
+
+
 def launch(
     function: Callable[..., Any],
     device: str,
@@ -100,13 +125,7 @@ def launch(
         local = int(os.environ["LOCAL_RANK"])
         local_world = int(os.environ.get("LOCAL_WORLD_SIZE", world))
         return _join(function, args, device, local, local_world, None, None, None)
-    if num_machines > 1 and not dist_url:
-        raise ValueError(
-            "--num-machines needs --dist-url tcp://HOST:PORT, an address of machine 0 that all "
-            "machines can reach."
-        )
-    if not 0 <= machine_rank < num_machines:
-        raise ValueError(f"--machine-rank {machine_rank} is not in 0..{num_machines - 1}.")
+    check_machines(num_machines, machine_rank, dist_url)
     world = processes * num_machines
     if world == 1:
         return function(*args)
@@ -159,7 +178,16 @@ def _join(
             group = dist.new_group(list(range(first, first + local_world)))
             if first <= dist.get_rank() < first + local_world:
                 comm._LOCAL_PROCESS_GROUP = group
-        return function(*args)
+        with warnings.catch_warnings():
+            # FastReID's gather packs its bytes through it; every process would warn.
+            warnings.filterwarnings("ignore", message="TypedStorage is deprecated")
+            return function(*args)
+    except RuntimeError as error:
+        if lost_process(error):
+            # Another process has failed and closes its connections before it ends; its error is
+            # the one to report, not this one, which follows from it.
+            time.sleep(SECONDS_FOR_FIRST)
+        raise
     finally:
         comm._LOCAL_PROCESS_GROUP = None
         comm._get_global_gloo_group.cache_clear()

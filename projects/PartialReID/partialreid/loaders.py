@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import random
+import re
+import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -15,18 +17,22 @@ from fastreid.data.build import fast_batch_collator
 from fastreid.data.common import CommDataset
 from fastreid.data.datasets import DATASET_REGISTRY
 from fastreid.utils import comm
-from torch.utils.data import BatchSampler, DataLoader, Sampler
+from torch.utils.data import BatchSampler, DataLoader
 
 from .compat import build_transforms
+from .epoch_sampler import EpochSampler, epoch_seed
 from .image_list import check_protocol, sort_items
-from .image_reading import read_image
+from .image_reading import check_images, read_image
 
 logger = logging.getLogger(__name__)
+# Test sets up to this size are decoded before long work, which takes some seconds.
+DECODED_FIRST = 3000
 
 
 def data_root(cfg: Any) -> str:
     """The folder of the data sets, read when it is used: config, environment, ./datasets."""
-    return cfg.DATASETS.ROOT or os.environ.get("FASTREID_DATASETS") or "datasets"
+    root = cfg.DATASETS.ROOT or os.environ.get("FASTREID_DATASETS") or "datasets"
+    return os.path.expanduser(root)
 
 
 def load_dataset(cfg: Any, name: str, **kwargs: Any) -> Any:
@@ -34,6 +40,9 @@ def load_dataset(cfg: Any, name: str, **kwargs: Any) -> Any:
 
     Raises:
         KeyError: the name is not registered; lists the names that are.
+        FileNotFoundError: its folders are absent.
+        ValueError: its file names cannot be understood.
+        RuntimeError: a made set cannot be written, or its folder holds something else.
     """
     names = sorted(DATASET_REGISTRY._obj_map)
     if name not in names:
@@ -45,7 +54,48 @@ def load_dataset(cfg: Any, name: str, **kwargs: Any) -> Any:
         "synthetic_train_ids": cfg.DATASETS.SYNTHETIC.TRAIN_IDS,
         "synthetic_test_ids": cfg.DATASETS.SYNTHETIC.TEST_IDS,
     }
-    return DATASET_REGISTRY.get(name)(root=data_root(cfg), **arguments, **kwargs)
+    kind = DATASET_REGISTRY.get(name)
+    if kind.__module__.startswith("fastreid."):
+        return _load_stock(kind, data_root(cfg), **kwargs)
+    return kind(root=data_root(cfg), **arguments, **kwargs)
+
+
+def _load_stock(kind: Any, root: str, **kwargs: Any) -> Any:
+    """One of FastReID's own sets, with errors that say what to do.
+
+    Several of them search the whole path for the identity, not the file name alone. Below a folder
+    such as `12_c3` every image is then identity 12, which no other check would notice.
+    """
+    name = kind.__name__
+    above = (
+        f"FastReID reads the identity of {name} anywhere in the path, so that a folder above the "
+        "images may be taken for it. Name the files as the set is published, and move the data "
+        f'root "{os.path.abspath(root)}" (DATASETS.ROOT, FASTREID_DATASETS) to a plain path.'
+    )
+    try:
+        with warnings.catch_warnings():
+            # It takes an absent folder for an old layout and says so before it says the truth.
+            warnings.filterwarnings("ignore", message="The current data structure is deprecated")
+            data = kind(root=root, **kwargs)
+        parts = {"train": data.train, "query": data.query, "gallery": data.gallery}
+    except (RuntimeError, OSError) as error:
+        raise FileNotFoundError(
+            f'{name}: {error}. The data root is "{os.path.abspath(root)}": correct DATASETS.ROOT '
+            "or the variable FASTREID_DATASETS."
+        ) from error
+    except (AssertionError, AttributeError, ValueError) as error:
+        raise ValueError(
+            f"{name}: identity or camera of an image is out of range. {above}"
+        ) from error
+    for part, items in parts.items():
+        if len({item[1] for item in items}) != 1:
+            continue
+        numbers = {re.split(r"\D", os.path.basename(path), maxsplit=1)[0] for path, *_ in items}
+        if len(numbers) > 1:
+            raise ValueError(
+                f"{name}: all {len(items)} {part} images have the identity {items[0][1]}. {above}"
+            )
+    return data
 
 
 class ImageItems(CommDataset):
@@ -78,49 +128,6 @@ def train_items(cfg: Any) -> list[tuple[str, str, str]]:
             data.show_train()
         items.extend(part)
     return items
-
-
-class EpochSampler(Sampler):
-    """Index stream of one rank that starts anew, from SEED and the epoch, at every `iter`.
-
-    FastReID's samplers run one endless stream from one seed, so that a resumed run sees other
-    batches than an uninterrupted one. Here the epoch determines the stream.
-
-    Args:
-        cfg: config.
-        items: training images.
-        batch_size: images of one rank in a batch.
-    """
-
-    def __init__(self, cfg: Any, items: Sequence[Any], batch_size: int) -> None:
-        self.cfg = cfg
-        self.items = list(items)
-        self.batch_size = batch_size
-        self.epoch = 0
-
-    def _build(self, seed: int) -> Sampler:
-        name = self.cfg.DATALOADER.SAMPLER_TRAIN
-        instances = self.cfg.DATALOADER.NUM_INSTANCE
-        if name == "TrainingSampler":
-            return samplers.TrainingSampler(len(self.items), seed=seed)
-        if name == "ImbalancedDatasetSampler":
-            return samplers.ImbalancedDatasetSampler(self.items)
-        if name == "SetReWeightSampler":
-            weights = self.cfg.DATALOADER.SET_WEIGHT
-            return samplers.SetReWeightSampler(
-                self.items, self.batch_size, instances, weights, seed=seed
-            )
-        kind = getattr(samplers, name)
-        return kind(self.items, self.batch_size, instances, seed=seed)
-
-    def __iter__(self) -> Iterator[int]:
-        """Endless indices of the current epoch."""
-        return iter(self._build(epoch_seed(self.cfg.SEED, self.epoch)))
-
-
-def epoch_seed(seed: int, epoch: int, rank: int = 0) -> int:
-    """A 31-bit seed from the seed of the run, the epoch and the rank."""
-    return int(np.random.SeedSequence([seed, epoch, rank]).generate_state(1)[0] >> 1)
 
 
 def seed_worker(worker_id: int) -> None:
@@ -159,6 +166,7 @@ class TrainLoader:
         """Make everything random of this epoch a function of SEED, epoch and rank."""
         seed = epoch_seed(self.cfg.SEED, epoch, comm.get_rank())
         random.seed(seed)
+        np.random.seed(seed)
         torch.manual_seed(seed)
         self.generator.manual_seed(seed)
         self.sampler.epoch = epoch
@@ -201,12 +209,17 @@ def build_test_loader(cfg: Any, name: str) -> tuple[DataLoader, int]:
 
 
 def check_test_sets(cfg: Any) -> None:
-    """Find absent folders and broken protocols of all test and training sets before long work.
+    """Find what is wrong with the test sets before long work.
 
     Raises:
-        RuntimeError: a folder is absent.
+        FileNotFoundError: a folder is absent.
+        OSError: images of a small set cannot be read.
         ValueError: a protocol cannot be evaluated.
+        RuntimeError: a made set cannot be written, or its folder holds something else.
     """
     for name in cfg.DATASETS.TESTS:
         data = load_dataset(cfg, name)
-        check_protocol(name, sort_items(data.query), sort_items(data.gallery))
+        query, gallery = sort_items(data.query), sort_items(data.gallery)
+        check_protocol(name, query, gallery)
+        if len(query) + len(gallery) <= DECODED_FIRST:
+            check_images(query + gallery)

@@ -6,7 +6,6 @@ import logging
 import os
 import sys
 from typing import Any
-from urllib.error import URLError
 
 import torch
 from fastreid.utils import comm
@@ -19,41 +18,71 @@ MOBILENETV2_URL = "https://download.pytorch.org/models/mobilenet_v2-7ebf99e0.pth
 GDOWN_MODULES = tuple(f"fastreid.modeling.backbones.{n}" for n in ("resnet", "osnet", "resnext"))
 
 
-def hub_weights(url: str) -> dict[str, Tensor]:
+def _cached(name: str) -> str:
+    """Where torch hub keeps a file of this name."""
+    return os.path.join(torch.hub.get_dir(), "checkpoints", name)
+
+
+def hub_weights(url: str, name: str = "") -> dict[str, Tensor]:
     """The state dict at a URL, from torch hub's cache if it is there.
 
+    Args:
+        url: where it is published.
+        name: of the file in the cache, by default as in the URL.
+
     Raises:
-        RuntimeError: it is not in the cache and cannot be downloaded; names both ways out.
+        RuntimeError: it is not in the cache and cannot be downloaded, or it is damaged; the message
+            names the file and the ways out.
     """
-    name = url.split("/")[-1]
-    cached = os.path.join(torch.hub.get_dir(), "checkpoints", name)
+    name = name or url.split("/")[-1]
+    cached = _cached(name)
     error: Exception | None = None
     state: dict[str, Tensor] = {}
     for turn in (True, False):
         # The main process downloads; the others then read the same cache.
-        if comm.is_main_process() == turn and "drive.google.com" not in url:
+        if comm.is_main_process() == turn:
             try:
+                if "drive.google.com" in url and not os.path.isfile(cached):
+                    raise OSError("torch hub cannot fetch from Google Drive")
                 state = torch.hub.load_state_dict_from_url(
-                    url, map_location="cpu", progress=sys.stderr.isatty(), weights_only=True
+                    url,
+                    map_location="cpu",
+                    progress=sys.stderr.isatty(),
+                    file_name=name,
+                    weights_only=True,
                 )
-            except (URLError, OSError) as caught:
+            except Exception as caught:  # a damaged file raises at least four types
                 error = caught
         comm.synchronize()
-    if not state:
-        reason = error or "torch hub cannot fetch from Google Drive"
+    if error is not None and os.path.isfile(cached):
         raise RuntimeError(
-            f"the ImageNet weights {name} could not be downloaded ({reason}). Put the file at "
+            f'the ImageNet weights "{cached}" cannot be read ({type(error).__name__}): the file is '
+            "damaged or of another kind. Remove it, so that it is downloaded again."
+        ) from error
+    if error is not None:
+        raise RuntimeError(
+            f"the ImageNet weights {name} could not be downloaded ({error}). Put the file at "
             f'"{cached}", or set MODEL.BACKBONE.PRETRAIN_PATH to a file of your own, or '
             "MODEL.BACKBONE.PRETRAIN False to start from random weights."
-        )
+        ) from error
     logger.info(f"ImageNet weights: {cached}")
     return state
 
 
 def _weights_of_module(module: Any) -> Any:
-    def init_pretrained_weights(key: str) -> dict[str, Tensor]:
-        """Replacement of FastReID's function of this name."""
-        return hub_weights(module.model_urls[key])
+    def init_pretrained_weights(*arguments: Any) -> dict[str, Tensor]:
+        """Replacement of FastReID's function of this name: the last argument is the key.
+
+        OSNet's takes the model before it and keeps the file under a name of its own.
+        """
+        key = arguments[-1]
+        if key not in module.model_urls:
+            raise ValueError(
+                f"FastReID knows no ImageNet weights for the backbone {key}: set "
+                "MODEL.BACKBONE.PRETRAIN_PATH, or MODEL.BACKBONE.PRETRAIN False."
+            )
+        name = f"{key}_imagenet.pth" if len(arguments) > 1 else ""
+        return hub_weights(module.model_urls[key], name)
 
     return init_pretrained_weights
 
@@ -102,11 +131,17 @@ def resolve_pretrained(cfg: Any) -> Any:
 
     Raises:
         FileNotFoundError: PRETRAIN_PATH is set and no file is there.
+        ValueError: the file holds no weights of FastReID's names, or there are none for this DEPTH.
     """
     path = cfg.MODEL.BACKBONE.PRETRAIN_PATH
     if not cfg.MODEL.BACKBONE.PRETRAIN:
         return cfg
-    check_pretrain_path(path)
+    if "features.18.0.weight" in check_pretrain_path(path):
+        raise ValueError(
+            f'MODEL.BACKBONE.PRETRAIN_PATH "{path}" has the parameter names of torchvision, not '
+            'those of FastReID. Set it to "" and put the file at '
+            f'"{_cached(os.path.basename(MOBILENETV2_URL))}", where it is found and renamed.'
+        )
     if path:
         return cfg
     if cfg.MODEL.BACKBONE.DEPTH != "1.0x":
@@ -114,26 +149,51 @@ def resolve_pretrained(cfg: Any) -> Any:
             f"there are no ImageNet weights for MobileNetV2 {cfg.MODEL.BACKBONE.DEPTH}: set "
             "MODEL.BACKBONE.PRETRAIN_PATH, or MODEL.BACKBONE.PRETRAIN False."
         )
-    target = os.path.join(torch.hub.get_dir(), "checkpoints", "partialreid_mobilenetv2.pth")
-    if not os.path.isfile(target):
+    target = _cached("partialreid_mobilenetv2.pth")
+    # All processes take the same way, as `hub_weights` waits for all of them; each writes the file,
+    # whole, for the cache may be another one on another machine.
+    if any(comm.all_gather(not os.path.isfile(target))):
         state = rename_torchvision_mobilenetv2(hub_weights(MOBILENETV2_URL))
-        if comm.is_main_process():
-            torch.save(state, target + ".tmp")
-            os.replace(target + ".tmp", target)
-        comm.synchronize()
+        temporary = f"{target}.{comm.get_rank()}.{os.getpid()}.tmp"
+        torch.save(state, temporary)
+        os.replace(temporary, target)
     cfg = cfg.clone()
     cfg.defrost()
     cfg.MODEL.BACKBONE.PRETRAIN_PATH = target
     return cfg
 
 
-def check_pretrain_path(path: str) -> None:
-    """Raise FileNotFoundError if PRETRAIN_PATH is set and no file is there."""
-    if path and not os.path.isfile(path):
-        raise FileNotFoundError(
-            f'MODEL.BACKBONE.PRETRAIN_PATH "{path}" is not a file. Set it to the ImageNet weights, '
-            'to "" for a download, or MODEL.BACKBONE.PRETRAIN False for random weights.'
-        )
+def check_pretrain_path(path: str) -> dict[str, Any]:
+    """Check that PRETRAIN_PATH, if it is set, is a file of weights.
+
+    FastReID loads a file without any matching key in silence and starts from random weights.
+
+    Returns:
+        What is in the file, an empty dict for an empty path.
+
+    Raises:
+        FileNotFoundError: no file is there.
+        ValueError: the file cannot be read, or has no tensors where FastReID looks for them.
+    """
+    if not path:
+        return {}
+    ways_out = (
+        'Set it to the ImageNet weights, to "" for a download, or MODEL.BACKBONE.PRETRAIN False '
+        "for random weights."
+    )
+    key = f'MODEL.BACKBONE.PRETRAIN_PATH "{path}"'
+    if not os.path.isfile(path):
+        raise FileNotFoundError(f"{key} is not a file. {ways_out}")
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # a damaged file raises at least four types
+        raise ValueError(f"{key} cannot be read ({type(error).__name__}). {ways_out}") from error
+    # Some backbones of FastReID look one level below.
+    for level in ("model_state", "state_dict"):
+        state = state.get(level, state) if isinstance(state, dict) else state
+    if not isinstance(state, dict) or not any(isinstance(v, Tensor) for v in state.values()):
+        raise ValueError(f"{key} is no state dict of a backbone. {ways_out}")
+    return state
 
 
 install()

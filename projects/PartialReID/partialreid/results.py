@@ -48,7 +48,9 @@ def _version(package: str) -> str | None:
 def _commit() -> str | None:
     """The commit of this source tree, marked if it has changes; None outside a git checkout."""
     here = Path(__file__).resolve().parent
-    command = ["git", "-C", str(here), "describe", "--always", "--dirty", "--abbrev=40"]
+    # Without tags, whose names would take the place of the commit.
+    describe = ["describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    command = ["git", "-C", str(here), *describe]
     try:
         return subprocess.run(
             command, capture_output=True, text=True, check=True, timeout=10
