@@ -11,7 +11,7 @@ STAMP := .venv/installed
 TRAIN := projects/PartialReID/train_net.py
 TOOLS := projects/PartialReID/tools
 PURE := $(addprefix projects/PartialReID/partialreid/,pyramid.py reconstruction.py ranking.py \
-	columns.py gallery_factors.py precision.py)
+	columns.py gallery_factors.py residual_tiles.py precision.py)
 
 .PHONY: install demo test lint types unit clean
 
@@ -44,7 +44,7 @@ lint: install
 
 types: install
 	@echo "== types of the pure modules"
-	$(BIN)/mypy $(PURE)
+	$(BIN)/mypy --follow-imports=silent $(PURE)
 
 unit: install
 	@echo "== tests"

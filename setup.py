@@ -12,7 +12,7 @@ REQUIREMENTS = [
     "scikit-learn",
     "faiss-cpu",
     "opencv-python-headless",
-    "pillow",
+    "pillow>=10.1",
     "matplotlib",
     "pyyaml",
     "yacs",

@@ -94,7 +94,9 @@ def test_resume_continues_to_the_same_state(
     assert not (tmp_path / "results.json").exists() or results(tmp_path) != results(trained)
 
     tiny.run(root, tmp_path, "--resume", SOLVER__MAX_EPOCH=4)
-    assert tiny.losses(tmp_path) == tiny.losses(trained)
+    resumed, whole = tiny.losses(tmp_path), tiny.losses(trained)
+    assert set(range(18, 36)) <= set(resumed)
+    assert resumed == {iteration: whole[iteration] for iteration in resumed}
     ours = torch.load(tmp_path / "model_final.pth", weights_only=True)
     theirs = torch.load(trained / "model_final.pth", weights_only=True)
     for key, value in theirs["model"].items():
@@ -124,24 +126,27 @@ def test_another_seed_gives_another_model(root: Path, trained: Path, tmp_path: P
 
 
 def test_two_processes_give_the_figures_of_one(root: Path, trained: Path, tmp_path: Path) -> None:
+    """One image in a batch on either side: rounding depends on the batch, and ranks on rounding."""
     weights = trained / "model_final.pth"
+    one = tiny.run(
+        root, tmp_path / "one", "--eval-only", MODEL__WEIGHTS=weights, TEST__IMS_PER_BATCH=1
+    )
     flags = ("--eval-only", "--num-gpus", "2")
-    # 31 does not divide the number of images: the processes get uneven parts.
-    two = tiny.run(root, tmp_path, *flags, MODEL__WEIGHTS=weights, TEST__IMS_PER_BATCH=31)
-    one = results(trained)["SyntheticPartial"]
+    two = tiny.run(root, tmp_path / "two", *flags, MODEL__WEIGHTS=weights, TEST__IMS_PER_BATCH=2)
     assert two["run"]["processes"] == 2
     for name in ("global", "reconstruction", "fused"):
-        assert two["SyntheticPartial"][name] == pytest.approx(one[name], abs=1e-3)
+        wanted = one["SyntheticPartial"][name]
+        assert two["SyntheticPartial"][name] == pytest.approx(wanted, abs=1e-3)
 
 
 def test_two_processes_train(root: Path, tmp_path: Path) -> None:
-    data = tiny.run(root, tmp_path, "--num-gpus", "2", SOLVER__MAX_EPOCH=1)
+    """Batch-norm statistics differ between processes; evaluated are those that are saved."""
+    data = tiny.run(root, tmp_path, "--num-gpus", "2", SOLVER__MAX_EPOCH=1, TEST__IMS_PER_BATCH=2)
     assert data["run"]["processes"] == 2
-    assert (tmp_path / "model_final.pth").is_file()
+    weights = tmp_path / "model_final.pth"
     again = tiny.run(
-        root, tmp_path / "eval", "--eval-only", MODEL__WEIGHTS=tmp_path / "model_final.pth"
+        root, tmp_path / "eval", "--eval-only", MODEL__WEIGHTS=weights, TEST__IMS_PER_BATCH=1
     )
-    # Batch-norm statistics differ between processes; the evaluation must use those it saves.
     for name in ("global", "reconstruction", "fused"):
         saved = data["SyntheticPartial"][name]
         assert again["SyntheticPartial"][name] == pytest.approx(saved, abs=1e-3)

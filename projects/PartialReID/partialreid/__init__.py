@@ -1,11 +1,11 @@
 """Partial and occluded person re-identification on FastReID.
 
 Importing the package cures FastReID for current Python and torch (`compat`) and registers the head,
-the meta-architecture, the backbone and the data sets under their names.
+the meta-architecture, the backbones and the data sets under their names.
 """
 
 from . import compat  # isort: skip  (first: the other modules import FastReID)
-from . import backbone, derived_dataset, partial_dataset, synthetic_dataset
+from . import backbone, derived_dataset, partial_dataset, small_backbone, synthetic_dataset
 from .config import add_partialreid_config
 from .dsr_distance import compute_dsr_dist
 from .dsr_evaluation import DsrEvaluator
@@ -25,5 +25,6 @@ __all__ = [
     "compute_dsr_dist",
     "derived_dataset",
     "partial_dataset",
+    "small_backbone",
     "synthetic_dataset",
 ]

@@ -55,8 +55,9 @@ def add_partialreid_config(cfg: Any) -> None:
     cfg.TEST.DSR.CAMERAS = "constant"
     # Which distance the plain keys (Rank-1 ... mINP, metric) report.
     cfg.TEST.DSR.DISTANCE = "fused"  # "fused", "reconstruction", "global"
-    # How the columns are kept between extraction and matching; sums are always float32.
-    cfg.TEST.DSR.STORAGE = "float32"  # "float32", "float16", "bfloat16"
+    # How the columns are kept between extraction and matching. Half formats are matched in float32,
+    # float64 in float64, whose distances differ by 1e-6: enough to swap two equally near images.
+    cfg.TEST.DSR.STORAGE = "float32"  # "float64", "float32", "float16", "bfloat16"
     # Working memory of the reconstruction, in GB (10^9 bytes), beside the columns themselves.
     cfg.TEST.DSR.MEMORY_GB = 1.0
 
@@ -72,7 +73,7 @@ CHOICES = {
     "TEST.DSR.LAMBDA_SELECTION": ("fixed", "oracle"),
     "TEST.DSR.CAMERAS": ("constant", "filename"),
     "TEST.DSR.DISTANCE": ("fused", "reconstruction", "global"),
-    "TEST.DSR.STORAGE": ("float32", "float16", "bfloat16"),
+    "TEST.DSR.STORAGE": ("float64", "float32", "float16", "bfloat16"),
 }
 
 

@@ -19,11 +19,11 @@ from typing import Any
 
 from fastreid.data.datasets import DATASET_REGISTRY
 from fastreid.data.datasets.market1501 import Market1501
-from tqdm import tqdm
 
 from .image_list import Item, check_protocol, list_images, name_some
 from .image_reading import read_image
 from .made_folder import make_folder
+from .progress import progress
 
 logger = logging.getLogger(__name__)
 
@@ -99,7 +99,7 @@ def make_partial_queries(root: str, paths: list[str], seed: int) -> Path:
     def build(folder: Path) -> dict[str, Any]:
         (folder / QUERY).mkdir()
         boxes = {}
-        for path in tqdm(paths, desc="cutting Market-1501 queries"):
+        for path in progress(paths, len(paths), "cutting of Market-1501 queries", "images"):
             image = read_image(path)
             top, bottom = cut_window(os.path.basename(path), image.height, seed)
             box = (0, top, image.width, bottom)

@@ -44,10 +44,13 @@ def compute_dsr_dist(
     Returns:
         (Q, G), un-squared weighted residuals sum_n w_n ||q_n - G W_n||.
     """
-    options = {"kappa": kappa, "memory_bytes": memory_bytes}
     if topk <= 0 or topk >= distmat.shape[1]:
-        return reconstruction_distance(array1, array2, scores, **options)
+        return reconstruction_distance(
+            array1, array2, scores, kappa=kappa, memory_bytes=memory_bytes
+        )
     shortlist = nearest(distmat, topk)
-    near = reconstruction_distance_topk(array1, array2, shortlist, scores, **options)
+    near = reconstruction_distance_topk(
+        array1, array2, shortlist, scores, kappa=kappa, memory_bytes=memory_bytes
+    )
     out = torch.full(distmat.shape, fill, dtype=near.dtype, device=near.device)
     return out.scatter_(1, shortlist.to(near.device), near)

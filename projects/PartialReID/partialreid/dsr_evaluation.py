@@ -24,10 +24,19 @@ logger = logging.getLogger(__name__)
 
 RANKS = (1, 5, 10)
 ORACLE_LAMBDAS = tuple(0.01 * i for i in range(101))
-DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+DTYPES = {
+    "float64": torch.float64,
+    "float32": torch.float32,
+    "float16": torch.float16,
+    "bfloat16": torch.bfloat16,
+}
 
 
-def summarize(distmat: Any, ids: tuple[Any, ...]) -> dict[str, float]:
+# Query and gallery identities, query and gallery cameras.
+Ids = tuple[Any, Any, Any, Any]
+
+
+def summarize(distmat: Any, ids: Ids) -> dict[str, float]:
     """Rank-1, Rank-5, Rank-10, mAP and mINP of a distance matrix, in per cent.
 
     Args:
@@ -83,8 +92,9 @@ class DsrEvaluator(ReidEvaluator):
         features, columns, weights = outputs
         parts = [F.normalize(features.float(), dim=1)]
         if self.cfg.TEST.DSR.ENABLED:
-            unit = F.normalize(columns.float(), dim=1)
-            parts += [unit.to(DTYPES[self.cfg.TEST.DSR.STORAGE]), weights.float()]
+            dtype = DTYPES[self.cfg.TEST.DSR.STORAGE]
+            exact = torch.promote_types(dtype, torch.float32)
+            parts += [F.normalize(columns.to(exact), dim=1).to(dtype), weights.to(exact)]
         parts += [inputs["targets"], inputs["camids"]]
         self._predictions.append(tuple(part.cpu() for part in parts))
 
@@ -121,7 +131,10 @@ class DsrEvaluator(ReidEvaluator):
             return {}
         *embedded, pids, camids = whole
         n = self._num_query
-        ids = tuple(x.numpy() for x in (pids[:n], pids[n:], camids[:n], camids[n:]))
+        q_pids, g_pids, q_camids, g_camids = (
+            x.numpy() for x in (pids[:n], pids[n:], camids[:n], camids[n:])
+        )
+        ids: Ids = (q_pids, g_pids, q_camids, g_camids)
         features = embedded[0].to(self._device)
         global_dist = 1 - features[:n] @ features[n:].t()
 
@@ -171,11 +184,11 @@ class DsrEvaluator(ReidEvaluator):
             memory_bytes=int(settings.MEMORY_GB * 1e9),
         )
 
-    def _select_lambda(self, global_dist: Tensor, recon_dist: Tensor, ids: tuple) -> float:
+    def _select_lambda(self, global_dist: Tensor, recon_dist: Tensor, ids: Ids) -> float:
         settings = self.cfg.TEST.DSR
         if settings.LAMBDA_SELECTION == "fixed":
             return float(settings.LAMBDA)
-        rank1, _, _ = lambda_sweep(global_dist, recon_dist, *ids, ORACLE_LAMBDAS)
+        rank1, _, _ = lambda_sweep(global_dist, recon_dist, *ids, lambdas=ORACLE_LAMBDAS)
         lam = ORACLE_LAMBDAS[int(np.argmax(rank1))]
         logger.warning(
             f"lambda {lam:.2f} is an oracle's: it has the best Rank-1 on this very test set. "

@@ -16,7 +16,7 @@ from fastreid.utils.events import CommonMetricPrinter, JSONWriter, TensorboardXW
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from .checkpoint import SafeCheckpointer, read_checkpoint
+from .checkpoint import SafeCheckpointer, last_checkpoint, read_checkpoint
 from .checks import check_identities
 from .hooks import Evaluate, KeepBest, ProgressBar, Save, StartEpoch, WriteEvents
 from .inference import build_evaluator, evaluate_test_sets
@@ -107,12 +107,10 @@ class PartialTrainer(DefaultTrainer):
         Raises:
             ValueError: the checkpoint does not fit, or there is none to resume from.
         """
-        if resume and not self.checkpointer.has_checkpoint():
-            raise ValueError(
-                f'--resume: "{self.cfg.OUTPUT_DIR}" has no last_checkpoint to continue from. '
-                "Correct OUTPUT_DIR, or start without --resume."
-            )
-        extra = self.checkpointer.resume_or_load(self.cfg.MODEL.WEIGHTS, resume=resume)
+        if resume:
+            extra = self.checkpointer.load(last_checkpoint(self.cfg.OUTPUT_DIR))
+        else:
+            extra = self.checkpointer.load(self.cfg.MODEL.WEIGHTS, checkpointables=[])
         if resume:
             self.start_epoch = extra.get("epoch", -1) + 1
             best = os.path.join(self.cfg.OUTPUT_DIR, "model_best.pth")

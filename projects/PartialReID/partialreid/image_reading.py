@@ -11,9 +11,9 @@ from collections.abc import Sequence
 
 from fastreid.data import data_utils
 from PIL import Image
-from tqdm import tqdm
 
 from .image_list import Item, name_some
+from .progress import progress
 
 
 def read_image(path: str | os.PathLike[str]) -> Image.Image:
@@ -47,7 +47,7 @@ def check_images(items: Sequence[Item]) -> None:
     """
     broken: list[str] = []
     first: OSError | None = None
-    for path, *_ in tqdm(items, desc="checking images", leave=False):
+    for path, *_ in progress(items, len(items), "checking images", "images"):
         try:
             read_image(path)
         except OSError as error:

@@ -21,7 +21,7 @@ from torch.utils.data import BatchSampler, DataLoader
 
 from .compat import build_transforms
 from .epoch_sampler import EpochSampler, epoch_seed
-from .image_list import check_protocol, sort_items
+from .image_list import Item, check_protocol, sort_items
 from .image_reading import check_images, read_image
 
 logger = logging.getLogger(__name__)
@@ -112,13 +112,13 @@ class ImageItems(CommDataset):
         return {"images": image, "targets": pid, "camids": camid, "img_paths": path}
 
 
-def train_items(cfg: Any) -> list[tuple[str, str, str]]:
+def train_items(cfg: Any) -> list[Item]:
     """The training images of all sets in DATASETS.NAMES, sorted.
 
     Raises:
         ValueError: a set has no training images.
     """
-    items: list[tuple[str, str, str]] = []
+    items: list[Item] = []
     for name in cfg.DATASETS.NAMES:
         data = load_dataset(cfg, name, combineall=cfg.DATASETS.COMBINEALL)
         part = sort_items(data.train)

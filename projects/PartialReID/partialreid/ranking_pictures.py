@@ -13,7 +13,8 @@ from .image_reading import read_image
 TILE = (64, 128)  # width, height of an image in the picture
 BORDER = 4
 GAP = 6
-LABEL_WIDTH = 104
+FONT = 13  # pixels
+LABEL_WIDTH = 116
 QUERY, RIGHT, WRONG = (40, 90, 200), (30, 150, 60), (200, 40, 40)
 
 
@@ -77,27 +78,32 @@ def _tile(path: str, colour: tuple[int, int, int]) -> Image.Image:
 def draw_rows(rows: Sequence[Row]) -> Image.Image:
     """One picture of several ranked lists: blue the query, green right, red wrong.
 
+    Lists of one query should follow each other: a line parts them from those of the next.
+
     Raises:
         ValueError: there are no rows.
         OSError: an image cannot be read.
     """
     if not rows:
         raise ValueError("no ranked list to draw.")
-    step = (TILE[0] + 2 * BORDER + GAP, TILE[1] + 2 * BORDER + 14 + GAP)
+    font = ImageFont.load_default(FONT)
+    tile = (TILE[0] + 2 * BORDER, TILE[1] + 2 * BORDER)
+    step = (tile[0] + GAP, tile[1] + FONT + 2 * GAP)
     longest = max(len(row.gallery) for row in rows)
     width = LABEL_WIDTH + (longest + 1) * step[0] + 2 * GAP
     picture = Image.new("RGB", (width, GAP + len(rows) * step[1]), (255, 255, 255))
     draw = ImageDraw.Draw(picture)
-    font = ImageFont.load_default()
     for i, row in enumerate(rows):
         top = GAP + i * step[1]
-        draw.text((GAP, top + TILE[1] // 2), row.label, fill=(0, 0, 0), font=font)
+        if i and row.query != rows[i - 1].query:
+            draw.line((0, top - GAP // 2, width, top - GAP // 2), fill=(170, 170, 170))
+        middle = (GAP, top + tile[1] // 2)
+        draw.text(middle, row.label, fill=(0, 0, 0), font=font, anchor="lm")
         picture.paste(_tile(row.query, QUERY), (LABEL_WIDTH, top))
         for j, path in enumerate(row.gallery):
             left = LABEL_WIDTH + 2 * GAP + (j + 1) * step[0]
             picture.paste(_tile(path, RIGHT if row.right[j] else WRONG), (left, top))
+            below = (left + tile[0] // 2, top + tile[1] + 2)
             text = f"{row.distances[j]:.3f}"
-            draw.text(
-                (left + BORDER, top + TILE[1] + 2 * BORDER), text, fill=(90, 90, 90), font=font
-            )
+            draw.text(below, text, fill=(70, 70, 70), font=font, anchor="mt")
     return picture
