@@ -1,0 +1,172 @@
+"""The columns of many images, read block by block in the dtype of the arithmetic.
+
+Shapes: B images of a block, C channels, N columns (the most of any image in the block).
+
+An image with fewer columns than its block is filled up with zeros. A zero column adds nothing to
+what a gallery image can reconstruct and weighs nothing in a query, so no distance changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeAlias
+
+import torch
+from torch import Tensor
+
+Columns: TypeAlias = "Tensor | Sequence[Tensor]"
+"""A stack (B, C, N), or one tensor (C, N_b) per image where their sizes differ."""
+
+
+class ColumnBlocks:
+    """A stack or ragged list of columns with one way to read it.
+
+    Args:
+        columns: (B, C, N), or a sequence of (C, N_b).
+        name: what error messages call the columns ("query", "gallery").
+
+    Raises:
+        ValueError: a wrong number of dimensions, columns that are no floating-point numbers, or
+            images that disagree in channels, dtype or device.
+    """
+
+    def __init__(self, columns: Columns, name: str) -> None:
+        self.name = name
+        self._columns = columns
+        self._stacked = isinstance(columns, Tensor)
+        if isinstance(columns, Tensor):
+            if columns.dim() != 3:
+                shape = tuple(columns.shape)
+                raise ValueError(f"{name} columns must be (images, C, N), got {shape}")
+            first: Tensor | None = columns
+            self.channels: int | None = columns.shape[1]
+            self.counts = [columns.shape[2]] * columns.shape[0]
+        else:
+            first = columns[0] if len(columns) else None
+            for image in columns:
+                self._check_image(image, columns[0])
+            self.channels = columns[0].shape[0] if len(columns) else None
+            self.counts = [image.shape[1] for image in columns]
+        if first is not None and not first.is_floating_point():
+            raise ValueError(f"{name} columns must be floating point, got {first.dtype}")
+        self.device = torch.device("cpu") if first is None else first.device
+        wide = first is not None and first.dtype == torch.float64
+        # Half-precision columns are only storage: the arithmetic needs float32.
+        self.dtype = torch.float64 if wide else torch.float32
+
+    def _check_image(self, image: Tensor, first: Tensor) -> None:
+        if image.dim() != 2 or image.shape[0] != first.shape[0]:
+            raise ValueError(
+                f"a list of {self.name} columns must hold (C, N) tensors of one C, "
+                f"got {tuple(first.shape)} and {tuple(image.shape)}"
+            )
+        if image.dtype != first.dtype or image.device != first.device:
+            raise ValueError(
+                f"a list of {self.name} columns must share one dtype and device, got "
+                f"{first.dtype} on {first.device} and {image.dtype} on {image.device}"
+            )
+
+    def __len__(self) -> int:
+        return len(self.counts)
+
+    @property
+    def widest(self) -> int:
+        """The largest number of columns of any image."""
+        return max(self.counts, default=0)
+
+    def by_size(self) -> list[int]:
+        """All images, equal sizes side by side, so that blocks need little padding."""
+        return sorted(range(len(self)), key=self.counts.__getitem__)
+
+    def stack(self, images: Sequence[int], dtype: torch.dtype) -> Tensor:
+        """Read images as one (B, C, N) tensor; a view of the columns themselves where it can."""
+        if self._stacked:
+            whole: Tensor = self._columns  # type: ignore[assignment]
+            start, stop = images[0], images[-1] + 1
+            if list(images) == list(range(start, stop)):
+                return whole[start:stop].to(dtype)
+            return whole[torch.as_tensor(images, device=self.device)].to(dtype)
+        wide = max(self.counts[image] for image in images)
+        stack = torch.zeros(len(images), self.channels or 0, wide, dtype=dtype, device=self.device)
+        for target, image in zip(stack, images):
+            target[:, : self.counts[image]] = self._columns[image]
+        return stack
+
+    def side_by_side(self, images: Sequence[int], out: Tensor) -> Tensor:
+        """Read images into `out` (C, B, N), which makes a matrix of their columns when flat."""
+        # One image's columns stay adjacent in every channel, which makes this nearly a memory
+        # copy, where a transposition to one column per row takes several times as long.
+        for place, image in enumerate(images):
+            count = self.counts[image]
+            out[:, place, :count] = self._columns[image]
+            out[:, place, count:] = 0
+        return out
+
+    def pick(self, places: Sequence[tuple[int, int]], dtype: torch.dtype) -> Tensor:
+        """Read single columns, given as (image, column), as (C, len(places))."""
+        return torch.stack([self._columns[i][:, n] for i, n in places], dim=1).to(dtype)
+
+    def squared_norms(self, dtype: torch.dtype) -> Tensor:
+        """Squared length of every column, (images, N) with zeros where an image has fewer.
+
+        Raises:
+            ValueError: a column holds an infinity or NaN.
+        """
+        norms = torch.zeros(len(self), self.widest, dtype=dtype, device=self.device)
+        for image, count in enumerate(self.counts):
+            norms[image, :count] = self._columns[image].to(dtype).square().sum(0)
+        self.require_finite(norms)
+        return norms
+
+    def require_finite(self, values: Tensor, images: Sequence[int] | None = None) -> None:
+        """Raise ValueError where `values` (B, ...) of some images are infinite or NaN."""
+        bad = (~values.flatten(1).isfinite().all(1)).nonzero().flatten().tolist()
+        if bad:
+            first = bad[0] if images is None else images[bad[0]]
+            raise ValueError(
+                f"{self.name} columns of image {first} hold an infinity, NaN or numbers too large "
+                "to square; normalise the columns, and store them in bfloat16 or float32 if "
+                "float16 overflowed"
+            )
+
+
+def check_fit(query: ColumnBlocks, gallery: ColumnBlocks) -> torch.dtype:
+    """Return the dtype of distances between two sets of columns.
+
+    Raises:
+        ValueError: the sets differ in channels or device.
+    """
+    if len(query) and len(gallery):
+        if query.channels != gallery.channels:
+            raise ValueError(f"channels differ: query {query.channels}, gallery {gallery.channels}")
+        if query.device != gallery.device:
+            raise ValueError(f"devices differ: query {query.device}, gallery {gallery.device}")
+    return torch.promote_types(query.dtype, gallery.dtype)
+
+
+def padded_weights(
+    weights: Tensor | Sequence[Tensor] | None, query: ColumnBlocks, dtype: torch.dtype
+) -> Tensor:
+    """Weights of all query columns as (Q, N) with zeros where an image has fewer columns.
+
+    Args:
+        weights: (Q, N) or Q tensors (N_q,); None weighs the columns of each image by 1 / N_q.
+        query: the columns to weigh.
+
+    Raises:
+        ValueError: the weights do not fit the columns.
+    """
+    padded = torch.zeros(len(query), query.widest, dtype=dtype, device=query.device)
+    if weights is None:
+        for row, count in zip(padded, query.counts):
+            row[:count] = 1 / max(count, 1)
+        return padded
+    if len(weights) != len(query):
+        raise ValueError(f"{len(weights)} rows of weights for {len(query)} queries")
+    for image, (count, given) in enumerate(zip(query.counts, weights)):
+        if given.shape != (count,):
+            raise ValueError(
+                f"query {image} has {count} columns but weights of shape {tuple(given.shape)}"
+            )
+        padded[image, :count] = given
+    return padded

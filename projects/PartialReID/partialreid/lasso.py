@@ -1,0 +1,175 @@
+"""Sparse codes and the distance of DSR (He et al., CVPR 2018).
+
+Shapes: Q queries, G galleries, K shortlisted galleries, C channels, N query columns, M gallery
+columns, R columns coded together, S columns of R that are active at once (the most of any).
+
+Each column is coded by feature-sign search (Lee et al., NIPS 2006) on Gram matrices: no step
+depends on C, and the solution is exact. First-order methods take hundreds to thousands of steps
+here, since all of a person's columns share most of their direction.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from .columns import ColumnBlocks, Columns, check_fit
+from .precision import full_precision
+from .shortlists import check_shortlist, pairs_by_gallery
+
+BETA = 0.4
+MEMORY_BYTES = 512 * 2**20
+# Relative to the diagonal: lets dependent active columns be solved for, after which the line
+# search drops one of them.
+JITTER = 1e-12
+# Share of the gradient's terms up to which float64 can settle it, the jitter included.
+ROUNDING = 1e-11
+
+
+def lasso_codes(
+    gram: Tensor,
+    correlation: Tensor,
+    beta: float = BETA,
+    *,
+    tolerance: float = 1e-6,
+    max_steps: int | None = None,
+) -> Tensor:
+    """Find argmin_w ||x - Y w||^2 + beta ||w||_1 for each column x (DSR, equation 2).
+
+    A column is finished when its gradient lies within `tolerance` * beta of what optimality asks
+    (the Karush-Kuhn-Tucker conditions): -beta sign(w_m) where w_m is not zero, and between -beta
+    and beta where it is.
+
+    Args:
+        gram: (M, M), Y'Y.
+        correlation: (M, R), Y'X.
+        beta: weight of the L1 norm, > 0.
+        tolerance: largest violation of optimality, as a share of beta (float64 sets a limit).
+        max_steps: bound on the steps; 20 M + 100 by default, many times what is needed.
+
+    Returns:
+        (M, R) codes in the dtype of `correlation`, found in float64.
+
+    Raises:
+        ValueError: beta <= 0.
+        RuntimeError: `max_steps` were not enough.
+    """
+    if not beta > 0:
+        raise ValueError(f"beta must be > 0, got {beta}")
+    gram, wanted = gram.double(), correlation.double().T
+    codes = torch.zeros_like(wanted)
+    columns = torch.arange(len(codes), device=codes.device)
+    if not codes.numel():
+        return codes.T.to(correlation.dtype)
+    largest = gram.diagonal().max()
+    for _ in range(20 * len(gram) + 100 if max_steps is None else max_steps):
+        code, target = codes[columns], wanted[columns]
+        gradient = 2 * (code @ gram - target)
+        signs = code.sign()
+        allowed = tolerance * beta + ROUNDING * largest * code.abs().sum(1)
+        slack = (gradient + beta * signs).abs().masked_fill(signs == 0, 0).amax(1)
+        excess, entering = (gradient.abs() - beta).masked_fill(signs != 0, -beta).max(1)
+        settled = slack <= allowed
+        left = ~settled | (excess > allowed)
+        if not left.any():
+            return codes.T.to(correlation.dtype)
+        # One more gallery column joins where the present ones are at their optimum.
+        joining = (settled & left).nonzero().flatten()
+        signs[joining, entering[joining]] = -gradient[joining, entering[joining]].sign()
+        columns = columns[left]
+        codes[columns] = _step(gram, target[left], code[left], gradient[left], signs[left], beta)
+    raise RuntimeError(
+        f"{len(columns)} of {len(codes)} lasso codes are not optimal to {tolerance} beta after the "
+        "last step: raise max_steps or tolerance"
+    )
+
+
+def _step(
+    gram: Tensor, target: Tensor, code: Tensor, gradient: Tensor, signs: Tensor, beta: float
+) -> Tensor:
+    """Move codes (R, M) to the optimum for the given signs, or to the best sign change before."""
+    size = (signs != 0).sum(1, keepdim=True)
+    active = (signs == 0).to(torch.uint8).argsort(dim=1, stable=True)[:, : int(size.max())]
+    padding = torch.arange(active.shape[1], device=code.device) >= size
+    system = gram[active[:, :, None], active[:, None, :]]
+    system.masked_fill_(padding[:, :, None] | padding[:, None, :], 0)
+    diagonal = system.diagonal(dim1=1, dim2=2)
+    diagonal.mul_(1 + JITTER).masked_fill_(padding, 1)
+    goal = target.gather(1, active) - beta / 2 * signs.gather(1, active)
+    old = code.gather(1, active)
+    optimum = torch.linalg.solve(system, goal.masked_fill(padding, 0))
+    change = optimum - old
+    # Along the way the objective is a parabola plus beta times the L1 norm; its kinks are where
+    # a coefficient changes its sign. The lowest of the kinks and the end is taken.
+    crossing = old * optimum < 0
+    share = torch.where(crossing, old / (old - optimum), 1.0)
+    slope = (change * gradient.gather(1, active)).sum(1, keepdim=True)
+    curvature = (change * (system @ change[:, :, None])[:, :, 0]).sum(1, keepdim=True)
+    points = old[:, None] + share[:, :, None] * change[:, None]
+    values = share * slope + share.square() * curvature + beta * points.abs().sum(2)
+    best = values.argmin(1)
+    rows = torch.arange(len(best), device=code.device)
+    found = points[rows, best]
+    found[rows, best] = found[rows, best].masked_fill(crossing[rows, best], 0)
+    return code.scatter(1, active, found.masked_fill(padding, 0))
+
+
+@torch.no_grad()
+def lasso_distance(
+    query: Columns,
+    gallery: Columns,
+    shortlist: Tensor | None = None,
+    *,
+    beta: float = BETA,
+    tolerance: float = 1e-6,
+    memory_bytes: int | None = None,
+) -> Tensor:
+    """Compute e = ||X - Y W||_F^2 / N with the lasso codes W (DSR, equation 3).
+
+    Columns are taken as they are: normalise them first, `beta` is in the units of their squared
+    length. The result carries no gradient; see `pair_distance` for that.
+
+    Args:
+        query: (Q, C, N), or Q tensors (C, N_q): X of each query.
+        gallery: (G, C, M), or G tensors (C, M_g): Y of each gallery.
+        shortlist: (Q, K) integers, the galleries to compare each query with; None: all.
+        beta, tolerance: as in `lasso_codes`.
+        memory_bytes: bound on the working memory besides arguments and result, 512 MiB by
+            default; less than one image needs is taken as one image.
+
+    Returns:
+        (Q, G), or (Q, K) for a shortlist, in float64 if query or gallery is, else in float32.
+
+    Raises:
+        ValueError: arguments that do not fit each other, beta <= 0, or columns that hold an
+            infinity or NaN.
+        RuntimeError: as in `lasso_codes`.
+    """
+    queries, galleries = ColumnBlocks(query, "query"), ColumnBlocks(gallery, "gallery")
+    dtype = check_fit(queries, galleries)
+    if shortlist is None:
+        every = torch.arange(len(galleries)).expand(len(queries), -1)
+        return lasso_distance(
+            query, gallery, every, beta=beta, tolerance=tolerance, memory_bytes=memory_bytes
+        )
+    check_shortlist(shortlist, len(queries), len(galleries))
+    queries.squared_norms(torch.float64)  # refuses an infinity or NaN before long work
+    out = torch.empty(shortlist.numel(), dtype=dtype, device=queries.device)
+    bound = MEMORY_BYTES if memory_bytes is None else memory_bytes
+    with full_precision(queries.device):
+        for image, asking, places in pairs_by_gallery(shortlist, queries.by_size()):
+            span = galleries.stack([image], torch.float64)[0]
+            galleries.require_finite(span[None], [image])
+            gram = span.T @ span
+            per_column = 8 * (span.shape[0] + 12 * span.shape[1] + 4 * span.shape[1] ** 2)
+            step = max(1, bound // 2 // (per_column * max(queries.widest, 1)))
+            for some, where in zip(asking.split(step), places.split(step)):
+                columns = queries.stack(some.tolist(), torch.float64)
+                x = columns.transpose(0, 1).flatten(1)
+                correlation = span.T @ x
+                codes = lasso_codes(gram, correlation, beta, tolerance=tolerance)
+                errors = (x - span @ codes).square().sum(0).view(len(some), -1)
+                counts = torch.tensor([queries.counts[i] for i in some.tolist()])
+                found = errors.sum(1) / counts.clamp(min=1).to(errors.device)
+                out[where.to(out.device)] = found.to(dtype)
+    return out.view(shortlist.shape)

@@ -1,0 +1,190 @@
+"""Retrieval metrics of a distance matrix: CMC, average precision, inverse negative penalty.
+
+Shapes: Q queries, G galleries, L values of lambda, B queries of a block.
+
+The protocol is Market-1501's: galleries with a query's identity and camera are dropped from its
+ranking, and queries without any other match are dropped altogether. Equal distances rank in
+gallery order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+Array: TypeAlias = npt.NDArray[Any]
+ArrayLike: TypeAlias = npt.ArrayLike | torch.Tensor
+
+BLOCK_ENTRIES = 2**20
+
+
+class RankMetrics(NamedTuple):
+    """Metrics as fractions, of the V queries that have a match.
+
+    Attributes:
+        cmc: (max_rank,) float32; cmc[r - 1] is Rank-r. Past the end of a short gallery it stays
+            at its last value.
+        all_AP: (V,) float64 in query order; its mean is mAP.
+        all_INP: (V,) float64 in query order; its mean is mINP.
+    """
+
+    cmc: Array
+    all_AP: Array
+    all_INP: Array
+
+
+def rank_metrics(
+    distmat: ArrayLike,
+    q_pids: ArrayLike,
+    g_pids: ArrayLike,
+    q_camids: ArrayLike,
+    g_camids: ArrayLike,
+    max_rank: int = 50,
+) -> RankMetrics:
+    """Rank each query's gallery and score the rankings.
+
+    Where no two distances of a query are equal, the result is that of FastReID's
+    `evaluate_rank` (in Python) to the last digit; its order of equal distances is not defined.
+
+    Args:
+        distmat: (Q, G) distances.
+        q_pids, g_pids: (Q,) and (G,) identities.
+        q_camids, g_camids: (Q,) and (G,) cameras.
+        max_rank: length of the CMC curve.
+
+    Raises:
+        ValueError: lengths that do not fit, a NaN among the distances, or no query with a match.
+    """
+    ids = [_array(x) for x in (q_pids, g_pids, q_camids, g_camids)]
+    distances = _distances(distmat, ids)
+    matched = np.zeros(len(distances), dtype=bool)
+    first, ap, inp = (np.zeros(len(distances)) for _ in range(3))
+    for rows, keep, match in _equal_length_rows(*ids):
+        matched[rows] = True
+        kept = distances[rows][keep].reshape(match.shape)
+        first[rows], ap[rows], inp[rows] = _scores(_ranked_matches(kept, match))
+    _require_match(matched)
+    ranks = np.bincount(first[matched].astype(np.int64), minlength=max_rank)[:max_rank]
+    cmc = ranks.cumsum().astype(np.float32) / np.float32(matched.sum())
+    return RankMetrics(cmc, ap[matched], inp[matched])
+
+
+def lambda_sweep(
+    global_dist: ArrayLike,
+    recon_dist: ArrayLike,
+    q_pids: ArrayLike,
+    g_pids: ArrayLike,
+    q_camids: ArrayLike,
+    g_camids: ArrayLike,
+    lambdas: Sequence[float],
+) -> tuple[Array, Array, Array]:
+    """Score the fused distance (1 - lambda) * global + lambda * reconstruction, in float32.
+
+    Args:
+        global_dist, recon_dist: (Q, G) distances.
+        q_pids, g_pids, q_camids, g_camids: as in `rank_metrics`.
+        lambdas: L values.
+
+    Returns:
+        Rank-1, mAP and mINP of each lambda, (L,) float64, as fractions.
+
+    Raises:
+        ValueError: as in `rank_metrics`.
+    """
+    ids = [_array(x) for x in (q_pids, g_pids, q_camids, g_camids)]
+    near = _distances(global_dist, ids).astype(np.float32, copy=False)
+    recon = _distances(recon_dist, ids).astype(np.float32, copy=False)
+    matched = np.zeros(len(near), dtype=bool)
+    first, ap, inp = (np.zeros((len(lambdas), len(near))) for _ in range(3))
+    for rows, keep, match in _equal_length_rows(*ids):
+        matched[rows] = True
+        kept_near = near[rows][keep].reshape(match.shape)
+        kept_recon = recon[rows][keep].reshape(match.shape)
+        for i, value in enumerate(lambdas):
+            # A numpy float64 would widen the float32 sum, a Python one does not.
+            weight = float(value)
+            fused = (1 - weight) * kept_near + weight * kept_recon
+            first[i, rows], ap[i, rows], inp[i, rows] = _scores(_ranked_matches(fused, match))
+    _require_match(matched)
+    rank1 = (first[:, matched] == 0).mean(1)
+    return rank1, ap[:, matched].mean(1), inp[:, matched].mean(1)
+
+
+def _array(values: ArrayLike) -> Array:
+    return values.detach().cpu().numpy() if isinstance(values, torch.Tensor) else np.asarray(values)
+
+
+def _distances(distmat: ArrayLike, ids: Sequence[Array]) -> Array:
+    distances = _array(distmat)
+    q_pids, g_pids, q_camids, g_camids = ids
+    expected = (len(q_pids), len(g_pids))
+    if distances.shape != expected or (len(q_camids), len(g_camids)) != expected:
+        raise ValueError(
+            f"distances {distances.shape} do not fit {expected[0]} query and {expected[1]} gallery "
+            f"identities with {len(q_camids)} and {len(g_camids)} cameras"
+        )
+    if np.isnan(distances).any():
+        raise ValueError("distances hold NaN: look for NaN in the features")
+    return distances
+
+
+def _require_match(matched: Array) -> None:
+    if not matched.any():
+        raise ValueError(
+            f"none of the {len(matched)} queries has a match: no gallery image shows a query's "
+            "identity under another camera; check the identities and cameras of the data set"
+        )
+
+
+def _equal_length_rows(
+    q_pids: Array, g_pids: Array, q_camids: Array, g_camids: Array
+) -> Iterator[tuple[Array, Array, Array]]:
+    """Find blocks of queries that have a match and keep the same number of galleries.
+
+    Equal lengths make a block rectangular, and the sum over a row is then rounded like that of a
+    query alone (numpy sums in pairs, which depends on the length).
+
+    Yields:
+        rows (B,) query indices, keep (B, G) bool with equal row sums, match (B, kept) bool.
+    """
+    step = max(1, BLOCK_ENTRIES // max(len(g_pids), 1))
+    for start in range(0, len(q_pids), step):
+        block = slice(start, start + step)
+        match = q_pids[block, None] == g_pids
+        keep = ~(match & (q_camids[block, None] == g_camids))
+        valid = (match & keep).any(1)
+        lengths = keep.sum(1)
+        for length in np.unique(lengths[valid]):
+            rows = np.flatnonzero(valid & (lengths == length))
+            yield start + rows, keep[rows], match[rows][keep[rows]].reshape(len(rows), length)
+
+
+def _ranked_matches(distances: Array, match: Array) -> Array:
+    """`match` (B, G) in the order of increasing distance; ties keep the gallery's order."""
+    if distances.dtype != np.float32:
+        order = np.argsort(distances, axis=1, kind="stable")
+        return np.take_along_axis(match, order, axis=1)
+    # Sorting 64-bit keys of distance, gallery index and match is several times faster than a
+    # stable argsort. The bits of a float sort like its value once those below the sign of a
+    # negative one are flipped; adding 0 makes -0 and 0 equal.
+    bits = (distances + np.float32(0)).view(np.int32)
+    keys = (bits ^ ((bits >> 31) & 0x7FFFFFFF)).astype(np.int64)
+    keys <<= 32
+    keys |= np.arange(distances.shape[1], dtype=np.int64) << 1
+    keys |= match
+    keys.sort(axis=1)
+    return (keys & 1).astype(bool)
+
+
+def _scores(ranked: Array) -> tuple[Array, Array, Array]:
+    """Position of the first match, AP and INP, each (B,), of ranked matches (B, G)."""
+    found = ranked.cumsum(axis=1)
+    total = found[:, -1]
+    places = np.arange(1, ranked.shape[1] + 1, dtype=np.float64)
+    ap = (found / places * ranked).sum(1) / total
+    last = ranked.shape[1] - ranked[:, ::-1].argmax(axis=1)
+    return ranked.argmax(axis=1), ap, total / last.astype(np.float64)

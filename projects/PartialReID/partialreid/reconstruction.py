@@ -1,0 +1,132 @@
+"""Ridge reconstruction distances between sets of columns.
+
+Shapes: Q queries, G galleries, K shortlisted galleries per query, C channels, N query columns,
+M gallery columns; N and M may differ from image to image.
+
+Every gallery image becomes one projector, so that the residuals of a block of pairs are one
+matrix product and a sum of squares (see `gallery_factors`), and a pair costs no solve.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import islice
+
+import torch
+from torch import Tensor
+
+from .columns import ColumnBlocks, Columns, check_fit, padded_weights
+from .precision import full_precision
+from .residual_tiles import ResidualTiles
+from .shortlists import check_shortlist, pairs_by_gallery
+
+KAPPA = 1e-3
+MEMORY_BYTES = 512 * 2**20
+
+
+@torch.no_grad()
+def reconstruction_distance(
+    query: Columns,
+    gallery: Columns,
+    weights: Tensor | Sequence[Tensor] | None = None,
+    *,
+    kappa: float = KAPPA,
+    squared: bool = False,
+    memory_bytes: int | None = None,
+) -> Tensor:
+    """Compute d = sum_n w_n ||q_n - G W_n||, W = (G'G + kappa I)^-1 G'Q, for all pairs.
+
+    Columns are taken as they are: normalise them first. Those stored in float16 or bfloat16 are
+    read block by block into float32. The result carries no gradient. Un-squared, this is the
+    distance of SFR (He et al. 2018) and, with the query's foreground weights, of FastReID-DSR.
+
+    Args:
+        query: (Q, C, N), or Q tensors (C, N_q).
+        gallery: (G, C, M), or G tensors (C, M_g).
+        weights: (Q, N), or Q tensors (N_q,); None weighs the columns of each image equally.
+        kappa: the ridge, > 0, in the units of the columns' squared length.
+        squared: sum squared residuals in place of residuals.
+        memory_bytes: bound on the working memory besides arguments and result, 512 MiB by
+            default; less than one pair needs is taken as one pair.
+
+    Returns:
+        (Q, G) in float64 if query or gallery is, else in float32.
+
+    Raises:
+        ValueError: arguments that do not fit each other, kappa <= 0, or columns that hold an
+            infinity or NaN.
+    """
+    tiles = _tiles(query, gallery, weights, kappa, squared, memory_bytes)
+    shape = (len(tiles.query), len(tiles.gallery))
+    out = torch.empty(shape, dtype=tiles.dtype, device=tiles.device)
+    if not out.numel():
+        return out
+    queries = torch.as_tensor(tiles.query.by_size(), device=out.device)
+    galleries = torch.as_tensor(tiles.gallery.by_size(), device=out.device)
+    with full_precision(tiles.device):
+        for members in galleries.split(tiles.gallery_block):
+            images = members.tolist()
+            projectors = tiles.factor(images)
+            for some in queries.split(tiles.query_block):
+                found = tiles.block_distances(projectors, images, some.tolist())
+                out[some[:, None], members] = found.T
+    return out
+
+
+@torch.no_grad()
+def reconstruction_distance_topk(
+    query: Columns,
+    gallery: Columns,
+    shortlist: Tensor,
+    weights: Tensor | Sequence[Tensor] | None = None,
+    *,
+    kappa: float = KAPPA,
+    squared: bool = False,
+    memory_bytes: int | None = None,
+) -> Tensor:
+    """Compute the distances of `reconstruction_distance` from each query to a shortlist.
+
+    Pairs are taken gallery by gallery, so that each shortlisted image is factored once.
+
+    Args:
+        query, gallery, weights, kappa, squared, memory_bytes: as in `reconstruction_distance`.
+        shortlist: (Q, K) integers, indices of galleries in any order; repeats are allowed.
+
+    Returns:
+        (Q, K): entry (q, k) is the distance from query q to gallery shortlist[q, k].
+
+    Raises:
+        ValueError: as in `reconstruction_distance`, or a shortlist of another shape or dtype or
+            with an index that no gallery has.
+    """
+    tiles = _tiles(query, gallery, weights, kappa, squared, memory_bytes)
+    check_shortlist(shortlist, len(tiles.query), len(tiles.gallery))
+    out = torch.empty(shortlist.numel(), dtype=tiles.dtype, device=tiles.device)
+    # Queries come by size within a gallery, which keeps the padding of ragged ones small.
+    groups = pairs_by_gallery(shortlist, tiles.query.by_size())
+    with full_precision(tiles.device):
+        while some := list(islice(groups, tiles.gallery_block)):
+            projectors = tiles.factor([image for image, _, _ in some])
+            for projector, (image, asking, places) in zip(projectors, some):
+                blocks = zip(asking.split(tiles.query_block), places.split(tiles.query_block))
+                for queries, where in blocks:
+                    found = tiles.gallery_distances(projector, image, queries.tolist())
+                    out[where.to(out.device)] = found
+    return out.view(shortlist.shape)
+
+
+def _tiles(
+    query: Columns,
+    gallery: Columns,
+    weights: Tensor | Sequence[Tensor] | None,
+    kappa: float,
+    squared: bool,
+    memory_bytes: int | None,
+) -> ResidualTiles:
+    if not kappa > 0:
+        raise ValueError(f"kappa must be > 0, got {kappa}")
+    queries, galleries = ColumnBlocks(query, "query"), ColumnBlocks(gallery, "gallery")
+    dtype = check_fit(queries, galleries)
+    bound = MEMORY_BYTES if memory_bytes is None else memory_bytes
+    padded = padded_weights(weights, queries, dtype)
+    return ResidualTiles(queries, galleries, padded, kappa, squared, bound)

@@ -1,0 +1,157 @@
+"""Distances of one block of queries to one block of galleries, in bounded memory.
+
+Shapes: G galleries and Q queries of a block, C channels, N query columns, M gallery columns.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from .columns import ColumnBlocks
+from .gallery_factors import direct_residuals, gallery_projectors
+
+# Large enough for full speed of the matrix product, small enough for the last-level cache.
+CPU_TILE_BYTES = 8 * 2**20
+CPU_TILE_COLUMNS = 1760
+CPU_GATHER_BYTES = 4 * 2**20
+# The projector's residual is a difference of squares and good to about 4e-6 ||q||^2 in float32
+# (1e-14 in float64); below these shares of ||q||^2 the direct residual takes over.
+NEARLY_EXACT = {torch.float32: 1e-2, torch.float64: 1e-8}
+
+
+class ResidualTiles:
+    """Buffers and block sizes for the distances between two sets of columns.
+
+    Args:
+        query, gallery: the columns.
+        weights: (Q, N) of all queries, zero where an image has fewer columns.
+        kappa: the ridge.
+        squared: sum squared residuals in place of residuals.
+        memory_bytes: bound on the buffers; one pair at a time is the least.
+
+    Attributes:
+        gallery_block: galleries to factor at a time.
+        query_block: queries to gather at a time.
+    """
+
+    def __init__(
+        self,
+        query: ColumnBlocks,
+        gallery: ColumnBlocks,
+        weights: Tensor,
+        kappa: float,
+        squared: bool,
+        memory_bytes: int,
+    ) -> None:
+        self.query, self.gallery, self.weights = query, gallery, weights
+        self.kappa, self.squared = kappa, squared
+        self.dtype, self.device = weights.dtype, weights.device
+        self.norms = query.squared_norms(self.dtype)
+        self._buffers: dict[str, Tensor] = {}
+        self._plan(memory_bytes)
+
+    def _plan(self, memory_bytes: int) -> None:
+        size, share = self.dtype.itemsize, memory_bytes // 4
+        channels = max(self.query.channels or 0, self.gallery.channels or 0, 1)
+        columns_q, columns_g = max(self.query.widest, 1), max(self.gallery.widest, 1)
+        bytes_q, bytes_g = (columns * channels * size for columns in (columns_q, columns_g))
+        on_cpu = self.device.type == "cpu"
+        self.gallery_block = max(1, share // bytes_g)
+        self.query_block = max(1, share // bytes_q)
+        if on_cpu:
+            self.query_block = min(self.query_block, max(1, CPU_TILE_COLUMNS // columns_q))
+        # A single gallery reads each gathered query once, so they should still be in the cache.
+        few = CPU_GATHER_BYTES // bytes_q if on_cpu else self.query_block
+        self._few = max(1, min(few, self.query_block))
+        # While factoring, an image needs a converted copy and its squares, twice as wide where
+        # it takes float64, and five M x M matrices in float64.
+        self._factor_block = max(1, share // (5 * bytes_g + 40 * columns_g**2))
+        tile_bytes = min(share, CPU_TILE_BYTES) if on_cpu else share
+        self._tile = max(1, tile_bytes // (columns_g * self.query_block * columns_q * size))
+        self._direct_columns = max(1, share // (48 * channels))
+
+    def _buffer(self, name: str, numbers: int) -> Tensor:
+        # Fresh memory of this size costs page faults at every tile; a kept buffer costs them once.
+        if name not in self._buffers or self._buffers[name].numel() < numbers:
+            self._buffers[name] = torch.empty(numbers, dtype=self.dtype, device=self.device)
+        return self._buffers[name]
+
+    def factor(self, galleries: list[int]) -> Tensor:
+        """Compute the projectors (G, M, C) of some gallery images; the next call overwrites them.
+
+        Raises:
+            ValueError: a column holds an infinity or NaN.
+        """
+        wide = max(self.gallery.counts[image] for image in galleries)
+        shape = (len(galleries), wide, self.gallery.channels or 0)
+        projectors = self._buffer("projectors", shape[0] * shape[1] * shape[2])
+        projectors = projectors[: shape[0] * shape[1] * shape[2]].view(shape)
+        for start in range(0, len(galleries), self._factor_block):
+            part = galleries[start : start + self._factor_block]
+            columns = self.gallery.stack(part, self.dtype)
+            self.gallery.require_finite(columns.square().sum(1), part)
+            target = projectors[start : start + len(part)]
+            target[:, columns.shape[2] :] = 0
+            gallery_projectors(columns, self.kappa, out=target[:, : columns.shape[2]])
+        return projectors
+
+    def block_distances(
+        self, projectors: Tensor, galleries: list[int], queries: list[int]
+    ) -> Tensor:
+        """Compute the distances (G, Q) of all pairs of factored galleries and some queries."""
+        columns = self._gather(queries, self._widest(queries))
+        starts = range(0, len(galleries), self._tile)
+        parts = [slice(start, start + self._tile) for start in starts]
+        explained = torch.cat([self._explained(projectors[part], columns) for part in parts])
+        return self._distances(explained, galleries, queries)
+
+    def gallery_distances(self, projector: Tensor, gallery: int, queries: list[int]) -> Tensor:
+        """Compute the distances (Q,) of one factored gallery, P' as (M, C), to some queries."""
+        wide = self._widest(queries)
+        starts = range(0, len(queries), self._few)
+        parts = [queries[start : start + self._few] for start in starts]
+        explained = [self._explained(projector[None], self._gather(p, wide)) for p in parts]
+        return self._distances(torch.cat(explained, dim=1), [gallery], queries)[0]
+
+    def _widest(self, queries: list[int]) -> int:
+        return max(self.query.counts[image] for image in queries)
+
+    def _gather(self, queries: list[int], wide: int) -> Tensor:
+        """Some queries as one matrix (C, Q * N), which the next call overwrites."""
+        numbers = (self.query.channels or 0) * len(queries) * wide
+        block = self._buffer("queries", numbers)[:numbers].view(-1, len(queries), wide)
+        return self.query.side_by_side(queries, block).flatten(1)
+
+    def _explained(self, projectors: Tensor, columns: Tensor) -> Tensor:
+        """||P'q||^2 as (G, R) of projectors (G, M, C) and columns (C, R)."""
+        rows = projectors.shape[0] * projectors.shape[1]
+        product = self._buffer("product", rows * columns.shape[1])
+        product = product[: rows * columns.shape[1]].view(rows, columns.shape[1])
+        torch.mm(projectors.reshape(rows, -1), columns, out=product)
+        # Still in the cache, the square and the sum cost about a hundredth of the product.
+        squares = product.view(projectors.shape[0], projectors.shape[1], -1)
+        return torch.mul(squares, squares, out=squares).sum(1)
+
+    def _distances(self, explained: Tensor, galleries: list[int], queries: list[int]) -> Tensor:
+        index = torch.as_tensor(queries, device=self.device)
+        wide = explained.shape[1] // len(queries)
+        norms, weights = self.norms[index, :wide].flatten(), self.weights[index, :wide]
+        residuals = norms - explained
+        nearly = residuals < NEARLY_EXACT[self.dtype] * norms
+        for place in nearly.any(1).nonzero().flatten().tolist():
+            wanted = nearly[place].nonzero().flatten()
+            residuals[place, wanted] = self._direct(galleries[place], queries, wanted, wide)
+        residuals.clamp_(min=0)
+        errors = residuals if self.squared else residuals.sqrt_()
+        return (errors.view(len(galleries), len(queries), wide) * weights).sum(2)
+
+    def _direct(self, gallery: int, queries: list[int], wanted: Tensor, wide: int) -> Tensor:
+        """Direct squared residuals of the columns `wanted` among those of `queries`."""
+        span = self.gallery.stack([gallery], self.dtype)[0]
+        found = []
+        for some in wanted.split(self._direct_columns):
+            places = [(queries[place // wide], place % wide) for place in some.tolist()]
+            columns = self.query.pick(places, self.dtype)
+            found.append(direct_residuals(columns, span, self.kappa))
+        return torch.cat(found)

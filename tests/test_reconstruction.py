@@ -1,0 +1,356 @@
+"""The fast reconstruction distance against a solve per pair in float64."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from partialreid.reconstruction import reconstruction_distance, reconstruction_distance_topk
+from tests.conformance import columns_of
+
+# What float16 and bfloat16 storage loses is in the columns before the distance sees them.
+TOLERANCE = {
+    torch.float64: 1e-10,
+    torch.float32: 5e-6,
+    torch.float16: 5e-6,
+    torch.bfloat16: 5e-6,
+}
+
+
+def oracle(
+    query: Sequence[Tensor],
+    gallery: Sequence[Tensor],
+    weights: Sequence[Tensor] | None = None,
+    kappa: float = 1e-3,
+    squared: bool = False,
+) -> Tensor:
+    out = torch.zeros(len(query), len(gallery), dtype=torch.float64)
+    for i, q in enumerate(query):
+        q = q.double()
+        w = torch.full((q.shape[1],), 1 / q.shape[1]) if weights is None else weights[i]
+        for j, g in enumerate(gallery):
+            g = g.double()
+            ridge = g.T @ g + kappa * torch.eye(g.shape[1], dtype=torch.float64)
+            residual = (q - g @ torch.linalg.solve(ridge, g.T @ q)).square().sum(0)
+            out[i, j] = (w.double() * (residual if squared else residual.sqrt())).sum()
+    return out
+
+
+def features(seed: int, images: int, channels: int, columns: int) -> Tensor:
+    """Unit columns like a network's: rectified, one direction shared by all."""
+    generator = torch.Generator().manual_seed(seed)
+    shape = (images, channels, columns)
+    shared = torch.rand(1, channels, 1, generator=generator)
+    return F.normalize((torch.randn(shape, generator=generator) + shared).relu(), dim=1)
+
+
+def weights_of(seed: int, images: int, columns: int) -> Tensor:
+    raw = torch.rand(images, columns, generator=torch.Generator().manual_seed(seed))
+    return F.normalize(raw + 0.01, p=1, dim=1)
+
+
+@pytest.mark.parametrize(
+    ("queries", "galleries", "channels", "n", "m"),
+    [
+        (1, 1, 1, 1, 1),
+        (1, 1, 64, 1, 7),
+        (3, 5, 64, 7, 1),
+        (7, 11, 97, 13, 31),
+        (5, 3, 31, 23, 13),  # more columns than a third of the channels
+        (3, 4, 16, 24, 40),  # more gallery columns than channels: everything is nearly exact
+        (17, 9, 128, 31, 29),
+        (2, 3, 512, 110, 70),
+    ],
+)
+@pytest.mark.parametrize("squared", [False, True])
+def test_equals_the_oracle(
+    queries: int, galleries: int, channels: int, n: int, m: int, squared: bool
+) -> None:
+    query, gallery = features(0, queries, channels, n), features(1, galleries, channels, m)
+    weights = weights_of(2, queries, n)
+    for w in (weights, None):
+        expected = oracle(query, gallery, w, squared=squared)
+        found = reconstruction_distance(query, gallery, w, squared=squared)
+        assert found.dtype == torch.float32
+        torch.testing.assert_close(found.double(), expected, atol=5e-6, rtol=0)
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE, ids=str)
+def test_dtypes(dtype: torch.dtype) -> None:
+    query, gallery = features(0, 6, 96, 17).to(dtype), features(1, 9, 96, 29).to(dtype)
+    found = reconstruction_distance(query, gallery, weights_of(2, 6, 17))
+    assert found.dtype == (torch.float64 if dtype == torch.float64 else torch.float32)
+    expected = oracle(query, gallery, weights_of(2, 6, 17))
+    torch.testing.assert_close(found.double(), expected, atol=TOLERANCE[dtype], rtol=0)
+
+
+def test_half_storage_keeps_the_ranking() -> None:
+    query, gallery = features(0, 8, 256, 35), features(1, 60, 256, 35)
+    exact = oracle(query, gallery)
+    for dtype, bound in ((torch.float16, 1e-4), (torch.bfloat16, 1e-3)):
+        stored = reconstruction_distance(query.to(dtype), gallery.to(dtype))
+        assert (stored - exact).abs().max() < bound
+        for row, expected in zip(stored, exact):
+            ours, theirs = (
+                set(x.topk(10, largest=False).indices.tolist()) for x in (row, expected)
+            )
+            assert len(ours & theirs) >= 9
+    mixed = reconstruction_distance(query.half(), gallery)
+    assert (mixed - exact).abs().max() < 1e-4
+
+
+@pytest.mark.parametrize("kappa", [10.0, 1.0, 1e-3, 1e-6, 1e-9, 1e-14, 1e-25])
+def test_any_kappa(kappa: float) -> None:
+    query, gallery = features(0, 3, 40, 11), features(1, 4, 40, 19)
+    expected = oracle(query, gallery, kappa=kappa)
+    found = reconstruction_distance(query, gallery, kappa=kappa)
+    torch.testing.assert_close(found.double(), expected, atol=5e-6, rtol=0)
+
+
+@pytest.mark.parametrize("kappa", [1e-3, 1e-12, 1e-20])
+def test_duplicate_columns(kappa: float) -> None:
+    gallery = features(1, 4, 40, 9)
+    doubled = torch.cat([gallery, gallery, gallery[:, :, :3]], dim=2)
+    query = features(0, 3, 40, 11)
+    # Two copies share one coefficient: G G' doubles, which a column scaled by sqrt(2) does too.
+    scale = torch.full((9,), 2**0.5)
+    scale[:3] = 3**0.5
+    expected = oracle(query, gallery * scale, kappa=kappa)
+    found = reconstruction_distance(query, doubled, kappa=kappa)
+    torch.testing.assert_close(found.double(), expected, atol=5e-6, rtol=0)
+
+
+@pytest.mark.parametrize("scale", [1e-2, 1.0, 30.0, 1e3])
+def test_columns_need_not_be_normalised(scale: float) -> None:
+    query, gallery = scale * features(0, 4, 64, 13), scale * features(1, 5, 64, 31)
+    found = reconstruction_distance(query, gallery).double()
+    torch.testing.assert_close(found, oracle(query, gallery), atol=5e-6 * scale, rtol=0)
+
+
+@pytest.mark.parametrize("noise", [0.0, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 3e-2, 1e-1, 0.3])
+@pytest.mark.parametrize("channels", [64, 512])
+def test_near_copies(noise: float, channels: int) -> None:
+    gallery = features(1, 5, channels, 37)
+    extra = torch.randn(gallery.shape, generator=torch.Generator().manual_seed(3))
+    query = F.normalize(gallery + noise * extra / channels**0.5, dim=1)
+    for squared in (False, True):
+        found = reconstruction_distance(query, gallery, squared=squared)
+        expected = oracle(query, gallery, squared=squared)
+        torch.testing.assert_close(found.double(), expected, atol=5e-6, rtol=0)
+
+
+def test_zero_maps() -> None:
+    query, gallery = features(0, 3, 32, 9), features(1, 4, 32, 11)
+    query[1], gallery[2] = 0, 0
+    query[2, :, 4], gallery[3, :, 5] = 0, 0
+    found = reconstruction_distance(query, gallery)
+    assert found[1].abs().max() == 0
+    torch.testing.assert_close(found[0, 2], torch.tensor(1.0))
+    torch.testing.assert_close(found.double(), oracle(query, gallery), atol=5e-6, rtol=0)
+
+
+@pytest.mark.parametrize("memory_bytes", [1, 3000, 40_000, 1_000_000])
+def test_blocks_equal_one_shot(memory_bytes: int) -> None:
+    query, gallery = features(0, 13, 48, 17), features(1, 19, 48, 23)
+    query[5] = gallery[7, :, :17]
+    shortlist = torch.stack([torch.randperm(19)[:7] for _ in range(13)])
+    options = {"weights": weights_of(2, 13, 17)}
+    whole = reconstruction_distance(query, gallery, **options)
+    blocks = reconstruction_distance(query, gallery, **options, memory_bytes=memory_bytes)
+    torch.testing.assert_close(blocks, whole, atol=1e-6, rtol=0)
+    some = reconstruction_distance_topk(
+        query, gallery, shortlist, **options, memory_bytes=memory_bytes
+    )
+    torch.testing.assert_close(some, whole.gather(1, shortlist), atol=1e-6, rtol=0)
+
+
+class PeakMemory(TorchDispatchMode):
+    """Counts the bytes of the storages that operations make, and the most alive at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.alive, self.peak = 0, 0
+        self._seen: set[int] = set()
+
+    def _drop(self, key: int, size: int) -> None:
+        self._seen.discard(key)
+        self.alive -= size
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        known = [x.untyped_storage()._cdata for x in args if isinstance(x, Tensor)]
+        out = func(*args, **(kwargs or {}))
+        for tensor in out if isinstance(out, (tuple, list)) else (out,):
+            if isinstance(tensor, Tensor):
+                storage = tensor.untyped_storage()
+                key, size = storage._cdata, storage.nbytes()
+                if key not in known and key not in self._seen:
+                    self._seen.add(key)
+                    self.alive += size
+                    weakref.finalize(storage, self._drop, key, size)
+        self.peak = max(self.peak, self.alive)
+        return out
+
+
+@pytest.mark.parametrize("kilobytes", [400, 1000, 4000])
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float32], ids=str)
+def test_memory_is_bounded(kilobytes: int, dtype: torch.dtype) -> None:
+    query, gallery = features(0, 30, 128, 24).to(dtype), features(1, 40, 128, 24).to(dtype)
+    gallery[:10] = query[:10]  # some galleries need the direct residual
+    shortlist = torch.arange(10).expand(30, 10)
+    # What is kept whole, and small: the result and its parts, weights and norms, the regrouping.
+    whole = 4 * (3 * 30 * 40 + 4 * 30 * 24) + 6 * 8 * 30 * 10
+    for run in (
+        lambda bound: reconstruction_distance(query, gallery, memory_bytes=bound),
+        lambda bound: reconstruction_distance_topk(query, gallery, shortlist, memory_bytes=bound),
+    ):
+        with PeakMemory() as memory:
+            run(kilobytes * 1000)
+        assert whole < memory.peak <= kilobytes * 1000 + whole
+
+
+def test_ragged_images_equal_one_pair_at_a_time() -> None:
+    sizes_q, sizes_g = [5, 17, 1, 9, 17], [8, 3, 21, 8, 1, 13]
+    query = [features(i, 1, 40, n)[0] for i, n in enumerate(sizes_q)]
+    gallery = [features(50 + i, 1, 40, m)[0] for i, m in enumerate(sizes_g)]
+    query[3][:, :3] = gallery[1]
+    weights = [weights_of(i, 1, n)[0] for i, n in enumerate(sizes_q)]
+    shortlist = torch.tensor([[0, 2, 4], [5, 5, 1], [3, 2, 0], [1, 4, 2], [2, 1, 0]])
+    for w in (weights, None):
+        expected = oracle(query, gallery, w)
+        for bound in (None, 1, 20_000):
+            found = reconstruction_distance(query, gallery, w, memory_bytes=bound)
+            torch.testing.assert_close(found.double(), expected, atol=5e-6, rtol=0)
+            some = reconstruction_distance_topk(query, gallery, shortlist, w, memory_bytes=bound)
+            torch.testing.assert_close(
+                some.double(), expected.gather(1, shortlist), atol=5e-6, rtol=0
+            )
+
+
+def test_shortlist_of_everything_in_any_order() -> None:
+    query, gallery = features(0, 6, 40, 11), features(1, 9, 40, 7)
+    whole = reconstruction_distance(query, gallery)
+    order = torch.stack([torch.randperm(9) for _ in range(6)])
+    some = reconstruction_distance_topk(query, gallery, order)
+    torch.testing.assert_close(some, whole.gather(1, order), atol=1e-6, rtol=0)
+    one = reconstruction_distance_topk(query, gallery, torch.full((6, 4), 3))
+    torch.testing.assert_close(one, whole[:, 3:4].expand(6, 4), atol=1e-6, rtol=0)
+
+
+def test_empty_sets() -> None:
+    query, gallery = features(0, 3, 16, 5), features(1, 4, 16, 5)
+    assert reconstruction_distance(query[:0], gallery).shape == (0, 4)
+    assert reconstruction_distance(query, gallery[:0]).shape == (3, 0)
+    assert reconstruction_distance([], []).shape == (0, 0)
+    assert reconstruction_distance([], gallery).shape == (0, 4)
+    nothing = torch.empty(3, 0, dtype=torch.long)
+    assert reconstruction_distance_topk(query, gallery, nothing).shape == (3, 0)
+    assert reconstruction_distance_topk(query[:0], gallery, nothing[:0]).shape == (0, 0)
+    # An image without columns reconstructs nothing.
+    none = reconstruction_distance(query, [gallery[0], gallery[1][:, :0]])
+    torch.testing.assert_close(none[:, 1], torch.ones(3))
+
+
+def test_order_of_cells_does_not_matter() -> None:
+    query, gallery = features(0, 4, 64, 15), features(1, 5, 64, 21)
+    weights = weights_of(2, 4, 15)
+    whole = reconstruction_distance(query, gallery, weights)
+    shuffled = reconstruction_distance(query, gallery[:, :, torch.randperm(21)], weights)
+    torch.testing.assert_close(shuffled, whole, atol=2e-6, rtol=0)
+    order = torch.randperm(15)
+    shuffled = reconstruction_distance(query[:, :, order], gallery, weights[:, order])
+    torch.testing.assert_close(shuffled, whole, atol=2e-6, rtol=0)
+
+
+def test_a_crop_is_nearer_than_a_stranger() -> None:
+    gallery = features(1, 12, 128, 32)
+    crops = gallery[:, :, 8:20]
+    found = reconstruction_distance(crops, gallery)
+    assert found.argmin(1).tolist() == list(range(12))
+    strangers = found + torch.eye(12)
+    assert found.diagonal().max() < 0.1 * strangers.min()
+
+
+def test_more_columns_never_reconstruct_worse() -> None:
+    query, gallery = features(0, 3, 64, 9), features(1, 4, 64, 30)
+    some, more = (reconstruction_distance(query, gallery[:, :, :m]) for m in (15, 30))
+    # Not exact for a ridge, but for kappa far below the squared singular values.
+    assert (more < some).all()
+
+
+def test_inputs_stay_as_they_are() -> None:
+    query, gallery = features(0, 3, 32, 9), features(1, 4, 32, 9)
+    copies = query.clone(), gallery.clone()
+    query.requires_grad_()
+    found = reconstruction_distance(query, gallery)
+    assert not found.requires_grad
+    assert torch.equal(query, copies[0]) and torch.equal(gallery, copies[1])
+    transposed = gallery.transpose(1, 2).contiguous().transpose(1, 2)
+    torch.testing.assert_close(reconstruction_distance(query, transposed), found)
+
+
+def test_bad_arguments_are_named() -> None:
+    query, gallery = features(0, 3, 16, 5), features(1, 4, 16, 5)
+    broken = gallery.clone()
+    broken[2, 3, 1] = float("nan")
+    cases = [
+        ("query columns must be", (query[0], gallery), {}),
+        ("channels differ: query 16, gallery 8", (query, gallery[:, :8]), {}),
+        ("gallery columns must be floating", (query, gallery.long()), {}),
+        ("one C", ([query[0], query[1][:8]], gallery), {}),
+        ("one dtype", ([query[0], query[1].half()], gallery), {}),
+        ("kappa", (query, gallery), {"kappa": 0.0}),
+        ("2 rows of weights for 3", (query, gallery, torch.ones(2, 5)), {}),
+        ("query 0 has 5 columns", (query, gallery, torch.ones(3, 4)), {}),
+        ("gallery columns of image 2", (query, broken), {}),
+        ("gallery columns of image 2", (query, broken), {"memory_bytes": 1}),
+        ("query columns of image 2", (broken, gallery), {}),
+        ("query columns of image 0", (query.half() * 6e4 * 2, gallery), {}),
+    ]
+    for message, args, options in cases:
+        with pytest.raises(ValueError, match=message):
+            reconstruction_distance(*args, **options)
+    for message, shortlist in (
+        (r"\(3, K\)", torch.zeros(2, 4, dtype=torch.long)),
+        ("integers", torch.zeros(3, 4)),
+        ("0 to 3", torch.full((3, 2), 4)),
+        ("0 to 3", torch.full((3, 2), -1)),
+    ):
+        with pytest.raises(ValueError, match=message):
+            reconstruction_distance_topk(query, gallery, shortlist)
+
+
+def test_recorded_distances(shared: Path) -> None:
+    data = np.load(shared / "conformance" / "distance.npz")
+    seed, channels = int(data["seed"]), int(data["channels"])
+    query = columns_of(seed + 10, data["query_ids"], channels, 1.0, seed, 120)
+    gallery = columns_of(seed + 11, data["gallery_ids"], channels, 1.0, seed, 120)
+    gallery[7] = query[2]
+    query, gallery = F.normalize(query, dim=1), F.normalize(gallery, dim=1)
+    near, expected = torch.from_numpy(data["global_dist"]), torch.from_numpy(data["dsr_dist"])
+    weights = torch.from_numpy(data["scores"])
+    shortlist = near.sort(dim=1, stable=True).indices[:, :100]
+    found = reconstruction_distance_topk(query, gallery, shortlist, weights)
+    torch.testing.assert_close(found, expected.gather(1, shortlist), atol=1e-5, rtol=0)
+    assert (expected < 100).sum() == 6 * 100
+    whole = reconstruction_distance(query, gallery, weights)
+    torch.testing.assert_close(whole.double(), oracle(query, gallery, weights), atol=5e-6, rtol=0)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_cuda_equals_cpu() -> None:
+    query, gallery = features(0, 9, 256, 31), features(1, 12, 256, 37)
+    gallery[4, :, :31] = query[2]
+    torch.backends.cuda.matmul.allow_tf32 = True
+    try:
+        found = reconstruction_distance(query.cuda(), gallery.cuda())
+    finally:
+        torch.backends.cuda.matmul.allow_tf32 = False
+    torch.testing.assert_close(found.double().cpu(), oracle(query, gallery), atol=5e-6, rtol=0)
