@@ -33,7 +33,6 @@ class ColumnBlocks:
     def __init__(self, columns: Columns, name: str) -> None:
         self.name = name
         self._columns = columns
-        self._stacked = isinstance(columns, Tensor)
         if isinstance(columns, Tensor):
             if columns.dim() != 3:
                 shape = tuple(columns.shape)
@@ -80,8 +79,8 @@ class ColumnBlocks:
 
     def stack(self, images: Sequence[int], dtype: torch.dtype) -> Tensor:
         """Read images as one (B, C, N) tensor; a view of the columns themselves where it can."""
-        if self._stacked:
-            whole: Tensor = self._columns  # type: ignore[assignment]
+        if isinstance(self._columns, Tensor):
+            whole = self._columns
             start, stop = images[0], images[-1] + 1
             if list(images) == list(range(start, stop)):
                 return whole[start:stop].to(dtype)
@@ -94,17 +93,23 @@ class ColumnBlocks:
 
     def side_by_side(self, images: Sequence[int], out: Tensor) -> Tensor:
         """Read images into `out` (C, B, N), which makes a matrix of their columns when flat."""
-        # One image's columns stay adjacent in every channel, which makes this nearly a memory
+        # An image's columns stay adjacent in every channel, which makes this nearly a memory
         # copy, where a transposition to one column per row takes several times as long.
-        for place, image in enumerate(images):
-            count = self.counts[image]
-            out[:, place, :count] = self._columns[image]
-            out[:, place, count:] = 0
+        blocks = [self._columns[image] for image in images]
+        if all(b.dtype == out.dtype and b.shape[1] == out.shape[2] for b in blocks):
+            torch.cat(blocks, dim=1, out=out.view(out.shape[0], -1))
+            return out
+        for place, block in enumerate(blocks):
+            out[:, place, : block.shape[1]] = block
+            out[:, place, block.shape[1] :] = 0
         return out
 
-    def pick(self, places: Sequence[tuple[int, int]], dtype: torch.dtype) -> Tensor:
-        """Read single columns, given as (image, column), as (C, len(places))."""
-        return torch.stack([self._columns[i][:, n] for i, n in places], dim=1).to(dtype)
+    def pick(self, images: Tensor, numbers: Tensor, dtype: torch.dtype) -> Tensor:
+        """Read single columns (C, F): column `numbers` (F,) of each of `images` (F,)."""
+        if isinstance(self._columns, Tensor):
+            return self._columns[images.to(self.device), :, numbers.to(self.device)].to(dtype).T
+        chosen = zip(images.tolist(), numbers.tolist())
+        return torch.stack([self._columns[i][:, n] for i, n in chosen], dim=1).to(dtype)
 
     def squared_norms(self, dtype: torch.dtype) -> Tensor:
         """Squared length of every column, (images, N) with zeros where an image has fewer.

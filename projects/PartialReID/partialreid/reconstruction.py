@@ -106,12 +106,9 @@ def reconstruction_distance_topk(
     groups = pairs_by_gallery(shortlist, tiles.query.by_size())
     with full_precision(tiles.device):
         while some := list(islice(groups, tiles.gallery_block)):
-            projectors = tiles.factor([image for image, _, _ in some])
-            for projector, (image, asking, places) in zip(projectors, some):
-                blocks = zip(asking.split(tiles.query_block), places.split(tiles.query_block))
-                for queries, where in blocks:
-                    found = tiles.gallery_distances(projector, image, queries.tolist())
-                    out[where.to(out.device)] = found
+            images, asking, places = zip(*some)
+            found = tiles.pair_distances(tiles.factor(list(images)), list(images), asking)
+            out[torch.cat(places).to(out.device)] = found
     return out.view(shortlist.shape)
 
 

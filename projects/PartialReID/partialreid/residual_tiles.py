@@ -5,6 +5,8 @@ Shapes: G galleries and Q queries of a block, C channels, N query columns, M gal
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -13,8 +15,7 @@ from .gallery_factors import direct_residuals, gallery_projectors
 
 # Large enough for full speed of the matrix product, small enough for the last-level cache.
 CPU_TILE_BYTES = 8 * 2**20
-CPU_TILE_COLUMNS = 1760
-CPU_GATHER_BYTES = 4 * 2**20
+CPU_TILE_COLUMNS = 900
 # The projector's residual is a difference of squares and good to about 4e-6 ||q||^2 in float32
 # (1e-14 in float64); below these shares of ||q||^2 the direct residual takes over.
 NEARLY_EXACT = {torch.float32: 1e-2, torch.float64: 1e-8}
@@ -61,15 +62,13 @@ class ResidualTiles:
         self.query_block = max(1, share // bytes_q)
         if on_cpu:
             self.query_block = min(self.query_block, max(1, CPU_TILE_COLUMNS // columns_q))
-        # A single gallery reads each gathered query once, so they should still be in the cache.
-        few = CPU_GATHER_BYTES // bytes_q if on_cpu else self.query_block
-        self._few = max(1, min(few, self.query_block))
         # While factoring, an image needs a converted copy and its squares, twice as wide where
         # it takes float64, and five M x M matrices in float64.
         self._factor_block = max(1, share // (5 * bytes_g + 40 * columns_g**2))
         tile_bytes = min(share, CPU_TILE_BYTES) if on_cpu else share
         self._tile = max(1, tile_bytes // (columns_g * self.query_block * columns_q * size))
         self._direct_columns = max(1, share // (48 * channels))
+        self._pairs = max(1, share // (8 * columns_q * size))
 
     def _buffer(self, name: str, numbers: int) -> Tensor:
         # Fresh memory of this size costs page faults at every tile; a kept buffer costs them once.
@@ -100,25 +99,56 @@ class ResidualTiles:
         self, projectors: Tensor, galleries: list[int], queries: list[int]
     ) -> Tensor:
         """Compute the distances (G, Q) of all pairs of factored galleries and some queries."""
-        columns = self._gather(queries, self._widest(queries))
+        columns = self._gather(queries)
         starts = range(0, len(galleries), self._tile)
-        parts = [slice(start, start + self._tile) for start in starts]
-        explained = torch.cat([self._explained(projectors[part], columns) for part in parts])
-        return self._distances(explained, galleries, queries)
+        parts = [projectors[start : start + self._tile] for start in starts]
+        explained = torch.cat([self._explained(part, columns) for part in parts])
+        places = (torch.tensor(galleries)[:, None], torch.tensor(queries)[None])
+        return self._distances(explained.view(len(galleries), len(queries), -1), *places)
 
-    def gallery_distances(self, projector: Tensor, gallery: int, queries: list[int]) -> Tensor:
-        """Compute the distances (Q,) of one factored gallery, P' as (M, C), to some queries."""
-        wide = self._widest(queries)
-        starts = range(0, len(queries), self._few)
-        parts = [queries[start : start + self._few] for start in starts]
-        explained = [self._explained(projector[None], self._gather(p, wide)) for p in parts]
-        return self._distances(torch.cat(explained, dim=1), [gallery], queries)[0]
+    def pair_distances(
+        self, projectors: Tensor, galleries: list[int], asking: Sequence[Tensor]
+    ) -> Tensor:
+        """Compute the distances of factored galleries to the queries that ask for each.
 
-    def _widest(self, queries: list[int]) -> int:
-        return max(self.query.counts[image] for image in queries)
+        Args:
+            projectors: (G, M, C) of `galleries`.
+            asking: for each gallery, indices of queries.
 
-    def _gather(self, queries: list[int], wide: int) -> Tensor:
+        Returns:
+            One distance per pair, gallery after gallery.
+        """
+        listed = torch.tensor(galleries).repeat_interleave(torch.tensor([len(a) for a in asking]))
+        queries = torch.cat(list(asking))
+        step = min(self.query_block, self._pairs)
+        chunks = [(i, part) for i, some in enumerate(asking) for part in some.split(step)]
+        found: list[Tensor] = []
+        start = 0
+        while chunks:
+            # The steps after the product are short; over many pairs at once they cost little.
+            explained = torch.zeros(
+                min(self._pairs, len(queries) - start),
+                self.query.widest,
+                dtype=self.dtype,
+                device=self.device,
+            )
+            filled = 0
+            while chunks and filled + len(chunks[0][1]) <= len(explained):
+                i, part = chunks.pop(0)
+                product = self._explained(projectors[i : i + 1], self._gather(part.tolist()))
+                product = product.view(len(part), -1)
+                explained[filled : filled + len(part), : product.shape[1]] = product
+                filled += len(part)
+            stop = start + filled
+            found.append(
+                self._distances(explained[:filled], listed[start:stop], queries[start:stop])
+            )
+            start = stop
+        return torch.cat(found)
+
+    def _gather(self, queries: list[int]) -> Tensor:
         """Some queries as one matrix (C, Q * N), which the next call overwrites."""
+        wide = max(self.query.counts[image] for image in queries)
         numbers = (self.query.channels or 0) * len(queries) * wide
         block = self._buffer("queries", numbers)[:numbers].view(-1, len(queries), wide)
         return self.query.side_by_side(queries, block).flatten(1)
@@ -133,25 +163,32 @@ class ResidualTiles:
         squares = product.view(projectors.shape[0], projectors.shape[1], -1)
         return torch.mul(squares, squares, out=squares).sum(1)
 
-    def _distances(self, explained: Tensor, galleries: list[int], queries: list[int]) -> Tensor:
-        index = torch.as_tensor(queries, device=self.device)
-        wide = explained.shape[1] // len(queries)
-        norms, weights = self.norms[index, :wide].flatten(), self.weights[index, :wide]
+    def _distances(self, explained: Tensor, galleries: Tensor, queries: Tensor) -> Tensor:
+        """Distances (...) from ||P'q||^2 (..., N) and the images (...) of each pair."""
+        wide, index = explained.shape[-1], queries.to(self.device)
+        norms, weights = self.norms[index, :wide], self.weights[index, :wide]
         residuals = norms - explained
         nearly = residuals < NEARLY_EXACT[self.dtype] * norms
-        for place in nearly.any(1).nonzero().flatten().tolist():
-            wanted = nearly[place].nonzero().flatten()
-            residuals[place, wanted] = self._direct(galleries[place], queries, wanted, wide)
+        if nearly.any():
+            self._replace(residuals, nearly, galleries, queries)
         residuals.clamp_(min=0)
         errors = residuals if self.squared else residuals.sqrt_()
-        return (errors.view(len(galleries), len(queries), wide) * weights).sum(2)
+        return (errors * weights).sum(-1)
 
-    def _direct(self, gallery: int, queries: list[int], wanted: Tensor, wide: int) -> Tensor:
-        """Direct squared residuals of the columns `wanted` among those of `queries`."""
-        span = self.gallery.stack([gallery], self.dtype)[0]
-        found = []
-        for some in wanted.split(self._direct_columns):
-            places = [(queries[place // wide], place % wide) for place in some.tolist()]
-            columns = self.query.pick(places, self.dtype)
-            found.append(direct_residuals(columns, span, self.kappa))
-        return torch.cat(found)
+    def _replace(
+        self, residuals: Tensor, nearly: Tensor, galleries: Tensor, queries: Tensor
+    ) -> None:
+        """Put the direct residual where `nearly`; pairs come gallery by gallery."""
+        places = nearly.nonzero()
+        *pair, column = places.cpu().unbind(1)
+        shape = residuals.shape[:-1]
+        of_gallery, of_query = galleries.expand(shape)[pair], queries.expand(shape)[pair]
+        images, sizes = torch.unique_consecutive(of_gallery, return_counts=True)
+        start = 0
+        for image, size in zip(images.tolist(), sizes.tolist()):
+            span = self.gallery.stack([image], self.dtype)[0]
+            for some in torch.arange(start, start + size).split(self._direct_columns):
+                wanted = self.query.pick(of_query[some], column[some], self.dtype)
+                where = places[some.to(places.device)].unbind(1)
+                residuals[where] = direct_residuals(wanted, span, self.kappa)
+            start += size
