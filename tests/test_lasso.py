@@ -9,14 +9,7 @@ from sklearn.linear_model import Lasso
 from torch import Tensor
 
 from partialreid.lasso import lasso_codes, lasso_distance
-
-
-def features(seed: int, images: int, channels: int, columns: int) -> Tensor:
-    """Unit columns like a network's: rectified, one direction shared by all."""
-    generator = torch.Generator().manual_seed(seed)
-    shape = (images, channels, columns)
-    shared = torch.rand(1, channels, 1, generator=generator)
-    return F.normalize((torch.randn(shape, generator=generator) + shared).relu(), dim=1)
+from tests.reconstruction_oracle import features
 
 
 def codes_of(x: Tensor, y: Tensor, beta: float, **options: float) -> Tensor:

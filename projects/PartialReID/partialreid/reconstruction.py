@@ -22,6 +22,8 @@ from .shortlists import check_shortlist, pairs_by_gallery
 
 KAPPA = 1e-3
 MEMORY_BYTES = 512 * 2**20
+# A pair of a block costs about this share of one that is looked up by itself.
+DENSE_SHORTLIST = 0.75
 
 
 @torch.no_grad()
@@ -56,21 +58,7 @@ def reconstruction_distance(
         ValueError: arguments that do not fit each other, kappa <= 0, or columns that hold an
             infinity or NaN.
     """
-    tiles = _tiles(query, gallery, weights, kappa, squared, memory_bytes)
-    shape = (len(tiles.query), len(tiles.gallery))
-    out = torch.empty(shape, dtype=tiles.dtype, device=tiles.device)
-    if not out.numel():
-        return out
-    queries = torch.as_tensor(tiles.query.by_size(), device=out.device)
-    galleries = torch.as_tensor(tiles.gallery.by_size(), device=out.device)
-    with full_precision(tiles.device):
-        for members in galleries.split(tiles.gallery_block):
-            images = members.tolist()
-            projectors = tiles.factor(images)
-            for some in queries.split(tiles.query_block):
-                found = tiles.block_distances(projectors, images, some.tolist())
-                out[some[:, None], members] = found.T
-    return out
+    return _exhaustive(_tiles(query, gallery, weights, kappa, squared, memory_bytes))
 
 
 @torch.no_grad()
@@ -101,6 +89,8 @@ def reconstruction_distance_topk(
     """
     tiles = _tiles(query, gallery, weights, kappa, squared, memory_bytes)
     check_shortlist(shortlist, len(tiles.query), len(tiles.gallery))
+    if shortlist.shape[1] >= DENSE_SHORTLIST * len(tiles.gallery):
+        return _exhaustive(tiles).gather(1, shortlist.long().to(tiles.device))
     out = torch.empty(shortlist.numel(), dtype=tiles.dtype, device=tiles.device)
     # Queries come by size within a gallery, which keeps the padding of ragged ones small.
     groups = pairs_by_gallery(shortlist, tiles.query.by_size())
@@ -110,6 +100,23 @@ def reconstruction_distance_topk(
             found = tiles.pair_distances(tiles.factor(list(images)), list(images), asking)
             out[torch.cat(places).to(out.device)] = found
     return out.view(shortlist.shape)
+
+
+def _exhaustive(tiles: ResidualTiles) -> Tensor:
+    shape = (len(tiles.query), len(tiles.gallery))
+    out = torch.empty(shape, dtype=tiles.dtype, device=tiles.device)
+    if not out.numel():
+        return out
+    queries = torch.as_tensor(tiles.query.by_size(), device=out.device)
+    galleries = torch.as_tensor(tiles.gallery.by_size(), device=out.device)
+    with full_precision(tiles.device):
+        for members in galleries.split(tiles.gallery_block):
+            images = members.tolist()
+            projectors = tiles.factor(images)
+            for some in queries.split(tiles.query_block):
+                found = tiles.block_distances(projectors, images, some.tolist())
+                out[some[:, None], members] = found.T
+    return out
 
 
 def _tiles(

@@ -5,7 +5,8 @@ Shapes: G galleries and Q queries of a block, C channels, N query columns, M gal
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -53,15 +54,18 @@ class ResidualTiles:
         self._plan(memory_bytes)
 
     def _plan(self, memory_bytes: int) -> None:
-        size, share = self.dtype.itemsize, memory_bytes // 4
+        size = self.dtype.itemsize
+        # Projectors, gathered queries, product, pairs being finished, and factoring or solving.
+        share = memory_bytes // 5
         channels = max(self.query.channels or 0, self.gallery.channels or 0, 1)
         columns_q, columns_g = max(self.query.widest, 1), max(self.gallery.widest, 1)
         bytes_q, bytes_g = (columns * channels * size for columns in (columns_q, columns_g))
         on_cpu = self.device.type == "cpu"
         self.gallery_block = max(1, share // bytes_g)
-        self.query_block = max(1, share // bytes_q)
-        if on_cpu:
-            self.query_block = min(self.query_block, max(1, CPU_TILE_COLUMNS // columns_q))
+        # More query columns than this would make the sums over a tile larger than a share.
+        most = columns_g * channels // 8
+        most = min(most, CPU_TILE_COLUMNS) if on_cpu else most
+        self.query_block = max(1, min(share // bytes_q, most // columns_q))
         # While factoring, an image needs a converted copy and its squares, twice as wide where
         # it takes float64, and five M x M matrices in float64.
         self._factor_block = max(1, share // (5 * bytes_g + 40 * columns_g**2))
@@ -70,11 +74,12 @@ class ResidualTiles:
         self._direct_columns = max(1, share // (48 * channels))
         self._pairs = max(1, share // (8 * columns_q * size))
 
-    def _buffer(self, name: str, numbers: int) -> Tensor:
+    def _buffer(self, name: str, *shape: int) -> Tensor:
         # Fresh memory of this size costs page faults at every tile; a kept buffer costs them once.
+        numbers = math.prod(shape)
         if name not in self._buffers or self._buffers[name].numel() < numbers:
             self._buffers[name] = torch.empty(numbers, dtype=self.dtype, device=self.device)
-        return self._buffers[name]
+        return self._buffers[name][:numbers].view(shape)
 
     def factor(self, galleries: list[int]) -> Tensor:
         """Compute the projectors (G, M, C) of some gallery images; the next call overwrites them.
@@ -83,9 +88,7 @@ class ResidualTiles:
             ValueError: a column holds an infinity or NaN.
         """
         wide = max(self.gallery.counts[image] for image in galleries)
-        shape = (len(galleries), wide, self.gallery.channels or 0)
-        projectors = self._buffer("projectors", shape[0] * shape[1] * shape[2])
-        projectors = projectors[: shape[0] * shape[1] * shape[2]].view(shape)
+        projectors = self._buffer("projectors", len(galleries), wide, self.gallery.channels or 0)
         for start in range(0, len(galleries), self._factor_block):
             part = galleries[start : start + self._factor_block]
             columns = self.gallery.stack(part, self.dtype)
@@ -103,8 +106,9 @@ class ResidualTiles:
         starts = range(0, len(galleries), self._tile)
         parts = [projectors[start : start + self._tile] for start in starts]
         explained = torch.cat([self._explained(part, columns) for part in parts])
-        places = (torch.tensor(galleries)[:, None], torch.tensor(queries)[None])
-        return self._distances(explained.view(len(galleries), len(queries), -1), *places)
+        shape = (len(galleries), len(queries), columns.shape[1] // len(queries))
+        places = torch.tensor(galleries)[:, None], torch.tensor(queries)[None]
+        return self._distances(explained.view(shape), *places)
 
     def pair_distances(
         self, projectors: Tensor, galleries: list[int], asking: Sequence[Tensor]
@@ -118,50 +122,50 @@ class ResidualTiles:
         Returns:
             One distance per pair, gallery after gallery.
         """
-        listed = torch.tensor(galleries).repeat_interleave(torch.tensor([len(a) for a in asking]))
-        queries = torch.cat(list(asking))
-        step = min(self.query_block, self._pairs)
-        chunks = [(i, part) for i, some in enumerate(asking) for part in some.split(step)]
-        found: list[Tensor] = []
-        start = 0
-        while chunks:
+        sizes = torch.tensor([len(some) for some in asking])
+        listed, queries = torch.tensor(galleries).repeat_interleave(sizes), torch.cat(list(asking))
+        found = []
+        for batch in self._batches(asking):
             # The steps after the product are short; over many pairs at once they cost little.
-            explained = torch.zeros(
-                min(self._pairs, len(queries) - start),
-                self.query.widest,
-                dtype=self.dtype,
-                device=self.device,
-            )
-            filled = 0
-            while chunks and filled + len(chunks[0][1]) <= len(explained):
-                i, part = chunks.pop(0)
-                product = self._explained(projectors[i : i + 1], self._gather(part.tolist()))
-                product = product.view(len(part), -1)
-                explained[filled : filled + len(part), : product.shape[1]] = product
-                filled += len(part)
-            stop = start + filled
-            found.append(
-                self._distances(explained[:filled], listed[start:stop], queries[start:stop])
-            )
-            start = stop
+            pairs = slice(batch[0][1].start, batch[-1][1].stop)
+            shape = (pairs.stop - pairs.start, self.query.widest)
+            explained = torch.zeros(shape, dtype=self.dtype, device=self.device)
+            for place, part in batch:
+                columns = self._gather(queries[part].tolist())
+                wide = columns.shape[1] // (part.stop - part.start)
+                target = explained[part.start - pairs.start : part.stop - pairs.start, :wide]
+                target.copy_(self._explained(projectors[place][None], columns).view_as(target))
+            found.append(self._distances(explained, listed[pairs], queries[pairs]))
         return torch.cat(found)
+
+    def _batches(self, asking: Sequence[Tensor]) -> Iterator[list[tuple[int, slice]]]:
+        """Cut the pairs into pieces of one gallery (its place, the pairs), and group these."""
+        step = min(self.query_block, self._pairs)
+        batch: list[tuple[int, slice]] = []
+        stop = 0
+        for place, some in enumerate(asking):
+            start, stop = stop, stop + len(some)
+            for first in range(start, stop, step):
+                piece = slice(first, min(first + step, stop))
+                if batch and piece.stop - batch[0][1].start > self._pairs:
+                    yield batch
+                    batch = []
+                batch.append((place, piece))
+        if batch:
+            yield batch
 
     def _gather(self, queries: list[int]) -> Tensor:
         """Some queries as one matrix (C, Q * N), which the next call overwrites."""
         wide = max(self.query.counts[image] for image in queries)
-        numbers = (self.query.channels or 0) * len(queries) * wide
-        block = self._buffer("queries", numbers)[:numbers].view(-1, len(queries), wide)
+        block = self._buffer("queries", self.query.channels or 0, len(queries), wide)
         return self.query.side_by_side(queries, block).flatten(1)
 
     def _explained(self, projectors: Tensor, columns: Tensor) -> Tensor:
         """||P'q||^2 as (G, R) of projectors (G, M, C) and columns (C, R)."""
-        rows = projectors.shape[0] * projectors.shape[1]
-        product = self._buffer("product", rows * columns.shape[1])
-        product = product[: rows * columns.shape[1]].view(rows, columns.shape[1])
-        torch.mm(projectors.reshape(rows, -1), columns, out=product)
+        product = self._buffer("product", *projectors.shape[:2], columns.shape[1])
+        torch.mm(projectors.flatten(0, 1), columns, out=product.flatten(0, 1))
         # Still in the cache, the square and the sum cost about a hundredth of the product.
-        squares = product.view(projectors.shape[0], projectors.shape[1], -1)
-        return torch.mul(squares, squares, out=squares).sum(1)
+        return torch.mul(product, product, out=product).sum(1)
 
     def _distances(self, explained: Tensor, galleries: Tensor, queries: Tensor) -> Tensor:
         """Distances (...) from ||P'q||^2 (..., N) and the images (...) of each pair."""
@@ -180,8 +184,8 @@ class ResidualTiles:
     ) -> None:
         """Put the direct residual where `nearly`; pairs come gallery by gallery."""
         places = nearly.nonzero()
-        *pair, column = places.cpu().unbind(1)
         shape = residuals.shape[:-1]
+        pair, column = places[:, :-1].cpu().unbind(1), places[:, -1].cpu()
         of_gallery, of_query = galleries.expand(shape)[pair], queries.expand(shape)[pair]
         images, sizes = torch.unique_consecutive(of_gallery, return_counts=True)
         start = 0
