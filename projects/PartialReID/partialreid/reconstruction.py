@@ -23,7 +23,7 @@ from .shortlists import check_shortlist, pairs_by_gallery
 KAPPA = 1e-3
 MEMORY_BYTES = 512 * 2**20
 # A pair of a block costs about this share of one that is looked up by itself.
-DENSE_SHORTLIST = 0.75
+DENSE_SHORTLIST = 0.6
 
 
 @torch.no_grad()
