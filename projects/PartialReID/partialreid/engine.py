@@ -18,6 +18,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from .checkpoint import SafeCheckpointer, last_checkpoint, read_checkpoint
 from .checks import check_identities
+from .heap import keep_freed_memory
 from .hooks import Evaluate, KeepBest, ProgressBar, Save, StartEpoch, WriteEvents
 from .inference import build_evaluator, evaluate_test_sets
 from .loaders import TrainLoader, epoch_seed, train_items
@@ -39,6 +40,8 @@ class PartialTrainer(DefaultTrainer):
     def __init__(self, cfg: Any, allow_partial: bool = False) -> None:
         # Not DefaultTrainer's constructor: it needs CUDA for the loader and for DDP.
         TrainerBase.__init__(self)
+        if cfg.MODEL.DEVICE == "cpu":
+            keep_freed_memory()
         items = train_items(cfg)
         check_identities(cfg, items, comm.get_world_size())
         loader = self.build_train_loader(cfg, items)

@@ -1,0 +1,44 @@
+"""Freed memory is kept: large blocks come back without page faults."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from partialreid import heap
+
+# The module alone: the whole package takes seconds to import.
+PROGRAM = """
+import resource, sys
+import torch
+from heap import keep_freed_memory
+if sys.argv[1] == "keep" and not keep_freed_memory():
+    sys.exit(77)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(40):
+    torch.ones(8 * 2**20)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+def faults(mode: str) -> int:
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, mode],
+        capture_output=True,
+        text=True,
+        cwd=Path(heap.__file__).parent,
+    )
+    if done.returncode == 77:
+        pytest.skip("the C library has no mallopt")
+    assert done.returncode == 0, done.stderr
+    return int(done.stdout)
+
+
+def test_large_blocks_are_used_again() -> None:
+    kept, plain = faults("keep"), faults("plain")
+    # Small objects that land between two large ones cost some new pages at first.
+    assert plain > 0
+    assert kept < plain / 2
