@@ -9,7 +9,11 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from partialreid.reconstruction import reconstruction_distance, reconstruction_distance_topk
+from partialreid.reconstruction import (
+    reconstruction_distance,
+    reconstruction_distance_pairs,
+    reconstruction_distance_topk,
+)
 from tests.reconstruction_oracle import features, oracle, weights_of
 
 
@@ -148,3 +152,43 @@ def test_bad_arguments_are_named() -> None:
     ):
         with pytest.raises(ValueError, match=message):
             reconstruction_distance_topk(query, gallery, shortlist)
+
+
+def test_pairs_are_entries_of_the_matrix() -> None:
+    query, gallery = features(1, 5, 24, 6), features(2, 7, 24, 9)
+    whole = reconstruction_distance(query, gallery)
+    pairs = torch.tensor([[4, 0], [0, 6], [4, 0], [2, 3], [0, 0]])
+    got = reconstruction_distance_pairs(query, gallery, pairs)
+    torch.testing.assert_close(got, whole[pairs[:, 0], pairs[:, 1]], atol=1e-6, rtol=0)
+    assert reconstruction_distance_pairs(query, gallery, pairs[:0]).shape == (0,)
+
+
+@pytest.mark.parametrize(
+    ("pairs", "match"),
+    [
+        (torch.zeros(3, dtype=torch.long), r"\(P, 2\)"),
+        (torch.zeros(3, 2), "integers"),
+        (torch.tensor([[5, 0]]), "0 to 4 of queries"),
+        (torch.tensor([[0, 7]]), "0 to 6 of galleries"),
+        (torch.tensor([[-1, 0]]), "0 to 4"),
+    ],
+)
+def test_pairs_that_do_not_exist(pairs: torch.Tensor, match: str) -> None:
+    query, gallery = features(1, 5, 24, 6), features(2, 7, 24, 9)
+    with pytest.raises(ValueError, match=match):
+        reconstruction_distance_pairs(query, gallery, pairs)
+
+
+def test_progress_is_tracked_over_all_blocks() -> None:
+    query, gallery = features(1, 3, 24, 6), features(2, 9, 24, 6)
+    seen: list[int] = []
+
+    def track(blocks):
+        for done, block in enumerate(blocks, 1):
+            yield block
+            seen.append(done)
+
+    few = 8_000  # bytes: several blocks
+    reconstruction_distance(query, gallery, memory_bytes=few, track=track)
+    assert seen == list(range(1, len(seen) + 1))
+    assert len(seen) > 1

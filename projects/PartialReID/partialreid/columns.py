@@ -9,12 +9,34 @@ what a gallery image can reconstruct and weighs nothing in a query, so no distan
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeAlias
+from typing import Protocol, TypeAlias, runtime_checkable
 
 import torch
 from torch import Tensor
 
-Columns: TypeAlias = "Tensor | Sequence[Tensor]"
+
+@runtime_checkable
+class ColumnSource(Protocol):
+    """Columns (C, N_b) of many images that are fetched one image at a time, wherever they lie.
+
+    Attributes:
+        counts: N_b of every image.
+        channels: C; None without any image.
+        dtype: of the columns as they are stored.
+        device: where a fetched image is.
+    """
+
+    counts: Sequence[int]
+    channels: int | None
+    dtype: torch.dtype
+    device: torch.device
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, image: int) -> Tensor: ...
+
+
+Columns: TypeAlias = "Tensor | Sequence[Tensor] | ColumnSource"
 """A stack (B, C, N), or one tensor (C, N_b) per image where their sizes differ."""
 
 
@@ -33,12 +55,17 @@ class ColumnBlocks:
     def __init__(self, columns: Columns, name: str) -> None:
         self.name = name
         self._columns = columns
+        if isinstance(columns, ColumnSource) and not isinstance(columns, Tensor):
+            self.channels: int | None = columns.channels
+            self.counts = list(columns.counts)
+            self._set_types(columns.dtype, columns.device)
+            return
         if isinstance(columns, Tensor):
             if columns.dim() != 3:
                 shape = tuple(columns.shape)
                 raise ValueError(f"{name} columns must be (images, C, N), got {shape}")
             first: Tensor | None = columns
-            self.channels: int | None = columns.shape[1]
+            self.channels = columns.shape[1]
             self.counts = [columns.shape[2]] * columns.shape[0]
         else:
             first = columns[0] if len(columns) else None
@@ -46,12 +73,17 @@ class ColumnBlocks:
                 self._check_image(image, columns[0])
             self.channels = columns[0].shape[0] if len(columns) else None
             self.counts = [image.shape[1] for image in columns]
-        if first is not None and not first.is_floating_point():
-            raise ValueError(f"{name} columns must be floating point, got {first.dtype}")
-        self.device = torch.device("cpu") if first is None else first.device
-        wide = first is not None and first.dtype == torch.float64
+        if first is None:
+            self._set_types(torch.float32, torch.device("cpu"))
+        else:
+            self._set_types(first.dtype, first.device)
+
+    def _set_types(self, dtype: torch.dtype, device: torch.device) -> None:
+        if not dtype.is_floating_point:
+            raise ValueError(f"{self.name} columns must be floating point, got {dtype}")
+        self.device = device
         # Half-precision columns are only storage: the arithmetic needs float32.
-        self.dtype = torch.float64 if wide else torch.float32
+        self.dtype = torch.float64 if dtype == torch.float64 else torch.float32
 
     def _check_image(self, image: Tensor, first: Tensor) -> None:
         if image.dim() != 2 or image.shape[0] != first.shape[0]:
@@ -108,8 +140,13 @@ class ColumnBlocks:
         """Read single columns (C, F): column `numbers` (F,) of each of `images` (F,)."""
         if isinstance(self._columns, Tensor):
             return self._columns[images.to(self.device), :, numbers.to(self.device)].to(dtype).T
-        chosen = zip(images.tolist(), numbers.tolist())
-        return torch.stack([self._columns[i][:, n] for i, n in chosen], dim=1).to(dtype)
+        picked = torch.empty(self.channels or 0, len(images), dtype=dtype, device=self.device)
+        # An image may have to be fetched from a file: once for all that is wanted of it.
+        for image in images.unique().tolist():
+            where = (images == image).nonzero().flatten()
+            columns = self._columns[image][:, numbers[where].to(self.device)]
+            picked[:, where.to(self.device)] = columns.to(dtype)
+        return picked
 
     def squared_norms(self, dtype: torch.dtype) -> Tensor:
         """Squared length of every column, (images, N) with zeros where an image has fewer.

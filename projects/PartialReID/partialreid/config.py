@@ -58,8 +58,9 @@ def add_partialreid_config(cfg: Any) -> None:
     # How the columns are kept between extraction and matching. Half formats are matched in float32,
     # float64 in float64, whose distances differ by 1e-6: enough to swap two equally near images.
     cfg.TEST.DSR.STORAGE = "float32"  # "float64", "float32", "float16", "bfloat16"
-    # Working memory of the reconstruction, in GB (10^9 bytes), beside the columns themselves.
-    cfg.TEST.DSR.MEMORY_GB = 1.0
+    # Memory of columns and matching, in GB (10^9 bytes), on MODEL.DEVICE, for each process. Columns
+    # beyond three quarters of it lie in a file in OUTPUT_DIR that vanishes with the evaluation.
+    cfg.TEST.DSR.MEMORY_GB = 2.0
 
     # Seed of initial weights, sampling and augmentation. Negative: drawn anew and logged.
     cfg.SEED = 0

@@ -1,19 +1,52 @@
-"""The original's distance function, by its name, on top of the exact reconstruction.
+"""FastReID-DSR's distance on top of the exact reconstruction, and the original's function.
 
-Shape shorthand: Q queries, G galleries, C channels, N and M columns, K shortlist.
+Shape shorthand: Q queries, G galleries, C channels, N and M columns, K shortlist, P pairs.
 """
 
 from __future__ import annotations
 
+from typing import Any, NamedTuple
+
 import torch
 from torch import Tensor
 
-from .reconstruction import reconstruction_distance, reconstruction_distance_topk
+from .progress import tracker
+from .reconstruction import (
+    reconstruction_distance,
+    reconstruction_distance_pairs,
+    reconstruction_distance_topk,
+)
+from .sharding import Images
+from .shortlists import nearest
 
 
-def nearest(distmat: Tensor, topk: int) -> Tensor:
-    """Indices (Q, K) of the `topk` nearest gallery images; equal distances in gallery order."""
-    return torch.argsort(distmat, dim=1, stable=True)[:, :topk]
+class RidgeMatcher(NamedTuple):
+    """The ridge reconstruction distance between images; see `sharding.Matcher`.
+
+    Attributes:
+        kappa: weight of the ridge.
+        squared: sum squared residuals in place of residuals.
+        memory_bytes: working memory, see `reconstruction_distance`.
+    """
+
+    kappa: float = 1e-3
+    squared: bool = False
+    memory_bytes: int | None = None
+
+    def every(self, query: Images, gallery: Images) -> Tensor:
+        """Distances (Q, G) of all pairs."""
+        return reconstruction_distance(
+            query.columns, gallery.columns, query.weights, **self._options()
+        )
+
+    def pairs(self, query: Images, gallery: Images, pairs: Tensor) -> Tensor:
+        """Distances (P,) of `pairs` (P, 2) of a query and a gallery image."""
+        return reconstruction_distance_pairs(
+            query.columns, gallery.columns, pairs, query.weights, **self._options()
+        )
+
+    def _options(self) -> dict[str, Any]:
+        return {**self._asdict(), "track": tracker("reconstruction distances")}
 
 
 def compute_dsr_dist(

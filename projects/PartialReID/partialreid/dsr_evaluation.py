@@ -5,20 +5,24 @@ Shape shorthand: Q queries, G galleries, C channels, N columns.
 
 from __future__ import annotations
 
-import itertools
 import logging
+import os
+import tempfile
 from collections import OrderedDict
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from fastreid.evaluation import ReidEvaluator
-from fastreid.utils import comm
 from torch import Tensor
 
-from .dsr_distance import compute_dsr_dist
+from .collectives import collect, gather_objects, rank
+from .column_store import ColumnStore
+from .dsr_distance import RidgeMatcher
 from .ranking import lambda_sweep, rank_metrics
+from .sharding import Images, sharded_distances
 
 logger = logging.getLogger(__name__)
 
@@ -30,7 +34,8 @@ DTYPES = {
     "float16": torch.float16,
     "bfloat16": torch.bfloat16,
 }
-
+# Of TEST.DSR.MEMORY_GB; the rest is working memory of the matching.
+SHARE_OF_COLUMNS = 0.75
 
 # Query and gallery identities, query and gallery cameras.
 Ids = tuple[Any, Any, Any, Any]
@@ -55,6 +60,20 @@ def fuse(global_dist: Tensor, recon_dist: Tensor, lam: float) -> Tensor:
     return (1 - lam) * global_dist + lam * recon_dist
 
 
+@dataclass
+class Collected:
+    """What this process has seen: batches, and for the weights single images."""
+
+    features: list[Tensor] = field(default_factory=list)
+    weights: list[Tensor] = field(default_factory=list)
+    pids: list[Tensor] = field(default_factory=list)
+    camids: list[Tensor] = field(default_factory=list)
+
+
+def _joined(batches: list[Tensor], dtype: torch.dtype) -> Tensor:
+    return torch.cat(batches) if batches else torch.empty(0, dtype=dtype)
+
+
 class DsrEvaluator(ReidEvaluator):
     """Collects the outputs of DSRHead and ranks by three distances.
 
@@ -77,6 +96,7 @@ class DsrEvaluator(ReidEvaluator):
     ) -> None:
         super().__init__(cfg, num_query, output_dir)
         self.keep_distances = keep_distances
+        self._store: ColumnStore | None = None
         self.report: dict[str, Any] = {}
         self.distances: dict[str, Tensor] = {}
 
@@ -85,38 +105,34 @@ class DsrEvaluator(ReidEvaluator):
 
     def reset(self) -> None:
         """Forget what was collected."""
-        self._predictions: list[tuple[Tensor, ...]] = []
+        self.close()
+        settings = self.cfg.TEST.DSR
+        self._collected = Collected()
+        if settings.ENABLED:
+            here = os.path.isdir(self.cfg.OUTPUT_DIR)
+            self._store = ColumnStore(
+                SHARE_OF_COLUMNS * settings.MEMORY_GB * 1e9,
+                self.cfg.OUTPUT_DIR if here else tempfile.gettempdir(),
+                self._device,
+            )
+
+    def close(self) -> None:
+        """Free the columns, and the file of those that did not fit into memory."""
+        if self._store is not None:
+            self._store.close()
+        self._store = None
 
     def process(self, inputs: dict[str, Any], outputs: tuple[Tensor, ...]) -> None:
         """Keep one batch: global features, columns of unit length, weights, ids and cameras."""
         features, columns, weights = outputs
-        parts = [F.normalize(features.float(), dim=1)]
-        if self.cfg.TEST.DSR.ENABLED:
+        self._collected.features.append(F.normalize(features.float(), dim=1))
+        self._collected.pids.append(inputs["targets"].cpu())
+        self._collected.camids.append(inputs["camids"].cpu())
+        if self._store is not None:
             dtype = DTYPES[self.cfg.TEST.DSR.STORAGE]
             exact = torch.promote_types(dtype, torch.float32)
-            parts += [F.normalize(columns.to(exact), dim=1).to(dtype), weights.to(exact)]
-        parts += [inputs["targets"], inputs["camids"]]
-        self._predictions.append(tuple(part.cpu() for part in parts))
-
-    def _gather(self) -> list[Tensor] | None:
-        """All ranks' batches as whole tensors on the main process, None elsewhere."""
-        predictions = self._predictions
-        self._predictions = []
-        if comm.get_world_size() > 1:
-            comm.synchronize()
-            predictions = list(itertools.chain(*comm.gather(predictions, dst=0)))
-            if not comm.is_main_process():
-                return None
-        total = sum(len(batch[0]) for batch in predictions)
-        whole = [torch.empty(total, *part.shape[1:], dtype=part.dtype) for part in predictions[0]]
-        done = 0
-        # Batches are freed as they are copied: the columns would not fit into memory twice.
-        for i, batch in enumerate(predictions):
-            for target, part in zip(whole, batch, strict=True):
-                target[done : done + len(part)] = part
-            done += len(batch[0])
-            predictions[i] = ()
-        return whole
+            self._store.append(F.normalize(columns.to(exact), dim=1).to(dtype))
+            self._collected.weights.extend(weights.to(exact))
 
     def evaluate(self) -> dict[str, float]:
         """Rank the gallery for every query.
@@ -126,28 +142,28 @@ class DsrEvaluator(ReidEvaluator):
             `metric`, the mean of Rank-1 and mAP, for the distance of TEST.DSR.DISTANCE; the same
             five under `global/`, `reconstruction/` and `fused/`. Elsewhere an empty dict.
         """
-        whole = self._gather()
-        if whole is None:
+        try:
+            computed = self._distances()
+            pids, camids = (
+                torch.cat(collect(_joined(part, torch.int64)) or [torch.empty(0)]).numpy()
+                for part in (self._collected.pids, self._collected.camids)
+            )
+        finally:
+            self.close()
+        if computed is None:
             return {}
-        *embedded, pids, camids = whole
         n = self._num_query
-        q_pids, g_pids, q_camids, g_camids = (
-            x.numpy() for x in (pids[:n], pids[n:], camids[:n], camids[n:])
-        )
-        ids: Ids = (q_pids, g_pids, q_camids, g_camids)
-        features = embedded[0].to(self._device)
-        global_dist = 1 - features[:n] @ features[n:].t()
-
+        ids: Ids = (pids[:n], pids[n:], camids[:n], camids[n:])
         settings = self.cfg.TEST.DSR
-        distances = {"global": global_dist.cpu()}
+        near, matched = computed
+        distances = {"global": near}
         selected, lam = "global", None
-        if settings.ENABLED:
-            recon_dist = self._reconstruct(embedded[1], embedded[2], global_dist).cpu()
-            lam = self._select_lambda(distances["global"], recon_dist, ids)
-            distances["reconstruction"] = recon_dist
-            distances["fused"] = fuse(distances["global"], recon_dist, lam)
+        if matched is not None:
+            lam = self._select_lambda(near, matched, ids)
+            distances["reconstruction"] = matched
+            distances["fused"] = fuse(near, matched, lam)
         report: dict[str, Any] = {name: summarize(dist, ids) for name, dist in distances.items()}
-        if settings.ENABLED:
+        if matched is not None:
             report["lambda"] = lam
             report["lambda_selection"] = settings.LAMBDA_SELECTION
             selected = settings.DISTANCE
@@ -165,23 +181,36 @@ class DsrEvaluator(ReidEvaluator):
     def _device(self) -> torch.device:
         return torch.device(self.cfg.MODEL.DEVICE)
 
-    def _reconstruct(self, columns: Tensor, weights: Tensor, global_dist: Tensor) -> Tensor:
+    def _distances(self) -> tuple[Tensor, Tensor | None] | None:
+        """Global and reconstruction distances on the main process, None elsewhere."""
+        seen = self._collected
+        here = sum(len(batch) for batch in seen.features)
+        counts = gather_objects(here)
+        # The first images of all are the queries; each process holds a contiguous part.
+        split = min(max(self._num_query - sum(counts[: rank()]), 0), here)
+        features = _joined(seen.features, torch.float32)
+        width = max(gather_objects(features.shape[-1]))
+        features = features.reshape(here, width).to(self._device)
         settings = self.cfg.TEST.DSR
-        n = self._num_query
+        if self._store is None:
+            query, gallery = (Images(part, [], []) for part in (features[:split], features[split:]))
+            return sharded_distances(query, gallery, None)
+        query = Images(features[:split], self._store.part(0, split), seen.weights[:split])
+        gallery = Images(features[split:], self._store.part(split, here), seen.weights[split:])
         logger.info(
-            f"Reconstruction distance: {n} queries, {len(columns) - n} gallery images, "
-            f"{columns.shape[2]} columns of {columns.shape[1]} channels, "
-            f"top {settings.TOPK or 'all'}"
+            f"Reconstruction distance: {self._num_query} queries, "
+            f"{sum(counts) - self._num_query} gallery images, top {settings.TOPK or 'all'}; "
+            f"{self._store.bytes_in_file / 1e9:.2f} GB of columns in a file"
         )
-        return compute_dsr_dist(
-            columns[:n].to(self._device),
-            columns[n:].to(self._device),
-            global_dist,
-            weights[:n].to(self._device),
+        working = (1 - SHARE_OF_COLUMNS) * settings.MEMORY_GB * 1e9
+        matcher = RidgeMatcher(settings.KAPPA, memory_bytes=int(working))
+        return sharded_distances(
+            query,
+            gallery,
+            matcher,
             topk=settings.TOPK,
-            kappa=settings.KAPPA,
             fill=settings.FILL,
-            memory_bytes=int(settings.MEMORY_GB * 1e9),
+            block_bytes=working,
         )
 
     def _select_lambda(self, global_dist: Tensor, recon_dist: Tensor, ids: Ids) -> float:

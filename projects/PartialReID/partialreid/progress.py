@@ -6,7 +6,7 @@ import datetime
 import logging
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
 from tqdm import tqdm
@@ -36,3 +36,8 @@ def progress(work: Iterable[T], total: int, name: str, unit: str = "batches") ->
             last = now
             left = datetime.timedelta(seconds=round((now - start) / done * (total - done)))
             logger.info(f"{name}: {done} of {total} {unit}, about {left} left")
+
+
+def tracker(name: str, unit: str = "blocks") -> Callable[[Sequence[T]], Iterator[T]]:
+    """What shows the progress over a sequence, for code that does not log by itself."""
+    return lambda work: progress(work, len(work), name, unit)

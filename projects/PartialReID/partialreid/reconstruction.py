@@ -9,8 +9,8 @@ matrix product and a sum of squares (see `gallery_factors`), and a pair costs no
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import islice
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
@@ -18,10 +18,11 @@ from torch import Tensor
 from .columns import ColumnBlocks, Columns, check_fit, padded_weights
 from .precision import full_precision
 from .residual_tiles import ResidualTiles
-from .shortlists import check_shortlist, pairs_by_gallery
+from .shortlists import check_pairs, check_shortlist, pairs_by_gallery
 
 KAPPA = 1e-3
 MEMORY_BYTES = 512 * 2**20
+Track: TypeAlias = Callable[[Sequence[Any]], Iterable[Any]]
 # A pair of a block costs about this share of one that is looked up by itself.
 DENSE_SHORTLIST = 0.6
 
@@ -35,6 +36,7 @@ def reconstruction_distance(
     kappa: float = KAPPA,
     squared: bool = False,
     memory_bytes: int | None = None,
+    track: Track = iter,
 ) -> Tensor:
     """Compute d = sum_n w_n ||q_n - G W_n||, W = (G'G + kappa I)^-1 G'Q, for all pairs.
 
@@ -50,6 +52,7 @@ def reconstruction_distance(
         squared: sum squared residuals in place of residuals.
         memory_bytes: bound on the working memory besides arguments and result, 512 MiB by
             default; less than one pair needs is taken as one pair.
+        track: wraps the sequence of gallery blocks, to show how far the work is.
 
     Returns:
         (Q, G) in float64 if query or gallery is, else in float32.
@@ -58,7 +61,7 @@ def reconstruction_distance(
         ValueError: arguments that do not fit each other, kappa <= 0, or columns that hold an
             infinity or NaN.
     """
-    return _exhaustive(_tiles(query, gallery, weights, kappa, squared, memory_bytes))
+    return _exhaustive(_tiles(query, gallery, weights, kappa, squared, memory_bytes), track)
 
 
 @torch.no_grad()
@@ -71,14 +74,16 @@ def reconstruction_distance_topk(
     kappa: float = KAPPA,
     squared: bool = False,
     memory_bytes: int | None = None,
+    track: Track = iter,
 ) -> Tensor:
     """Compute the distances of `reconstruction_distance` from each query to a shortlist.
 
     Pairs are taken gallery by gallery, so that each shortlisted image is factored once.
 
     Args:
-        query, gallery, weights, kappa, squared, memory_bytes: as in `reconstruction_distance`.
+        query, gallery, weights: as in `reconstruction_distance`.
         shortlist: (Q, K) integers, indices of galleries in any order; repeats are allowed.
+        kappa, squared, memory_bytes, track: as in `reconstruction_distance`.
 
     Returns:
         (Q, K): entry (q, k) is the distance from query q to gallery shortlist[q, k].
@@ -90,19 +95,60 @@ def reconstruction_distance_topk(
     tiles = _tiles(query, gallery, weights, kappa, squared, memory_bytes)
     check_shortlist(shortlist, len(tiles.query), len(tiles.gallery))
     if shortlist.shape[1] >= DENSE_SHORTLIST * len(tiles.gallery):
-        return _exhaustive(tiles).gather(1, shortlist.long().to(tiles.device))
-    out = torch.empty(shortlist.numel(), dtype=tiles.dtype, device=tiles.device)
+        return _exhaustive(tiles, track).gather(1, shortlist.long().to(tiles.device))
+    asking = torch.arange(len(shortlist)).repeat_interleave(shortlist.shape[1])
+    found = _pairs(tiles, asking, shortlist.detach().cpu().flatten(), track)
+    return found.view(shortlist.shape)
+
+
+@torch.no_grad()
+def reconstruction_distance_pairs(
+    query: Columns,
+    gallery: Columns,
+    pairs: Tensor,
+    weights: Tensor | Sequence[Tensor] | None = None,
+    *,
+    kappa: float = KAPPA,
+    squared: bool = False,
+    memory_bytes: int | None = None,
+    track: Track = iter,
+) -> Tensor:
+    """Compute the distances of `reconstruction_distance` for any list of pairs.
+
+    Args:
+        query, gallery, weights: as in `reconstruction_distance`.
+        pairs: (P, 2) integers, a query and a gallery image each, in any order.
+        kappa, squared, memory_bytes, track: as in `reconstruction_distance`.
+
+    Returns:
+        (P,) distances.
+
+    Raises:
+        ValueError: as in `reconstruction_distance`, or pairs of another shape or dtype or with an
+            index that no query or gallery has.
+    """
+    tiles = _tiles(query, gallery, weights, kappa, squared, memory_bytes)
+    check_pairs(pairs, len(tiles.query), len(tiles.gallery))
+    asking, asked = pairs.detach().cpu().long().unbind(1)
+    return _pairs(tiles, asking, asked, track)
+
+
+def _pairs(tiles: ResidualTiles, asking: Tensor, asked: Tensor, track: Track) -> Tensor:
+    """Distances (P,) of queries `asking` (P,) to galleries `asked` (P,), gallery by gallery."""
+    out = torch.empty(len(asking), dtype=tiles.dtype, device=tiles.device)
     # Queries come by size within a gallery, which keeps the padding of ragged ones small.
-    groups = pairs_by_gallery(shortlist, tiles.query.by_size())
+    groups = list(pairs_by_gallery(asking, asked, tiles.query.by_size()))
+    step = tiles.gallery_block
+    blocks = [groups[start : start + step] for start in range(0, len(groups), step)]
     with full_precision(tiles.device):
-        while some := list(islice(groups, tiles.gallery_block)):
-            images, asking, places = zip(*some)
-            found = tiles.pair_distances(tiles.factor(list(images)), list(images), asking)
+        for block in track(blocks):
+            images, queries, places = zip(*block)
+            found = tiles.pair_distances(tiles.factor(list(images)), list(images), queries)
             out[torch.cat(places).to(out.device)] = found
-    return out.view(shortlist.shape)
+    return out
 
 
-def _exhaustive(tiles: ResidualTiles) -> Tensor:
+def _exhaustive(tiles: ResidualTiles, track: Track) -> Tensor:
     shape = (len(tiles.query), len(tiles.gallery))
     out = torch.empty(shape, dtype=tiles.dtype, device=tiles.device)
     if not out.numel():
@@ -110,7 +156,7 @@ def _exhaustive(tiles: ResidualTiles) -> Tensor:
     queries = torch.as_tensor(tiles.query.by_size(), device=out.device)
     galleries = torch.as_tensor(tiles.gallery.by_size(), device=out.device)
     with full_precision(tiles.device):
-        for members in galleries.split(tiles.gallery_block):
+        for members in track(galleries.split(tiles.gallery_block)):
             images = members.tolist()
             projectors = tiles.factor(images)
             for some in queries.split(tiles.query_block):

@@ -1,6 +1,6 @@
 """Shortlists of galleries per query, turned into one list of queries per gallery.
 
-Shapes: Q queries, K shortlisted galleries per query.
+Shapes: Q queries, G galleries, K shortlisted galleries per query, P pairs.
 """
 
 from __future__ import annotations
@@ -11,34 +11,54 @@ import torch
 from torch import Tensor
 
 
+def nearest(distances: Tensor, topk: int) -> Tensor:
+    """Indices (Q, K) of the `topk` nearest of (Q, G); equal distances in gallery order."""
+    return torch.argsort(distances, dim=1, stable=True)[:, :topk]
+
+
 def check_shortlist(shortlist: Tensor, queries: int, galleries: int) -> None:
     """Raise ValueError unless `shortlist` is (queries, K) integers below `galleries`."""
     if shortlist.dim() != 2 or len(shortlist) != queries:
         raise ValueError(f"shortlist must be ({queries}, K), got {tuple(shortlist.shape)}")
-    if shortlist.is_floating_point() or shortlist.is_complex() or shortlist.dtype == torch.bool:
-        raise ValueError(f"shortlist must hold integers, got {shortlist.dtype}")
+    _check_integers(shortlist, "shortlist")
     if shortlist.numel() and not 0 <= int(shortlist.min()) <= int(shortlist.max()) < galleries:
         raise ValueError(f"shortlist must hold indices 0 to {galleries - 1} of galleries")
 
 
+def check_pairs(pairs: Tensor, queries: int, galleries: int) -> None:
+    """Raise ValueError unless `pairs` is (P, 2) integers below `queries` and `galleries`."""
+    if pairs.dim() != 2 or pairs.shape[1] != 2:
+        raise ValueError(f"pairs must be (P, 2), got {tuple(pairs.shape)}")
+    _check_integers(pairs, "pairs")
+    if len(pairs):
+        least, (query, gallery) = int(pairs.min()), pairs.max(0).values.tolist()
+        if least < 0 or query >= queries or gallery >= galleries:
+            raise ValueError(
+                f"pairs must hold indices 0 to {queries - 1} of queries and 0 to {galleries - 1} "
+                "of galleries"
+            )
+
+
+def _check_integers(values: Tensor, name: str) -> None:
+    if values.is_floating_point() or values.is_complex() or values.dtype == torch.bool:
+        raise ValueError(f"{name} must hold integers, got {values.dtype}")
+
+
 def pairs_by_gallery(
-    shortlist: Tensor, order: Sequence[int]
+    asking: Tensor, asked: Tensor, order: Sequence[int]
 ) -> Iterator[tuple[int, Tensor, Tensor]]:
-    """Regroup the pairs of a shortlist, so that what belongs to a gallery is computed once.
+    """Group pairs by gallery, so that what belongs to one is computed once.
 
     Args:
-        shortlist: (Q, K) integers.
+        asking, asked: (P,) the query and the gallery of each pair, on the CPU.
         order: all queries, in the order in which those of one gallery are wanted.
 
     Yields:
-        A gallery, the queries that list it, and the places of these pairs in
-        `shortlist.flatten()`; the last two on the CPU.
+        A gallery, the queries that ask for it, and the places of these pairs among all.
     """
-    galleries = shortlist.detach().cpu().long().flatten()
-    asking = torch.arange(len(shortlist)).repeat_interleave(shortlist.shape[1])
-    place = torch.empty(len(shortlist), dtype=torch.long)
-    place[torch.as_tensor(order, dtype=torch.long)] = torch.arange(len(shortlist))
-    sorted_pairs = (galleries * len(shortlist) + place[asking]).argsort()
-    images, sizes = torch.unique_consecutive(galleries[sorted_pairs], return_counts=True)
+    place = torch.empty(len(order), dtype=torch.long)
+    place[torch.as_tensor(order, dtype=torch.long)] = torch.arange(len(order))
+    sorted_pairs = (asked.long() * len(order) + place[asking]).argsort()
+    images, sizes = torch.unique_consecutive(asked[sorted_pairs], return_counts=True)
     for image, pairs in zip(images.tolist(), sorted_pairs.split(sizes.tolist())):
         yield image, asking[pairs], pairs

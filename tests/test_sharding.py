@@ -1,0 +1,116 @@
+"""Two and three processes give the distances of one, however the images are spread."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+# Child processes import this module and no conftest: partialreid comes before fastreid here too.
+import partialreid  # noqa: F401
+from partialreid.column_store import ColumnStore
+from partialreid.dsr_distance import RidgeMatcher, compute_dsr_dist
+from partialreid.launching import launch
+from partialreid.sharding import Images, sharded_distances
+from tests.reconstruction_oracle import features, weights_of
+
+QUERIES, GALLERIES, CHANNELS = 11, 23, 16
+# How many queries and galleries each process holds: uneven, some with none.
+SPREADS = {
+    2: [((11, 0), (5, 18)), ((4, 7), (23, 0))],
+    3: [((11, 0, 0), (2, 13, 8)), ((3, 0, 8), (0, 23, 0)), ((5, 5, 1), (9, 0, 14))],
+}
+
+
+def case(ragged: bool) -> tuple[Images, Images]:
+    """All queries and galleries; two galleries are equally near, globally, to every query."""
+    generator = torch.Generator().manual_seed(0)
+    sides = []
+    for images, seed in ((QUERIES, 1), (GALLERIES, 2)):
+        vectors = F.normalize(torch.randn(images, 6, generator=generator), dim=1)
+        counts = [3 + (5 * i) % 4 if ragged else 5 for i in range(images)]
+        columns = [features(100 * seed + i, 1, CHANNELS, n)[0] for i, n in enumerate(counts)]
+        weights = [weights_of(100 * seed + i, 1, n)[0] for i, n in enumerate(counts)]
+        sides.append(Images(vectors, columns, weights))
+    sides[1].features[17] = sides[1].features[3]
+    return sides[0], sides[1]
+
+
+def part(images: Images, spread: tuple[int, ...], rank: int, folder: str) -> Images:
+    start = sum(spread[:rank])
+    stop = start + spread[rank]
+    # A budget that some of the images exceed, so that columns are read from a file as well.
+    store = ColumnStore(500, folder, "cpu")
+    store.append(images.columns[start:stop])
+    return Images(images.features[start:stop], store, images.weights[start:stop])
+
+
+def compute(folder: str, world: int, topk: int, ragged: bool) -> None:
+    """One process: every spread, the main one's results into a file."""
+    rank = torch.distributed.get_rank()
+    query, gallery = case(ragged)
+    results = []
+    for queries, galleries in SPREADS[world]:
+        mine = part(query, queries, rank, folder), part(gallery, galleries, rank, folder)
+        results.append(
+            sharded_distances(*mine, RidgeMatcher(), topk=topk, fill=7.0, block_bytes=900)
+        )
+        assert (results[-1] is None) == (rank != 0)
+        alone = sharded_distances(*mine, None)
+        assert (alone is None) == (rank != 0)
+        if alone is not None:
+            assert alone[1] is None
+            torch.testing.assert_close(alone[0], results[-1][0])
+    if rank == 0:
+        torch.save(results, Path(folder) / "results.pt")
+
+
+@pytest.mark.parametrize("world", [2, 3])
+@pytest.mark.parametrize(("topk", "ragged"), [(4, True), (0, False), (30, True)])
+def test_equal_to_one_process(
+    tmp_path: Path, world: int, topk: int, ragged: bool, time_limit
+) -> None:
+    query, gallery = case(ragged)
+    near, matched = sharded_distances(query, gallery, RidgeMatcher(), topk=topk, fill=7.0)
+    with time_limit(300):
+        launch(compute, "cpu", world, args=(str(tmp_path), world, topk, ragged))
+    results = torch.load(tmp_path / "results.pt")
+    assert len(results) == len(SPREADS[world])
+    for got_near, got_matched in results:
+        torch.testing.assert_close(got_near, near, atol=1e-6, rtol=0)
+        torch.testing.assert_close(got_matched, matched, atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("topk", [4, 0])
+def test_one_process_is_the_plain_distance(topk: int) -> None:
+    query, gallery = case(ragged=False)
+    near, matched = sharded_distances(query, gallery, RidgeMatcher(), topk=topk, fill=7.0)
+    torch.testing.assert_close(near, 1 - query.features @ gallery.features.T)
+    stacked = [torch.stack(list(images.columns)) for images in (query, gallery)]
+    weights = torch.stack(list(query.weights))
+    wanted = compute_dsr_dist(*stacked, near, weights, topk=topk, fill=7.0)
+    torch.testing.assert_close(matched, wanted)
+    assert (matched == 7.0).sum() == (QUERIES * (GALLERIES - 4) if topk else 0)
+
+
+def test_a_rough_distance_selects_what_is_matched() -> None:
+    query, gallery = case(ragged=True)
+    every = RidgeMatcher().every(query, gallery)
+
+    def farthest(block: Images) -> torch.Tensor:
+        return -every
+
+    _, matched = sharded_distances(query, gallery, RidgeMatcher(), topk=2, fill=-1, rough=farthest)
+    kept = torch.zeros_like(matched, dtype=torch.bool)
+    kept.scatter_(1, every.topk(2, dim=1).indices, True)
+    torch.testing.assert_close(matched[kept], every[kept], atol=1e-6, rtol=0)
+    assert (matched[~kept] == -1).all()
+
+
+def test_no_query_at_all() -> None:
+    query, gallery = case(ragged=False)
+    none = Images(query.features[:0], [], [])
+    near, matched = sharded_distances(none, gallery, RidgeMatcher(), topk=3)
+    assert near.shape == matched.shape == (0, GALLERIES)
