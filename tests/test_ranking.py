@@ -11,7 +11,13 @@ import torch.nn.functional as F
 from fastreid.evaluation.rank import evaluate_rank
 
 from partialreid import ranking
-from partialreid.ranking import lambda_sweep, rank_metrics
+from partialreid.ranking import (
+    NoMatchError,
+    lambda_sweep,
+    query_figures,
+    query_scores,
+    rank_metrics,
+)
 from partialreid.reconstruction import reconstruction_distance_topk
 from tests.conformance import columns_of
 
@@ -102,12 +108,44 @@ def test_bad_input_is_named() -> None:
     with pytest.raises(ValueError, match="NaN"):
         rank_metrics(np.full((2, 3), np.nan), **good)
     for bad in ({**good, "q_pids": [8, 9]}, {**good, "g_camids": [0, 0, 0]}):
-        with pytest.raises(ValueError, match="none of the 2 queries has a match"):
+        with pytest.raises(NoMatchError, match="none of the 2 queries has a match"):
             rank_metrics(distances, **bad)
         with pytest.raises(ValueError, match="none of the 2 queries has a match"):
             lambda_sweep(distances, distances, lambdas=[0.5], **bad)
     with pytest.raises(ValueError, match="none of the 2 queries has a match"):
         rank_metrics(distances[:, :0], [1, 2], [], [0, 0], [])
+
+
+def test_scores_of_single_queries() -> None:
+    """Each query alone has the score that it has among others, and its rank is counted from 0."""
+    rng = np.random.default_rng(11)
+    distances = distinct_distances(rng, 30, 40)
+    q_pids, g_pids, q_camids, g_camids = random_ids(rng, 30, 40, 25)
+    scores = query_scores(distances, q_pids, g_pids, q_camids, g_camids)
+    alone = []
+    for i in range(30):
+        order = distances[i].argsort()
+        order = order[(g_pids[order] != q_pids[i]) | (g_camids[order] != q_camids[i])]
+        places = np.flatnonzero(g_pids[order] == q_pids[i])
+        if len(places):
+            ap = np.mean((np.arange(len(places)) + 1) / (places + 1))
+            alone.append((i, places[0], ap, len(places) / (places[-1] + 1)))
+    assert 5 < len(alone) < 30
+    for ours, expected in zip(scores, zip(*alone), strict=True):
+        np.testing.assert_allclose(ours, expected, rtol=1e-12)
+
+
+def test_figures_of_queries_have_the_metrics_as_mean() -> None:
+    rng = np.random.default_rng(12)
+    args = (rng.random((50, 80), dtype="f4"), *random_ids(rng, 50, 80, 30))
+    cmc, all_ap, all_inp = rank_metrics(*args)
+    figures = query_figures(query_scores(*args))
+    means = {name: values.mean() for name, values in figures.items()}
+    expected = {f"Rank-{r}": 100 * cmc[r - 1] for r in (1, 5, 10)}
+    expected |= {"mAP": 100 * all_ap.mean(), "mINP": 100 * all_inp.mean()}
+    assert list(means) == list(expected)
+    assert means == pytest.approx(expected, abs=1e-4)
+    assert 0 < means["Rank-1"] < means["Rank-5"] < means["Rank-10"] < 100
 
 
 def test_sweep_is_the_metrics_of_each_fused_distance() -> None:

@@ -1,6 +1,6 @@
 """Retrieval metrics of a distance matrix: CMC, average precision, inverse negative penalty.
 
-Shapes: Q queries, G galleries, L values of lambda, B queries of a block.
+Shapes: Q queries, of which V have a match, G galleries, L values of lambda, B queries of a block.
 
 The protocol is Market-1501's: galleries with a query's identity and camera are dropped from its
 ranking, and queries without any other match are dropped altogether. Equal distances rank in
@@ -20,6 +20,27 @@ Array: TypeAlias = npt.NDArray[Any]
 ArrayLike: TypeAlias = npt.ArrayLike | torch.Tensor
 
 BLOCK_ENTRIES = 2**20
+RANKS = (1, 5, 10)
+
+
+class NoMatchError(ValueError):
+    """No query has a match."""
+
+
+class QueryScores(NamedTuple):
+    """How well each of the V queries that have a match is ranked, in query order.
+
+    Attributes:
+        queries: (V,) indices of these queries.
+        first: (V,) place of the first match, from 0: Rank-r is right where it is below r.
+        ap: (V,) float64, average precision, a fraction.
+        inp: (V,) float64, inverse negative penalty, a fraction.
+    """
+
+    queries: Array
+    first: Array
+    ap: Array
+    inp: Array
 
 
 class RankMetrics(NamedTuple):
@@ -59,8 +80,25 @@ def rank_metrics(
     Raises:
         ValueError: lengths that do not fit, a NaN among the distances, or no query with a match.
     """
-    ids = [_array(x) for x in (q_pids, g_pids, q_camids, g_camids)]
-    distances = _distances(distmat, ids)
+    scores = query_scores(distmat, q_pids, g_pids, q_camids, g_camids)
+    ranks = np.bincount(scores.first, minlength=max_rank)[:max_rank]
+    cmc = ranks.cumsum().astype(np.float32) / np.float32(len(scores.queries))
+    return RankMetrics(cmc, scores.ap, scores.inp)
+
+
+def query_scores(
+    distmat: ArrayLike,
+    q_pids: ArrayLike,
+    g_pids: ArrayLike,
+    q_camids: ArrayLike,
+    g_camids: ArrayLike,
+) -> QueryScores:
+    """Rank each query's gallery and score every ranking by itself.
+
+    Args and errors as in `rank_metrics`, which summarizes these scores.
+    """
+    ids = [as_array(x) for x in (q_pids, g_pids, q_camids, g_camids)]
+    distances = checked_distances(distmat, ids)
     matched = np.zeros(len(distances), dtype=bool)
     first, ap, inp = (np.zeros(len(distances)) for _ in range(3))
     for rows, keep, match in _equal_length_rows(*ids):
@@ -68,9 +106,17 @@ def rank_metrics(
         kept = distances[rows][keep].reshape(match.shape)
         first[rows], ap[rows], inp[rows] = _scores(_ranked_matches(kept, match))
     _require_match(matched)
-    ranks = np.bincount(first[matched].astype(np.int64), minlength=max_rank)[:max_rank]
-    cmc = ranks.cumsum().astype(np.float32) / np.float32(matched.sum())
-    return RankMetrics(cmc, ap[matched], inp[matched])
+    queries = np.flatnonzero(matched)
+    return QueryScores(queries, first[queries].astype(np.int64), ap[queries], inp[queries])
+
+
+def query_figures(scores: QueryScores) -> dict[str, Array]:
+    """Rank-1, Rank-5, Rank-10, mAP and mINP of each query, (V,) in per cent.
+
+    The mean over the queries is the figure of the test set.
+    """
+    figures = {f"Rank-{r}": 100.0 * (scores.first < r) for r in RANKS}
+    return figures | {"mAP": 100.0 * scores.ap, "mINP": 100.0 * scores.inp}
 
 
 def lambda_sweep(
@@ -95,9 +141,9 @@ def lambda_sweep(
     Raises:
         ValueError: as in `rank_metrics`.
     """
-    ids = [_array(x) for x in (q_pids, g_pids, q_camids, g_camids)]
-    near = _distances(global_dist, ids).astype(np.float32, copy=False)
-    recon = _distances(recon_dist, ids).astype(np.float32, copy=False)
+    ids = [as_array(x) for x in (q_pids, g_pids, q_camids, g_camids)]
+    near = checked_distances(global_dist, ids).astype(np.float32, copy=False)
+    recon = checked_distances(recon_dist, ids).astype(np.float32, copy=False)
     matched = np.zeros(len(near), dtype=bool)
     first, ap, inp = (np.zeros((len(lambdas), len(near))) for _ in range(3))
     for rows, keep, match in _equal_length_rows(*ids):
@@ -114,12 +160,14 @@ def lambda_sweep(
     return rank1, ap[:, matched].mean(1), inp[:, matched].mean(1)
 
 
-def _array(values: ArrayLike) -> Array:
+def as_array(values: ArrayLike) -> Array:
+    """An array of a tensor on any device, of a list or of an array."""
     return values.detach().cpu().numpy() if isinstance(values, torch.Tensor) else np.asarray(values)
 
 
-def _distances(distmat: ArrayLike, ids: Sequence[Array]) -> Array:
-    distances = _array(distmat)
+def checked_distances(distmat: ArrayLike, ids: Sequence[Array]) -> Array:
+    """(Q, G) as an array; ValueError if it does not fit `ids` (see `rank_metrics`) or holds NaN."""
+    distances = as_array(distmat)
     q_pids, g_pids, q_camids, g_camids = ids
     expected = (len(q_pids), len(g_pids))
     if distances.shape != expected or (len(q_camids), len(g_camids)) != expected:
@@ -134,7 +182,7 @@ def _distances(distmat: ArrayLike, ids: Sequence[Array]) -> Array:
 
 def _require_match(matched: Array) -> None:
     if not matched.any():
-        raise ValueError(
+        raise NoMatchError(
             f"none of the {len(matched)} queries has a match: no gallery image shows a query's "
             "identity under another camera; check the identities and cameras of the data set"
         )

@@ -1,0 +1,172 @@
+"""Choose lambda, the weight of the reconstruction distance, without the queries it is used on.
+
+Shapes: Q queries, G galleries, L values of lambda.
+
+The best lambda of a test set, measured on that very set, is an oracle's. Cross-fitting keeps its
+convenience and not its hindsight: the test identities are halved, and each half is ranked with
+the lambda that is best for the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from .ranking import (
+    Array,
+    ArrayLike,
+    NoMatchError,
+    as_array,
+    checked_distances,
+    lambda_sweep,
+)
+
+
+class LambdaCurve(NamedTuple):
+    """Figures over lambda, fractions.
+
+    Attributes:
+        lambdas: L values.
+        rank1, m_ap, m_inp: (L,) float64, Rank-1, mAP and mINP of each.
+    """
+
+    lambdas: tuple[float, ...]
+    rank1: Array
+    m_ap: Array
+    m_inp: Array
+
+    @property
+    def best(self) -> float:
+        """The lambda of the best Rank-1; ties go to the best mAP, then to the smallest lambda."""
+        places = range(len(self.lambdas))
+        return self.lambdas[
+            max(places, key=lambda i: (self.rank1[i], self.m_ap[i], -self.lambdas[i]))
+        ]
+
+
+class CrossFit(NamedTuple):
+    """What cross-fitting chose and what it was chosen from. Halves are numbered 0 and 1.
+
+    Attributes:
+        half: (Q,) int64, the half of each query.
+        lambdas: the lambda with which the queries of half 0, and of half 1, are ranked.
+        fused: (Q, G) float32, (1 - lambda) * global + lambda * reconstruction with these.
+        curves: figures of the queries of half 0, and of half 1: `lambdas[0]` is the best of
+            `curves[1]`, and the other way round.
+    """
+
+    half: Array
+    lambdas: tuple[float, float]
+    fused: Array
+    curves: tuple[LambdaCurve, LambdaCurve]
+
+
+def lambda_curve(
+    global_dist: ArrayLike,
+    recon_dist: ArrayLike,
+    q_pids: ArrayLike,
+    g_pids: ArrayLike,
+    q_camids: ArrayLike,
+    g_camids: ArrayLike,
+    lambdas: Sequence[float],
+) -> LambdaCurve:
+    """`lambda_sweep` with its lambdas kept beside the figures; its arguments and errors.
+
+    Raises:
+        ValueError: also for no lambda at all.
+    """
+    if not len(lambdas):
+        raise ValueError("there is no lambda to choose from: give at least one value")
+    ids = (q_pids, g_pids, q_camids, g_camids)
+    figures = lambda_sweep(global_dist, recon_dist, *ids, lambdas=lambdas)
+    return LambdaCurve(tuple(float(x) for x in lambdas), *figures)
+
+
+def halves_of_identities(pids: ArrayLike, seed: int) -> Array:
+    """Assign every identity to one of two halves, by a seed and by the identities alone.
+
+    Args:
+        pids: (Q,) identities of the queries.
+        seed: of the assignment, 0 or more.
+
+    Returns:
+        (Q,) int64, 0 or 1, the half of each query. The halves hold equally many identities; of an
+        odd number, half 0 holds one more.
+
+    Raises:
+        ValueError: fewer than two identities.
+    """
+    identities, which = np.unique(as_array(pids), return_inverse=True)
+    if len(identities) < 2:
+        raise ValueError(
+            f"cross-fitting lambda needs queries of two identities, there are {len(identities)}: "
+            'set TEST.DSR.LAMBDA_SELECTION to "fixed"'
+        )
+    half = np.zeros(len(identities), dtype=np.int64)
+    order = np.random.default_rng(seed).permutation(len(identities))
+    half[order[(len(identities) + 1) // 2 :]] = 1
+    return half[which]
+
+
+def crossfit(
+    global_dist: ArrayLike,
+    recon_dist: ArrayLike,
+    q_pids: ArrayLike,
+    g_pids: ArrayLike,
+    q_camids: ArrayLike,
+    g_camids: ArrayLike,
+    lambdas: Sequence[float],
+    seed: int,
+) -> CrossFit:
+    """Rank the queries of each half of the identities with the lambda best for the other half.
+
+    The gallery is whole in both selections. Images of the other half's identities are then wrong
+    answers to every query, which follows from the labels of the selecting half alone: whatever
+    does not show its identities is wrong, be it a distractor or a person of the other half.
+    Relabelling the other half changes nothing. Leaving its images out would take its labels, to
+    tell them from distractors, and would choose lambda for a smaller, easier gallery. Their
+    pixels do take part: lambda is chosen with the unlabelled gallery in view.
+
+    Args:
+        global_dist, recon_dist: (Q, G) distances.
+        q_pids, g_pids, q_camids, g_camids: as in `rank_metrics`.
+        lambdas: the L values to choose from.
+        seed: of the halves, see `halves_of_identities`.
+
+    Raises:
+        ValueError: fewer than two identities, a half in which no query has a match, no lambda, or
+            distances that `rank_metrics` refuses.
+    """
+    q_pids, g_pids, q_camids, g_camids = ids = [
+        as_array(x) for x in (q_pids, g_pids, q_camids, g_camids)
+    ]
+    near, recon = (
+        checked_distances(x, ids).astype(np.float32, copy=False) for x in (global_dist, recon_dist)
+    )
+    half = halves_of_identities(q_pids, seed)
+
+    def measured_on(number: int) -> LambdaCurve:
+        rows = half == number
+        ids = (q_pids[rows], g_pids, q_camids[rows], g_camids)
+        try:
+            return lambda_curve(near[rows], recon[rows], *ids, lambdas)
+        except NoMatchError as error:
+            raise ValueError(
+                f"lambda cannot be chosen on half {number} of the identities, where no query has "
+                'a match: try another seed, or set TEST.DSR.LAMBDA_SELECTION to "fixed"'
+            ) from error
+
+    curves = (measured_on(0), measured_on(1))
+    chosen = (curves[_judge_of(0)].best, curves[_judge_of(1)].best)
+    fused = np.empty_like(near)
+    for number, value in enumerate(chosen):
+        rows = half == number
+        fused[rows] = (1 - value) * near[rows] + value * recon[rows]
+    return CrossFit(half, chosen, fused, curves)
+
+
+def _judge_of(half: int) -> int:
+    """The half that chooses lambda for `half`."""
+    return 1 - half
