@@ -12,13 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from partialreid import derived_dataset
-from partialreid.derived_dataset import (
-    DATASET_REGISTRY,
-    Market1501,
-    Market1501Partial,
-    cut_window,
-)
+from partialreid import derived_cuts
+from partialreid.derived_cuts import cut_window
+from partialreid.derived_dataset import DATASET_REGISTRY, Market1501, Market1501Partial
 
 QUERIES = ("0002_c1s1_000001_00.jpg", "0001_c1s1_000001_00.jpg", "0001_c2s1_000002_00.jpg")
 GALLERY = (
@@ -135,7 +131,7 @@ def test_identical_in_two_roots_and_without_other_files(tmp_path: Path) -> None:
 def test_made_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     root = tiny_market(tmp_path)
     query = Market1501Partial(root=str(root)).query
-    monkeypatch.setattr(derived_dataset, "read_image", None)
+    monkeypatch.setattr(derived_cuts, "read_image", None)
     assert Market1501Partial(root=str(root)).query == query
 
 

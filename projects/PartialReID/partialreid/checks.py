@@ -11,9 +11,8 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from fastreid.data.datasets import DATASET_REGISTRY
-
 from .config import CHOICES, config_value
+from .derived_dataset import is_data_set, known_names
 
 UNSUPPORTED = {
     "TEST.AQE.ENABLED": "query expansion changes the global distance alone",
@@ -54,8 +53,19 @@ def check_config(cfg: Any, world_size: int, eval_only: bool) -> None:
         raise ValueError(f"TEST.DSR.KAPPA is {dsr.KAPPA}; the ridge must be positive.")
     if not 0 <= dsr.LAMBDA <= 1:
         raise ValueError(f"TEST.DSR.LAMBDA is {dsr.LAMBDA}; it lies between 0 and 1.")
+    if not 0 < dsr.LAMBDA_STEP <= 1:
+        raise ValueError(f"TEST.DSR.LAMBDA_STEP is {dsr.LAMBDA_STEP}; it lies between 0 and 1.")
+    if dsr.PROTOCOL_SEED < 0 or dsr.BOOTSTRAP_ROUNDS < 0 or dsr.SINGLE_SHOT_ROUNDS < 2:
+        raise ValueError(
+            "TEST.DSR.PROTOCOL_SEED and .BOOTSTRAP_ROUNDS start at 0 and .SINGLE_SHOT_ROUNDS at 2."
+        )
     if dsr.TOPK < 0:
         raise ValueError(f"TEST.DSR.TOPK is {dsr.TOPK}; it is a number of images, 0 for all.")
+    if dsr.COARSE.DIMENSIONS < 1 or dsr.COARSE.KAPPA <= 0:
+        raise ValueError(
+            f"TEST.DSR.COARSE is {dsr.COARSE.DIMENSIONS} dimensions with kappa "
+            f"{dsr.COARSE.KAPPA}; both must be positive."
+        )
     if dsr.MEMORY_GB <= 0:
         raise ValueError(f"TEST.DSR.MEMORY_GB is {dsr.MEMORY_GB}; it must be positive.")
     if cfg.DATALOADER.NUM_WORKERS < 0:
@@ -63,17 +73,38 @@ def check_config(cfg: Any, world_size: int, eval_only: bool) -> None:
             f"DATALOADER.NUM_WORKERS is {cfg.DATALOADER.NUM_WORKERS}; use 0 to load in the main "
             "process."
         )
-    names = set(DATASET_REGISTRY._obj_map)
     for group in ("NAMES", "TESTS"):
         for name in cfg.DATASETS[group]:
-            if name not in names:
-                raise ValueError(
-                    f"DATASETS.{group} holds {name!r}; known are {', '.join(sorted(names))}."
-                )
+            if not is_data_set(name):
+                raise ValueError(f"DATASETS.{group} holds {name!r}; known are {known_names()}.")
     if not cfg.DATASETS.TESTS:
         raise ValueError("DATASETS.TESTS is empty: name at least one test set.")
+    if cfg.INPUT.KEEP_RATIO != "off":
+        _check_keep_ratio(cfg)
     if not eval_only:
         _check_training(cfg, world_size)
+
+
+def _check_keep_ratio(cfg: Any) -> None:
+    asked = f"INPUT.KEEP_RATIO is {cfg.INPUT.KEEP_RATIO!r}"
+    if cfg.MODEL.META_ARCHITECTURE != "PartialBaseline":
+        raise ValueError(
+            f"{asked}, but MODEL.META_ARCHITECTURE {cfg.MODEL.META_ARCHITECTURE} is not made for "
+            'images of several sizes: set the first to "off" or the second to PartialBaseline.'
+        )
+    size = cfg.INPUT.SIZE_TEST
+    if len(size) != 2 or min(size) < 1:
+        raise ValueError(f"{asked}, which needs INPUT.SIZE_TEST [height, width], not {size}.")
+    if cfg.INPUT.CROP.ENABLED:
+        raise ValueError(
+            f"{asked}, but INPUT.CROP.ENABLED cuts all test images to one size: turn one of them "
+            "off."
+        )
+    if cfg.INPUT.KEEP_RATIO_STEP < 1:
+        raise ValueError(
+            f"INPUT.KEEP_RATIO_STEP is {cfg.INPUT.KEEP_RATIO_STEP}; it is a number of pixels, "
+            "from 1."
+        )
 
 
 def _check_training(cfg: Any, world_size: int) -> None:

@@ -27,10 +27,45 @@ def add_partialreid_config(cfg: Any) -> None:
     # Step of every window.
     cfg.MODEL.HEADS.DSR.STRIDE = 2
 
+    # Size of test images; training is not affected. "off": all are stretched to SIZE_TEST [H, W].
+    # Else their proportions are kept: "width": scaled to width W, "height": to height H, "area": to
+    # the area H * W. No side becomes longer than twice the model's, nor too short for the largest
+    # of KERNELS: an image that would is scaled further, and stretched only where that cannot serve.
+    # In YAML "off" needs its quotes.
+    cfg.INPUT.KEEP_RATIO = "off"  # "off", "width", "height", "area"
+    # Pixels: both sides are rounded to SIZE_TEST plus or minus a multiple of it. A multiple of the
+    # backbone's stride gives whole cells, and few sizes, so that batches are full.
+    cfg.INPUT.KEEP_RATIO_STEP = 16
+
+    # Objects put before training images. With these, or with DATASETS.MASKS, a batch also holds
+    # "masks" (B, H, W): True where the person's image is visible, not hidden, padded or erased.
+    cfg.INPUT.OCCLUSION = CN({"ENABLED": False})
+    # Probability that an image gets one.
+    cfg.INPUT.OCCLUSION.PROB = 0.5
+    # Fraction of the image that is covered, from and to.
+    cfg.INPUT.OCCLUSION.SHARE = (0.1, 0.4)
+    # Drawn objects, of other forms and textures than those of <Name>Occluded; parts of other
+    # training images.
+    cfg.INPUT.OCCLUSION.KINDS = ("shapes", "pieces")
+
     # Where the data sets lie. Empty: FASTREID_DATASETS, and ./datasets without that.
     cfg.DATASETS.ROOT = ""
-    # Seed of the cut or hidden queries of derived sets (Market1501Partial).
+    # Derived test sets, <Name>Partial (queries are cut) and <Name>Occluded (queries are hidden in
+    # part) of any <Name> with a query and a gallery: seed of what is done to each query.
     cfg.DATASETS.DERIVED_SEED = 0
+    cfg.DATASETS.DERIVED = CN()
+    # <Name>Occluded: what stands before the person: drawn objects, parts of other test images, or
+    # the one or the other.
+    cfg.DATASETS.DERIVED.KIND = "mixed"  # "shapes", "pieces", "mixed"
+    # <Name>Occluded: percent of the image that is hidden, from and to.
+    cfg.DATASETS.DERIVED.SHARE = (20, 50)
+    # <Name>Partial: "window" cuts rows above and below (AlignedReID++), "any" one side of the four.
+    cfg.DATASETS.DERIVED.SIDES = "window"  # "window", "any"
+    # <Name>Partial: percent of the height (of the width, for left and right) that is kept.
+    cfg.DATASETS.DERIVED.PERCENT = (60, 90)
+    # Foreground masks of training images: a folder that holds them under the images' names relative
+    # to the data root, with the suffix .png, white where the person is. Empty: there are none.
+    cfg.DATASETS.MASKS = ""
     # SyntheticPartial: seed of everything drawn, and how many identities.
     cfg.DATASETS.SYNTHETIC = CN()
     cfg.DATASETS.SYNTHETIC.SEED = 0
@@ -40,15 +75,34 @@ def add_partialreid_config(cfg: Any) -> None:
     cfg.TEST.DSR = CN({"ENABLED": True})
     # kappa: weight of the ridge, ||q - G w||^2 + kappa ||w||^2, for columns of unit length.
     cfg.TEST.DSR.KAPPA = 0.001
-    # K: how many gallery images, the nearest by global distance, are reconstructed (0: all).
+    # K: how many gallery images are reconstructed for each query (0: all).
     cfg.TEST.DSR.TOPK = 100
+    # Which ones. "coarse": the nearest by a rough reconstruction distance to the whole gallery;
+    # "global": the nearest by the global distance, as in the original; "none": all.
+    cfg.TEST.DSR.SHORTLIST = "coarse"
+    # The rough distance: dimensions of its space, and the ridge in it, where few dimensions need a
+    # large one.
+    cfg.TEST.DSR.COARSE = CN()
+    cfg.TEST.DSR.COARSE.DIMENSIONS = 64
+    cfg.TEST.DSR.COARSE.KAPPA = 0.3
     # Distance that the others get.
     cfg.TEST.DSR.FILL = 100.0
     # lambda: fused = (1 - lambda) * global + lambda * reconstruction.
     cfg.TEST.DSR.LAMBDA = 0.8
-    # "fixed": LAMBDA is used. "oracle": the best Rank-1 over 0.00, 0.01, ..., 1.00 on the test set
-    # itself, as the original does; its result is not one that a user of the method can obtain.
+    # "fixed": LAMBDA is used. "crossfit": each half of the test identities is ranked with the value
+    # of the best Rank-1 on the other half. "oracle": the best Rank-1 on the test set itself, as the
+    # original does; its result is not one that a user of the method can obtain.
     cfg.TEST.DSR.LAMBDA_SELECTION = "fixed"
+    # The values that the last two choose from: 0, LAMBDA_STEP, ..., 1.
+    cfg.TEST.DSR.LAMBDA_STEP = 0.01
+    # "full": the whole gallery. "single-shot": one random gallery image of each identity, the mean
+    # over SINGLE_SHOT_ROUNDS draws, as in the DSR papers.
+    cfg.TEST.DSR.PROTOCOL = "full"
+    cfg.TEST.DSR.SINGLE_SHOT_ROUNDS = 25
+    # Draws of the 95 % bootstrap interval over identities (0: none).
+    cfg.TEST.DSR.BOOTSTRAP_ROUNDS = 1000
+    # Seed of halves, draws and rounds.
+    cfg.TEST.DSR.PROTOCOL_SEED = 0
     # Cameras of the partial sets, which annotate none. "constant": query 0, gallery 1.
     # "filename": the second number of the file name on both sides, as the original reads it; the
     # rule that drops gallery images of the query's camera then drops true matches.
@@ -60,7 +114,7 @@ def add_partialreid_config(cfg: Any) -> None:
     cfg.TEST.DSR.STORAGE = "float32"  # "float64", "float32", "float16", "bfloat16"
     # Memory of columns and matching, in GB (10^9 bytes), on MODEL.DEVICE, for each process. Columns
     # beyond three quarters of it lie in a file in OUTPUT_DIR that vanishes with the evaluation.
-    cfg.TEST.DSR.MEMORY_GB = 2.0
+    cfg.TEST.DSR.MEMORY_GB = 1.0
 
     # Seed of initial weights, sampling and augmentation. Negative: drawn anew and logged.
     cfg.SEED = 0
@@ -71,9 +125,14 @@ def add_partialreid_config(cfg: Any) -> None:
 CHOICES = {
     "MODEL.DEVICE": ("auto", "cuda", "cpu"),
     "MODEL.CHANNELS_LAST": ("auto", "on", "off"),
-    "TEST.DSR.LAMBDA_SELECTION": ("fixed", "oracle"),
+    "INPUT.KEEP_RATIO": ("off", "width", "height", "area"),
+    "DATASETS.DERIVED.KIND": ("shapes", "pieces", "mixed"),
+    "DATASETS.DERIVED.SIDES": ("window", "any"),
+    "TEST.DSR.LAMBDA_SELECTION": ("fixed", "crossfit", "oracle"),
+    "TEST.DSR.PROTOCOL": ("full", "single-shot"),
     "TEST.DSR.CAMERAS": ("constant", "filename"),
     "TEST.DSR.DISTANCE": ("fused", "reconstruction", "global"),
+    "TEST.DSR.SHORTLIST": ("coarse", "global", "none"),
     "TEST.DSR.STORAGE": ("float64", "float32", "float16", "bfloat16"),
 }
 

@@ -1,121 +1,153 @@
-"""Market-1501 with partial queries, made from the full images.
+"""Test sets with harder queries, made from whole images: `<Name>Partial` and `<Name>Occluded`.
 
-The recipe of Market1501-Partial in AlignedReID++ (Luo et al., AlignedReID++: Dynamically matching
-local information for person re-identification, Pattern Recognition 2019): each query is cut to a
-random 60 to 90 % of its height at full width, the gallery stays as it is. Which part of the height
-is kept is not stated; our reading is a window at a random position. The recipe resizes the cut
-image back to the full height; here it is stored as cut, since the test transform resizes all
-images, and a test with images of any size must see what was cut.
+For each registered data set with queries and a gallery there are two more: `<Name>Partial` with cut
+queries and `<Name>Occluded` with queries behind objects. Training images and gallery are those of
+`<Name>`. They are found by name when they are asked for and not registered, except
+`Market1501Partial`, which reads its folders itself.
 """
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
+import random
 import re
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from fastreid.data.datasets import DATASET_REGISTRY
+from fastreid.data.datasets.bases import ImageDataset
 from fastreid.data.datasets.market1501 import Market1501
 
-from .image_list import Item, check_protocol, list_images, name_some
-from .image_reading import read_image
-from .made_folder import make_folder
-from .progress import progress
+from .derived_cuts import cut_queries
+from .derived_images import QUERY, Derivation, hidden_queries
+from .image_list import Item, check_protocol, list_images, sort_items
 
 logger = logging.getLogger(__name__)
 
 MARKET_DIR = "Market-1501-v15.09.15"
-MIN_PERCENT, MAX_PERCENT = 60, 90
-QUERY = "query"
 JUNK = -1  # identity of false detections, which are neither match nor distractor
 
 _NAME = re.compile(r"(-1|[0-9]+)_c([1-9])")
 
 
-def cut_window(file_name: str, height: int, seed: int) -> tuple[int, int]:
-    """The rows of an image that are kept.
-
-    Height and position are drawn uniformly from what is possible, with the bits of a hash of seed
-    and file name as the only randomness: the window depends on no other file, on no order and on
-    no generator's version.
+class DerivedSet(ImageDataset):
+    """What `<Name>Partial` and `<Name>Occluded` share.
 
     Args:
-        file_name: name of the file with its suffix, without folders.
-        height: rows of the full image.
-        seed: DATASETS.DERIVED_SEED.
-
-    Returns:
-        First row kept and the row after the last one: 60 to 90 % of the height.
+        whole: the data set that this one is made from.
+        root: the data root, where the folder of queries is made.
+        derivation: what is done to the queries.
 
     Raises:
-        ValueError: no whole number of rows is between 60 and 90 % of the height.
+        ValueError: query or gallery of `whole` is empty, a query has no valid match, or a parameter
+            is out of range.
+        OSError, RuntimeError: as `make_queries`.
     """
-    low, high = -(-height * MIN_PERCENT // 100), height * MAX_PERCENT // 100
-    if not 0 < low <= high:
-        raise ValueError(f'"{file_name}" is {height} pixels high: too small to be cut')
-    digest = hashlib.sha256(f"{seed}:{file_name}".encode()).digest()
-    first, second = (int.from_bytes(digest[i : i + 8], "big") for i in (0, 8))
-    # the product of a 64-bit number and n, shifted, is uniform over 0 .. n - 1
-    rows = low + (first * (high - low + 1) >> 64)
-    top = second * (height - rows + 1) >> 64
-    return top, top + rows
+
+    stem: ClassVar[str]
+
+    def __init__(self, whole: Any, root: str, derivation: Derivation) -> None:
+        name = type(self).__name__
+        self.dataset_name = getattr(whole, "dataset_name", self.stem)
+        query, gallery = sort_items(whole.query), sort_items(whole.gallery)
+        check_protocol(name, query, gallery, f"It is made from {self.stem}.")
+        made = self._queries(root, query, gallery, derivation)
+        logger.info('%s: queries are read from "%s".', name, os.path.dirname(made[query[0][0]]))
+        changed = [(made[path], pid, camid) for path, pid, camid in query]
+        super().__init__(lambda: whole.train, changed, gallery, mode="query")
+
+    def _queries(
+        self, root: str, query: list[Item], gallery: list[Item], derivation: Derivation
+    ) -> dict[str, str]:
+        """Path of the made image by path of the query."""
+        raise NotImplementedError
 
 
-def _source_digest(paths: list[str]) -> str:
-    lines = (f"{os.path.basename(path)} {os.path.getsize(path)}\n" for path in paths)
-    return hashlib.sha256("".join(lines).encode()).hexdigest()
+class _PartialSet(DerivedSet):
+    def _queries(
+        self, root: str, query: list[Item], gallery: list[Item], derivation: Derivation
+    ) -> dict[str, str]:
+        return cut_queries(type(self).__name__, root, [path for path, *_ in query], derivation)
 
 
-def make_partial_queries(root: str, paths: list[str], seed: int) -> Path:
-    """Cut the Market-1501 queries once and return the folder of the cut ones.
+class _OccludedSet(DerivedSet):
+    def _queries(
+        self, root: str, query: list[Item], gallery: list[Item], derivation: Derivation
+    ) -> dict[str, str]:
+        return hidden_queries(type(self).__name__, root, query, gallery, derivation)
+
+
+SUFFIXES: dict[str, type[DerivedSet]] = {"Partial": _PartialSet, "Occluded": _OccludedSet}
+
+
+def split_name(name: str) -> tuple[str, str] | None:
+    """The registered data set and the suffix that a name consists of; None for any other name."""
+    for suffix in SUFFIXES:
+        stem = name.removesuffix(suffix)
+        if stem != name and stem in DATASET_REGISTRY._obj_map:
+            return stem, suffix
+    return None
+
+
+def is_data_set(name: str) -> bool:
+    """Whether a name is that of a registered data set or of one derived from such."""
+    return name in DATASET_REGISTRY._obj_map or split_name(name) is not None
+
+
+def known_names() -> str:
+    """The data sets there are, in the words of an error message."""
+    names = ", ".join(sorted(DATASET_REGISTRY._obj_map))
+    return f"{names}; and of each with a query and a gallery <name>Partial and <name>Occluded"
+
+
+def derivation_of(cfg: Any) -> Derivation:
+    """What DATASETS.DERIVED_SEED and DATASETS.DERIVED say.
+
+    Raises:
+        ValueError: a value is out of range.
+    """
+    keys = cfg.DATASETS.DERIVED
+    derivation = Derivation(
+        seed=cfg.DATASETS.DERIVED_SEED,
+        kind=keys.KIND,
+        share=tuple(keys.SHARE),
+        sides=keys.SIDES,
+        percent=tuple(keys.PERCENT),
+    )
+    derivation.check()
+    return derivation
+
+
+def load_derived(
+    name: str, load: Callable[[str], Any], root: str, derivation: Derivation
+) -> DerivedSet:
+    """Make a derived set by its name.
 
     Args:
-        root: the data root; where it cannot be written, the cache folder takes its place.
-        paths: the full queries.
-        seed: DATASETS.DERIVED_SEED.
-
-    Returns:
-        Folder with one PNG per query, lossless and of the same stem.
+        name: one that `split_name` splits.
+        load: makes a registered data set by its name.
+        root: the data root.
+        derivation: what is done to the queries.
 
     Raises:
-        OSError: a query cannot be read.
-        RuntimeError: the folder is there but was made otherwise, or files of it are gone.
+        KeyError: the name is of no derived set.
+        Others: as `load` and `DerivedSet`.
     """
-    names = {path: f"{Path(path).stem}.png" for path in paths}
-    recipe = {
-        "kind": "Market1501Partial",
-        "seed": seed,
-        "height_percent": [MIN_PERCENT, MAX_PERCENT],
-        "source": {
-            "folder": f"{MARKET_DIR}/{QUERY}",
-            "images": len(paths),
-            "names_and_sizes_sha256": _source_digest(paths),
-        },
-    }
-
-    def build(folder: Path) -> dict[str, Any]:
-        (folder / QUERY).mkdir()
-        boxes = {}
-        for path in progress(paths, len(paths), "cutting of Market-1501 queries", "images"):
-            image = read_image(path)
-            top, bottom = cut_window(os.path.basename(path), image.height, seed)
-            box = (0, top, image.width, bottom)
-            image.crop(box).save(folder / QUERY / names[path])
-            boxes[names[path]] = box
-        return {"counts": {QUERY: len(paths)}, "boxes_left_top_right_bottom": boxes}
-
-    folder = make_folder(root, f"Market-1501-Partial-seed{seed}", recipe, build)
-    present = set(os.listdir(folder / QUERY)) if (folder / QUERY).is_dir() else set()
-    gone = sorted(set(names.values()) - present)
-    if gone:
-        raise RuntimeError(
-            f'{len(gone)} images are gone from "{folder / QUERY}": {name_some(gone)}. '
-            f'Remove the folder "{folder}": it is made again.'
-        )
-    return folder / QUERY
+    parts = split_name(name)
+    if parts is None:
+        raise KeyError(f"there is no data set {name!r}; known are {known_names()}.")
+    stem, suffix = parts
+    # VehicleID splits its test images by Python's generator: each time alike, then, since the
+    # queries are made only once.
+    state = random.getstate()
+    random.seed(0)
+    try:
+        whole = load(stem)
+    finally:
+        random.setstate(state)
+    return type(name, (SUFFIXES[suffix],), {"stem": stem})(whole, root, derivation)
 
 
 @DATASET_REGISTRY.register()
@@ -125,16 +157,23 @@ class Market1501Partial(Market1501):
     Args:
         root: the data root, DATASETS.ROOT or FASTREID_DATASETS.
         derived_seed: DATASETS.DERIVED_SEED, which decides the cuts.
+        derivation: all that decides the cuts; takes the place of `derived_seed`.
         kwargs: for FastReID's `Market1501`; unknown ones are ignored.
 
     Raises:
         FileNotFoundError: Market-1501 is not under the root.
         ValueError: query or gallery is empty, a query has no valid match in the gallery, or a file
             name has no identity.
-        OSError, RuntimeError: as `make_partial_queries`.
+        OSError, RuntimeError: as `make_queries`.
     """
 
-    def __init__(self, root: str = "datasets", derived_seed: int = 0, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        root: str = "datasets",
+        derived_seed: int = 0,
+        derivation: Derivation | None = None,
+        **kwargs: Any,
+    ) -> None:
         root = os.fspath(root)
         places = [os.path.join(root, MARKET_DIR), root]
         parts = (QUERY, "bounding_box_train", "bounding_box_test")
@@ -144,7 +183,7 @@ class Market1501Partial(Market1501):
                 f'{", ".join(parts)} are needed in "{os.path.abspath(places[0])}". The data root '
                 "comes from DATASETS.ROOT or the variable FASTREID_DATASETS."
             )
-        self.derived_seed = derived_seed
+        self.derivation = derivation or Derivation(seed=derived_seed)
         super().__init__(root=root, **kwargs)
         hint = f'It is made from Market-1501 in "{self.data_dir}".'
         check_protocol(type(self).__name__, self.query, self.gallery, hint)
@@ -171,6 +210,8 @@ class Market1501Partial(Market1501):
                 )
         if dir_path != self.query_dir or not items:
             return items
-        folder = make_partial_queries(self.root, [path for path, *_ in items], self.derived_seed)
+        paths = [path for path, *_ in items]
+        made = cut_queries(type(self).__name__, self.root, paths, self.derivation)
+        folder = Path(made[paths[0]]).parent
         logger.info('%s: queries are read from "%s".', type(self).__name__, folder)
-        return [(str(folder / f"{Path(path).stem}.png"), pid, camid) for path, pid, camid in items]
+        return [(made[path], pid, camid) for path, pid, camid in items]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import random
 import re
@@ -20,9 +21,13 @@ from fastreid.utils import comm
 from torch.utils.data import BatchSampler, DataLoader
 
 from .compat import build_transforms
+from .derived_dataset import derivation_of, load_derived
 from .epoch_sampler import EpochSampler, epoch_seed
 from .image_list import Item, check_protocol, sort_items
 from .image_reading import check_images, read_image
+from .keep_ratio import build_test_transform, keep_ratio_resize
+from .occlusion_transform import MaskedItems, wants_masks
+from .size_batches import order_by_size, size_batches
 
 logger = logging.getLogger(__name__)
 # Test sets up to this size are decoded before long work, which takes some seconds.
@@ -36,20 +41,22 @@ def data_root(cfg: Any) -> str:
 
 
 def load_dataset(cfg: Any, name: str, **kwargs: Any) -> Any:
-    """A data set of FastReID's registry, made for this config.
+    """A data set of FastReID's registry, or one derived from such, made for this config.
 
     Raises:
-        KeyError: the name is not registered; lists the names that are.
+        KeyError: the name is neither registered nor derived; lists the names that are.
         FileNotFoundError: its folders are absent.
         ValueError: its file names cannot be understood.
         RuntimeError: a made set cannot be written, or its folder holds something else.
     """
-    names = sorted(DATASET_REGISTRY._obj_map)
-    if name not in names:
-        raise KeyError(f"there is no data set {name!r}; known are {', '.join(names)}.")
+    derivation = derivation_of(cfg)
+    if name not in DATASET_REGISTRY._obj_map:
+        return load_derived(
+            name, lambda stem: load_dataset(cfg, stem, **kwargs), data_root(cfg), derivation
+        )
     arguments = {
         "cameras": cfg.TEST.DSR.CAMERAS,
-        "derived_seed": cfg.DATASETS.DERIVED_SEED,
+        "derivation": derivation,
         "synthetic_seed": cfg.DATASETS.SYNTHETIC.SEED,
         "synthetic_train_ids": cfg.DATASETS.SYNTHETIC.TRAIN_IDS,
         "synthetic_test_ids": cfg.DATASETS.SYNTHETIC.TEST_IDS,
@@ -147,7 +154,12 @@ class TrainLoader:
 
     def __init__(self, cfg: Any, items: Sequence[Any]) -> None:
         self.cfg = cfg
-        self.dataset = ImageItems(list(items), build_transforms(cfg, is_train=True), relabel=True)
+        self.dataset: CommDataset
+        if wants_masks(cfg):
+            self.dataset = MaskedItems(cfg, items, data_root(cfg))
+        else:
+            transform = build_transforms(cfg, is_train=True)
+            self.dataset = ImageItems(list(items), transform, relabel=True)
         batch_size = cfg.SOLVER.IMS_PER_BATCH // comm.get_world_size()
         self.sampler = EpochSampler(cfg, self.dataset.img_items, batch_size)
         self.generator = torch.Generator()
@@ -188,19 +200,34 @@ class TrainLoader:
 def build_test_loader(cfg: Any, name: str) -> tuple[DataLoader, int]:
     """Batches of queries, then gallery, each rank its part, and the number of queries.
 
+    With INPUT.KEEP_RATIO images differ in size: queries, and gallery, then come in the order of
+    their sizes, and each batch holds one size.
+
     Raises:
-        ValueError: the set has no queries, no gallery, or a query without any valid match.
+        ValueError: the set has no queries, no gallery, or a query without any valid match; or the
+            pyramid has no room in the map.
+        OSError: with INPUT.KEEP_RATIO, the size of an image cannot be read.
     """
     data = load_dataset(cfg, name)
     query, gallery = sort_items(data.query), sort_items(data.gallery)
     check_protocol(name, query, gallery)
     if comm.is_main_process():
         data.show_test()
-    dataset = ImageItems(query + gallery, build_transforms(cfg, is_train=False), relabel=False)
+    resize = keep_ratio_resize(cfg)
+    if resize is not None:
+        query, query_sizes = order_by_size(query, resize.target)
+        gallery, gallery_sizes = order_by_size(gallery, resize.target)
+    dataset = ImageItems(query + gallery, build_test_transform(cfg, resize), relabel=False)
+    mine = samplers.InferenceSampler(len(dataset))
     batch_size = max(1, cfg.TEST.IMS_PER_BATCH // comm.get_world_size())
-    loader = DataLoader(
+    batches: Any = BatchSampler(mine, batch_size, False)
+    if resize is not None:
+        # Larger images in smaller batches: the network's memory stays what it is without.
+        pixels = batch_size * math.prod(resize.model)
+        batches = size_batches(list(mine), query_sizes + gallery_sizes, batch_size, pixels)
+    loader: DataLoader = DataLoader(
         dataset,
-        batch_sampler=BatchSampler(samplers.InferenceSampler(len(dataset)), batch_size, False),
+        batch_sampler=batches,
         num_workers=cfg.DATALOADER.NUM_WORKERS,
         collate_fn=fast_batch_collator,
         pin_memory=cfg.MODEL.DEVICE == "cuda",
@@ -214,9 +241,10 @@ def check_test_sets(cfg: Any) -> None:
     Raises:
         FileNotFoundError: a folder is absent.
         OSError: images of a small set cannot be read.
-        ValueError: a protocol cannot be evaluated.
+        ValueError: a protocol cannot be evaluated, or the pyramid has no room in the map.
         RuntimeError: a made set cannot be written, or its folder holds something else.
     """
+    keep_ratio_resize(cfg)
     for name in cfg.DATASETS.TESTS:
         data = load_dataset(cfg, name)
         query, gallery = sort_items(data.query), sort_items(data.gallery)
