@@ -11,9 +11,11 @@ STAMP := .venv/installed
 TRAIN := projects/PartialReID/train_net.py
 TOOLS := projects/PartialReID/tools
 PURE := $(addprefix projects/PartialReID/partialreid/,pyramid.py reconstruction.py ranking.py \
-	columns.py gallery_factors.py residual_tiles.py precision.py)
+	columns.py column_store.py gallery_factors.py residual_tiles.py shortlists.py precision.py \
+	coarse.py sharding.py collectives.py lambda_selection.py uncertainty.py single_shot.py \
+	pair_distance.py lasso.py keep_ratio.py occlusion.py occlusion_shapes.py)
 
-.PHONY: install demo test lint types unit clean
+.PHONY: install demo test lint types unit bench clean
 
 install: $(STAMP)
 
@@ -49,6 +51,12 @@ types: install
 unit: install
 	@echo "== tests"
 	$(BIN)/python -m pytest
+
+BENCHMARKS := distances ranking evaluation freed_memory scale shards recall
+
+bench: install
+	@echo "== benchmarks, on an idle machine; results go to logs/bench/"
+	for name in $(BENCHMARKS); do $(BIN)/python -m benchmarks.$$name || exit 1; done
 
 clean:
 	rm -rf .venv build projects/PartialReID/*.egg-info *.egg-info .pytest_cache .ruff_cache .mypy_cache

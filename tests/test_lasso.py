@@ -105,7 +105,7 @@ def test_bad_arguments_are_named() -> None:
     with pytest.raises(ValueError, match="channels differ"):
         lasso_distance(x[None], y[None, :8])
     with pytest.raises(ValueError, match="0 to 0"):
-        lasso_distance(x[None], y[None], torch.tensor([[1]]))
+        lasso_distance(x[None], y[None], torch.tensor([[0, 1]]))
     with pytest.raises(ValueError, match="gallery columns of image 0"):
         lasso_distance(x[None], y[None] / 0)
     with pytest.raises(ValueError, match="query columns of image 0"):
@@ -124,7 +124,7 @@ def test_distance_of_pairs(dtype: torch.dtype) -> None:
             torch.testing.assert_close(found[i, j].double(), error, atol=1e-7, rtol=0)
 
 
-def test_ragged_images_shortlists_and_memory() -> None:
+def test_ragged_images_pairs_and_memory() -> None:
     sizes_q, sizes_g = [5, 17, 1, 9], [8, 3, 21, 1, 13]
     query = [features(i, 1, 40, n)[0] for i, n in enumerate(sizes_q)]
     gallery = [features(50 + i, 1, 40, m)[0] for i, m in enumerate(sizes_g)]
@@ -133,9 +133,9 @@ def test_ragged_images_shortlists_and_memory() -> None:
         for j, g in enumerate(gallery):
             torch.testing.assert_close(lasso_distance(q[None], g[None])[0, 0], whole[i, j])
     torch.testing.assert_close(lasso_distance(query, gallery, memory_bytes=1), whole)
-    shortlist = torch.tensor([[0, 2], [4, 4], [3, 1], [2, 0]])
-    some = lasso_distance(query, gallery, shortlist)
-    torch.testing.assert_close(some, whole.gather(1, shortlist))
+    pairs = torch.tensor([[0, 2], [3, 4], [3, 1], [2, 0], [0, 2]])
+    some = lasso_distance(query, gallery, pairs)
+    torch.testing.assert_close(some, whole[pairs[:, 0], pairs[:, 1]])
     assert lasso_distance([], gallery).shape == (0, 5)
     assert lasso_distance(query, []).shape == (4, 0)
 

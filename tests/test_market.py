@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from partialreid.command import build_parser, main, setup_config
-from partialreid.dsr_evaluation import fuse, summarize
+from partialreid.figures import fuse, summarize
 from partialreid.inference import build_evaluator, evaluate_model, load_model
 
 CONFIG = "projects/PartialReID/configs/market_mobilenetv2.yml"
@@ -54,6 +54,7 @@ def test_original_checkpoint_gives_its_figures(shared: Path, market: Path, tmp_p
     weights = shared / "weights" / "market_mobilenetv2_original.pth"
     arguments = ["MODEL.DEVICE", "cpu", "DATASETS.ROOT", str(market), "OUTPUT_DIR", str(tmp_path)]
     arguments += ["MODEL.WEIGHTS", str(weights), "DATASETS.TESTS", "('Market1501',)"]
+    arguments += ["TEST.DSR.SHORTLIST", "global"]
     parser = build_parser()
     cfg = setup_config(parser.parse_args(["--config-file", CONFIG, *arguments]))
     loader, evaluator = build_evaluator(cfg, "Market1501", keep_distances=True)

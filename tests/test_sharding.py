@@ -10,6 +10,7 @@ import torch.nn.functional as F
 
 # Child processes import this module and no conftest: partialreid comes before fastreid here too.
 import partialreid  # noqa: F401
+from partialreid.coarse_shortlist import build_coarse
 from partialreid.column_store import ColumnStore
 from partialreid.dsr_distance import RidgeMatcher, compute_dsr_dist
 from partialreid.launching import launch
@@ -47,16 +48,16 @@ def part(images: Images, spread: tuple[int, ...], rank: int, folder: str) -> Ima
     return Images(images.features[start:stop], store, images.weights[start:stop])
 
 
-def compute(folder: str, world: int, topk: int, ragged: bool) -> None:
+def compute(folder: str, world: int, topk: int, ragged: bool, coarse: bool) -> None:
     """One process: every spread, the main one's results into a file."""
     rank = torch.distributed.get_rank()
     query, gallery = case(ragged)
     results = []
     for queries, galleries in SPREADS[world]:
         mine = part(query, queries, rank, folder), part(gallery, galleries, rank, folder)
-        results.append(
-            sharded_distances(*mine, RidgeMatcher(), topk=topk, fill=7.0, block_bytes=900)
-        )
+        rough = build_coarse(mine[1], 8, 0.3) if coarse else None
+        options = {"topk": topk, "fill": 7.0, "rough": rough, "block_bytes": 900}
+        results.append(sharded_distances(*mine, RidgeMatcher(), **options))
         assert (results[-1] is None) == (rank != 0)
         alone = sharded_distances(*mine, None)
         assert (alone is None) == (rank != 0)
@@ -68,14 +69,18 @@ def compute(folder: str, world: int, topk: int, ragged: bool) -> None:
 
 
 @pytest.mark.parametrize("world", [2, 3])
-@pytest.mark.parametrize(("topk", "ragged"), [(4, True), (0, False), (30, True)])
+@pytest.mark.parametrize(
+    ("topk", "ragged", "coarse"), [(4, True, False), (4, True, True), (0, False, False)]
+)
 def test_equal_to_one_process(
-    tmp_path: Path, world: int, topk: int, ragged: bool, time_limit
+    tmp_path: Path, world: int, topk: int, ragged: bool, coarse: bool, time_limit
 ) -> None:
     query, gallery = case(ragged)
-    near, matched = sharded_distances(query, gallery, RidgeMatcher(), topk=topk, fill=7.0)
+    rough = build_coarse(gallery, 8, 0.3) if coarse else None
+    options = {"topk": topk, "fill": 7.0, "rough": rough}
+    near, matched = sharded_distances(query, gallery, RidgeMatcher(), **options)
     with time_limit(300):
-        launch(compute, "cpu", world, args=(str(tmp_path), world, topk, ragged))
+        launch(compute, "cpu", world, args=(str(tmp_path), world, topk, ragged, coarse))
     results = torch.load(tmp_path / "results.pt")
     assert len(results) == len(SPREADS[world])
     for got_near, got_matched in results:

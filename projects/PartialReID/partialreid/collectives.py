@@ -97,3 +97,12 @@ def collect_everywhere(tensor: Tensor) -> list[Tensor]:
 
 def _as_bytes(tensor: Tensor) -> Tensor:
     return tensor.contiguous().view(-1).view(torch.uint8)
+
+
+def sum_everywhere(tensor: Tensor) -> Tensor:
+    """The sum of every process's tensor, all of one shape, on every process."""
+    if world_size() == 1:
+        return tensor
+    total = tensor.to(group_device(), copy=True)
+    dist.all_reduce(total)
+    return total.to(tensor.device)

@@ -12,22 +12,20 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from fastreid.evaluation import ReidEvaluator
 from torch import Tensor
 
+from .coarse_shortlist import build_coarse
 from .collectives import collect, gather_objects, rank
 from .column_store import ColumnStore
 from .dsr_distance import RidgeMatcher
-from .ranking import lambda_sweep, rank_metrics
+from .figures import Ids, fused_distance, report_of
 from .sharding import Images, sharded_distances
 
 logger = logging.getLogger(__name__)
 
-RANKS = (1, 5, 10)
-ORACLE_LAMBDAS = tuple(0.01 * i for i in range(101))
 DTYPES = {
     "float64": torch.float64,
     "float32": torch.float32,
@@ -36,28 +34,6 @@ DTYPES = {
 }
 # Of TEST.DSR.MEMORY_GB; the rest is working memory of the matching.
 SHARE_OF_COLUMNS = 0.75
-
-# Query and gallery identities, query and gallery cameras.
-Ids = tuple[Any, Any, Any, Any]
-
-
-def summarize(distmat: Any, ids: Ids) -> dict[str, float]:
-    """Rank-1, Rank-5, Rank-10, mAP and mINP of a distance matrix, in per cent.
-
-    Args:
-        distmat: (Q, G).
-        ids: query and gallery identities, query and gallery cameras.
-    """
-    cmc, ap, inp = rank_metrics(distmat, *ids)
-    figures = {f"Rank-{r}": float(cmc[r - 1]) * 100 for r in RANKS}
-    figures["mAP"] = float(np.mean(ap)) * 100
-    figures["mINP"] = float(np.mean(inp)) * 100
-    return figures
-
-
-def fuse(global_dist: Tensor, recon_dist: Tensor, lam: float) -> Tensor:
-    """(1 - lambda) * global + lambda * reconstruction."""
-    return (1 - lam) * global_dist + lam * recon_dist
 
 
 @dataclass
@@ -84,7 +60,8 @@ class DsrEvaluator(ReidEvaluator):
         keep_distances: keep the distance matrices after the evaluation.
 
     After `evaluate`, on the main process, `report` holds the figures of each distance, lambda and
-    how lambda was chosen, and `distances` the matrices (Q, G) by name, if they are kept.
+    how lambda was chosen; if they are kept, `distances` holds the matrices (Q, G) by name, and
+    `ids` the identities and cameras.
     """
 
     def __init__(
@@ -99,6 +76,7 @@ class DsrEvaluator(ReidEvaluator):
         self._store: ColumnStore | None = None
         self.report: dict[str, Any] = {}
         self.distances: dict[str, Tensor] = {}
+        self.ids: Ids | None = None
 
     def _compile_dependencies(self) -> None:
         """Compile nothing: FastReID runs make inside site-packages, and exits if that fails."""
@@ -156,20 +134,14 @@ class DsrEvaluator(ReidEvaluator):
         ids: Ids = (pids[:n], pids[n:], camids[:n], camids[n:])
         settings = self.cfg.TEST.DSR
         near, matched = computed
-        distances = {"global": near}
-        selected, lam = "global", None
+        distances, chosen, selected = {"global": near}, {}, "global"
         if matched is not None:
-            lam = self._select_lambda(near, matched, ids)
             distances["reconstruction"] = matched
-            distances["fused"] = fuse(near, matched, lam)
-        report: dict[str, Any] = {name: summarize(dist, ids) for name, dist in distances.items()}
-        if matched is not None:
-            report["lambda"] = lam
-            report["lambda_selection"] = settings.LAMBDA_SELECTION
+            distances["fused"], chosen = fused_distance(near, matched, ids, settings)
             selected = settings.DISTANCE
-        self.report = report
+        report = self.report = {**report_of(distances, ids, settings), **chosen}
         if self.keep_distances:
-            self.distances = distances
+            self.distances, self.ids = distances, ids
 
         results: dict[str, float] = OrderedDict(report[selected])
         results["metric"] = (results["Rank-1"] + results["mAP"]) / 2
@@ -199,28 +171,22 @@ class DsrEvaluator(ReidEvaluator):
         gallery = Images(features[split:], self._store.part(split, here), seen.weights[split:])
         logger.info(
             f"Reconstruction distance: {self._num_query} queries, "
-            f"{sum(counts) - self._num_query} gallery images, top {settings.TOPK or 'all'}; "
+            f"{sum(counts) - self._num_query} gallery images, top {settings.TOPK or 'all'}, "
+            f"shortlist {settings.SHORTLIST}; "
             f"{self._store.bytes_in_file / 1e9:.2f} GB of columns in a file"
         )
         working = (1 - SHARE_OF_COLUMNS) * settings.MEMORY_GB * 1e9
         matcher = RidgeMatcher(settings.KAPPA, memory_bytes=int(working))
+        topk = 0 if settings.SHORTLIST == "none" else settings.TOPK
+        rough = None
+        if settings.SHORTLIST == "coarse" and 0 < topk < sum(counts) - self._num_query:
+            rough = build_coarse(gallery, settings.COARSE.DIMENSIONS, settings.COARSE.KAPPA)
         return sharded_distances(
             query,
             gallery,
             matcher,
-            topk=settings.TOPK,
+            topk=topk,
             fill=settings.FILL,
+            rough=rough,
             block_bytes=working,
         )
-
-    def _select_lambda(self, global_dist: Tensor, recon_dist: Tensor, ids: Ids) -> float:
-        settings = self.cfg.TEST.DSR
-        if settings.LAMBDA_SELECTION == "fixed":
-            return float(settings.LAMBDA)
-        rank1, _, _ = lambda_sweep(global_dist, recon_dist, *ids, lambdas=ORACLE_LAMBDAS)
-        lam = ORACLE_LAMBDAS[int(np.argmax(rank1))]
-        logger.warning(
-            f"lambda {lam:.2f} is an oracle's: it has the best Rank-1 on this very test set. "
-            "A user of the method cannot choose it so; report TEST.DSR.LAMBDA_SELECTION fixed."
-        )
-        return lam

@@ -1,7 +1,7 @@
 """Sparse codes and the distance of DSR (He et al., CVPR 2018).
 
-Shapes: Q queries, G galleries, K shortlisted galleries, C channels, N query columns, M gallery
-columns, R columns coded together, S columns of R that are active at once (the most of any).
+Shapes: Q queries, G galleries, P pairs, C channels, N query columns, M gallery columns, R columns
+coded together, S columns of R that are active at once (the most of any).
 
 Each column is coded by feature-sign search (Lee et al., NIPS 2006) on Gram matrices: no step
 depends on C, and the solution is exact. First-order methods take hundreds to thousands of steps
@@ -15,7 +15,7 @@ from torch import Tensor
 
 from .columns import ColumnBlocks, Columns, check_fit
 from .precision import full_precision
-from .shortlists import check_shortlist, pairs_by_gallery
+from .shortlists import check_pairs, pairs_by_gallery
 
 BETA = 0.4
 MEMORY_BYTES = 512 * 2**20
@@ -118,7 +118,7 @@ def _step(
 def lasso_distance(
     query: Columns,
     gallery: Columns,
-    shortlist: Tensor | None = None,
+    pairs: Tensor | None = None,
     *,
     beta: float = BETA,
     tolerance: float = 1e-6,
@@ -132,13 +132,13 @@ def lasso_distance(
     Args:
         query: (Q, C, N), or Q tensors (C, N_q): X of each query.
         gallery: (G, C, M), or G tensors (C, M_g): Y of each gallery.
-        shortlist: (Q, K) integers, the galleries to compare each query with; None: all.
+        pairs: (P, 2) integers, a query and a gallery image each; None: all pairs.
         beta, tolerance: as in `lasso_codes`.
         memory_bytes: bound on the working memory besides arguments and result, 512 MiB by
             default; less than one image needs is taken as one image.
 
     Returns:
-        (Q, G), or (Q, K) for a shortlist, in float64 if query or gallery is, else in float32.
+        (Q, G), or (P,) for a list of pairs, in float64 if query or gallery is, else in float32.
 
     Raises:
         ValueError: arguments that do not fit each other, beta <= 0, or columns that hold an
@@ -147,17 +147,20 @@ def lasso_distance(
     """
     queries, galleries = ColumnBlocks(query, "query"), ColumnBlocks(gallery, "gallery")
     dtype = check_fit(queries, galleries)
-    if shortlist is None:
-        every = torch.arange(len(galleries)).expand(len(queries), -1)
-        return lasso_distance(
+    if pairs is None:
+        shape = (len(queries), len(galleries))
+        every = torch.cartesian_prod(*(torch.arange(n) for n in shape)).view(-1, 2)
+        found = lasso_distance(
             query, gallery, every, beta=beta, tolerance=tolerance, memory_bytes=memory_bytes
         )
-    check_shortlist(shortlist, len(queries), len(galleries))
+        return found.view(shape)
+    check_pairs(pairs, len(queries), len(galleries))
     queries.squared_norms(torch.float64)  # refuses an infinity or NaN before long work
-    out = torch.empty(shortlist.numel(), dtype=dtype, device=queries.device)
+    out = torch.empty(len(pairs), dtype=dtype, device=queries.device)
     bound = MEMORY_BYTES if memory_bytes is None else memory_bytes
+    asked_by, asked = pairs.detach().cpu().long().unbind(1)
     with full_precision(queries.device):
-        for image, asking, places in pairs_by_gallery(shortlist, queries.by_size()):
+        for image, asking, places in pairs_by_gallery(asked_by, asked, queries.by_size()):
             span = galleries.stack([image], torch.float64)[0]
             galleries.require_finite(span[None], [image])
             gram = span.T @ span
@@ -172,4 +175,4 @@ def lasso_distance(
                 counts = torch.tensor([queries.counts[i] for i in some.tolist()])
                 found = errors.sum(1) / counts.clamp(min=1).to(errors.device)
                 out[where.to(out.device)] = found.to(dtype)
-    return out.view(shortlist.shape)
+    return out

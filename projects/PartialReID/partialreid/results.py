@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import platform
+import resource
 import subprocess
+import sys
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -12,7 +14,8 @@ from typing import Any
 import yaml
 from tabulate import tabulate
 
-FIGURES = ("Rank-1", "Rank-5", "Rank-10", "mAP", "mINP")
+from .figures import FIGURES
+
 DISTANCES = ("global", "reconstruction", "fused")
 PACKAGES = ("partialreid", "fastreid", "torch", "torchvision", "numpy", "opencv-python-headless")
 
@@ -28,14 +31,36 @@ def results_table(reports: Mapping[str, Mapping[str, Any]]) -> str:
         for distance in DISTANCES:
             if distance not in report:
                 continue
-            label = distance
-            if distance == "fused":
-                label += f", lambda {report['lambda']:.2f}"
-                if report["lambda_selection"] == "oracle":
-                    label += " (oracle: chosen on this test set)"
-            rows.append([name, label, *(report[distance][figure] for figure in FIGURES)])
+            label = distance if distance != "fused" else _fused_label(report)
+            rows.append([name, label, *(_cell(report, distance, figure) for figure in FIGURES)])
+        if "oracle" in report:
+            oracle = report["oracle"]
+            label = f"fused, lambda {oracle['lambda']:.2f} (oracle: chosen on this test set)"
+            known = [f"{oracle[f]:.2f}" if f in oracle else "" for f in FIGURES]
+            rows.append([name, label, *known])
     headers = ["test set", "distance", *FIGURES]
-    return tabulate(rows, headers=headers, tablefmt="pipe", floatfmt=".2f")
+    return tabulate(rows, headers=headers, tablefmt="pipe", stralign="right", disable_numparse=True)
+
+
+def _fused_label(report: Mapping[str, Any]) -> str:
+    if report["lambda_selection"] == "crossfit":
+        low, high = sorted(report["lambdas"])
+        return f"fused, lambda {low:.2f} and {high:.2f} (cross-fitted)"
+    label = f"fused, lambda {report['lambda']:.2f}"
+    if report["lambda_selection"] == "oracle":
+        label += " (oracle: chosen on this test set)"
+    return label
+
+
+def _cell(report: Mapping[str, Any], distance: str, figure: str) -> str:
+    """A figure with its 95 % interval, or with its standard deviation over single-shot rounds."""
+    text = f"{report[distance][figure]:.2f}"
+    interval = report.get("intervals", {}).get(distance, {}).get(figure)
+    if interval and figure in ("Rank-1", "mAP"):
+        return f"{text} [{interval[0]:.1f}, {interval[1]:.1f}]"
+    if "single_shot" in report:
+        return f"{text} ± {report['single_shot'][distance][figure][1]:.2f}"
+    return text
 
 
 def _version(package: str) -> str | None:
@@ -59,12 +84,19 @@ def _commit() -> str | None:
         return None
 
 
+def _peak_memory_gb() -> float:
+    """Largest resident memory of this process so far, in 10^9 bytes."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(peak * (1 if sys.platform == "darwin" else 1024) / 1e9, 2)
+
+
 def run_record(cfg: Any, world_size: int) -> dict[str, Any]:
     """What is needed to make the figures again: versions, commit, seed, protocol and config."""
     dsr = cfg.TEST.DSR
     return {
         "versions": {"python": platform.python_version(), **{p: _version(p) for p in PACKAGES}},
         "machine": {"processor": platform.machine(), "system": platform.system()},
+        "peak_memory_gb": _peak_memory_gb(),
         "commit": _commit(),
         "seed": cfg.SEED,
         "processes": world_size,
@@ -74,11 +106,19 @@ def run_record(cfg: Any, world_size: int) -> dict[str, Any]:
             "lambda": dsr.LAMBDA,
             "lambda_selection": dsr.LAMBDA_SELECTION,
             "topk": dsr.TOPK,
+            "shortlist": dsr.SHORTLIST,
+            "coarse": dict(dsr.COARSE),
             "fill": dsr.FILL,
             "cameras": dsr.CAMERAS,
             "storage": dsr.STORAGE,
             "derived_seed": cfg.DATASETS.DERIVED_SEED,
-            "gallery": "full",
+            "derived": yaml.safe_load(cfg.DATASETS.DERIVED.dump()),
+            "keep_ratio": cfg.INPUT.KEEP_RATIO,
+            "lambda_step": dsr.LAMBDA_STEP,
+            "gallery": dsr.PROTOCOL,
+            "single_shot_rounds": dsr.SINGLE_SHOT_ROUNDS,
+            "bootstrap_rounds": dsr.BOOTSTRAP_ROUNDS,
+            "protocol_seed": dsr.PROTOCOL_SEED,
         },
         "config": yaml.safe_load(cfg.dump()),
     }

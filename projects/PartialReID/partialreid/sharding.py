@@ -187,8 +187,12 @@ def _cuts(
 def _collect_rows(rows: Tensor) -> Tensor:
     """(B, g) of every process side by side: (B, G) on the main one, (0,) elsewhere."""
     parts = collect(rows)
+    if len(parts) == 1:
+        return parts[0]
     return torch.cat(parts, dim=1) if parts else torch.empty(0)
 
 
 def _joined(rows: list[Tensor], total: int) -> Tensor:
+    if len(rows) == 1:
+        return rows[0]
     return torch.cat(rows) if rows else torch.empty(0, total)

@@ -10,10 +10,17 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
+SORTED_AT_ONCE = 2**22
+
 
 def nearest(distances: Tensor, topk: int) -> Tensor:
     """Indices (Q, K) of the `topk` nearest of (Q, G); equal distances in gallery order."""
-    return torch.argsort(distances, dim=1, stable=True)[:, :topk]
+    # The order of a whole row takes several times its memory: a few rows at a time.
+    rows = max(1, SORTED_AT_ONCE // max(distances.shape[1], 1))
+    parts = [
+        torch.argsort(some, dim=1, stable=True)[:, :topk].clone() for some in distances.split(rows)
+    ]
+    return torch.cat(parts)
 
 
 def check_shortlist(shortlist: Tensor, queries: int, galleries: int) -> None:

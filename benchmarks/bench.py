@@ -1,0 +1,83 @@
+"""What all benchmarks share: the machine, timing of alternatives in turn, the results file."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import resource
+import sys
+import time
+from collections.abc import Callable, Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from tabulate import tabulate
+
+from partialreid.checkpoint import write_json
+
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS = ROOT / "logs" / "bench"
+
+
+def machine() -> dict[str, Any]:
+    """Processor, threads, memory and versions."""
+    name = platform.processor() or platform.machine()
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        models = [x for x in info.read_text().splitlines() if x.startswith("model name")]
+        name = models[0].split(":")[1].strip() if models else name
+    return {
+        "processor": name,
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "memory GB": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9, 1),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "fastreid": version("fastreid"),
+    }
+
+
+def time_in_turn(
+    work: Mapping[str, Callable[[], Any]], rounds: int = 7
+) -> dict[str, dict[str, float]]:
+    """Seconds of each alternative: median and quartiles of `rounds` after one to warm up.
+
+    All alternatives run once in every round, so that a slow moment of the machine meets all.
+    """
+    seconds: dict[str, list[float]] = {name: [] for name in work}
+    for turn in range(rounds + 1):
+        for name, function in work.items():
+            start = time.perf_counter()
+            function()
+            if turn:
+                seconds[name].append(time.perf_counter() - start)
+    return {
+        name: {
+            "median": float(np.median(values)),
+            "first quartile": float(np.quantile(values, 0.25)),
+            "third quartile": float(np.quantile(values, 0.75)),
+        }
+        for name, values in seconds.items()
+    }
+
+
+def peak_gigabytes() -> float:
+    """Largest resident memory of this process so far."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak * (1 if sys.platform == "darwin" else 1024) / 1e9
+
+
+def report(name: str, shapes: Any, rows: list[dict[str, Any]], **more: Any) -> None:
+    """Print a table and write logs/bench/<name>.json."""
+    print(f"\n== {name}: {shapes}")
+    print(tabulate(rows, headers="keys", tablefmt="pipe", floatfmt=".4g"))
+    for key, value in more.items():
+        print(f"{key}: {json.dumps(value)}")
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    record = {"machine": machine(), "shapes": shapes, "rows": rows, **more}
+    write_json(str(RESULTS / f"{name}.json"), record)

@@ -1,0 +1,128 @@
+"""The benchmarks measure what they say: the baseline, the fit, and that each program runs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from benchmarks import bench, distances, evaluation, ranking, recall, scale, shards
+from benchmarks.original_loop import original_loop
+from partialreid.coarse import CoarseIndex
+from tests.conformance import columns_of
+from tests.reconstruction_oracle import features, oracle, weights_of
+from tests.test_coarse import space
+
+
+@pytest.fixture(autouse=True)
+def small_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(bench, "RESULTS", tmp_path)
+    return tmp_path
+
+
+def result(folder: Path, name: str) -> dict:
+    return json.loads((folder / f"{name}.json").read_text())
+
+
+def test_baseline_is_the_originals_distance(shared: Path) -> None:
+    data = np.load(shared / "conformance" / "distance.npz")
+    seed, channels = int(data["seed"]), int(data["channels"])
+    query = columns_of(seed + 10, data["query_ids"], channels, 1.0, seed, 120)
+    gallery = columns_of(seed + 11, data["gallery_ids"], channels, 1.0, seed, 120)
+    gallery[7] = query[2]
+    wanted = torch.from_numpy(data["dsr_dist"])
+    shortlist = (wanted != 100).nonzero()[:, 1].view(len(wanted), -1)
+    got = original_loop(
+        F.normalize(query, dim=1),
+        F.normalize(gallery, dim=1),
+        torch.from_numpy(data["scores"]),
+        shortlist,
+    )
+    torch.testing.assert_close(got, wanted.gather(1, shortlist), atol=1e-4, rtol=0)
+
+
+def test_baseline_equals_the_oracle() -> None:
+    query, gallery, weights = features(1, 3, 32, 5), features(2, 4, 32, 7), weights_of(3, 3, 5)
+    every = torch.arange(4).expand(3, -1)
+    got = original_loop(query, gallery, weights, every).double()
+    torch.testing.assert_close(got, oracle(query, gallery, weights), atol=1e-5, rtol=0)
+
+
+def test_distances(small_results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(distances, "SHAPES", {"small": (32, 9)})
+    for name, value in {"QUERIES": 6, "GALLERIES": 10, "SHORTLIST": 4, "ORACLE": (6, 8)}.items():
+        monkeypatch.setattr(distances, name, value)
+    distances.main()
+    record = result(small_results, "distances_32x9")
+    assert [row["pairs"] for row in record["rows"]] == [60, 60, 24, 16]
+    assert record["machine"]["torch"] == torch.__version__
+    assert 0 < record["errors"]["random images"] < 1e-5
+    assert record["errors"]["copies of queries in the gallery"] < 1e-4
+
+
+def test_ranking(small_results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ranking, "IMAGES", 60)
+    monkeypatch.setattr(ranking, "IDENTITIES", 20)
+    ranking.main()
+    assert result(small_results, "ranking")["equal"] is True
+
+
+def test_evaluation(small_results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"IMAGES": 20, "CHANNELS": 16, "COLUMNS": 6, "TOPK": 5}.items():
+        monkeypatch.setattr(evaluation, name, value)
+    evaluation.main()
+    assert result(small_results, "evaluation")["largest_difference_to_loop"] < 1e-4
+
+
+def test_scale_and_shards(small_results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"QUERIES": 5, "TOPK": 4, "CHANNELS": 16, "COLUMNS": 6}.items():
+        monkeypatch.setattr(scale, name, value)
+    monkeypatch.setattr(scale, "SIZES", (20, 40, 700))
+    scale.main()
+    rows = result(small_results, "scale")["rows"]
+    assert [row["galleries"] for row in rows] == [20, 40, 700]
+
+
+def test_fit_finds_the_coefficients() -> None:
+    rows = [
+        {
+            "galleries": g,
+            "shortlisted images": min(g, 900),
+            "index, s": 3.0 + 0.002 * g,
+            "search, s": scale.QUERIES * g * 1e-6,
+            "sort, s": scale.QUERIES * g * 2e-7,
+            "global, s": scale.QUERIES * g * 3e-7,
+            "exact, s": scale.QUERIES * scale.TOPK * 1e-4 + 0.004 * min(g, 900),
+        }
+        for g in (500, 1000, 2000, 5000)
+    ]
+    fitted = scale.fit(rows)
+    assert fitted["index, fixed s"] == pytest.approx(3.0)
+    assert fitted["index, s per gallery image"] == pytest.approx(0.002)
+    assert fitted["exact, s per shortlisted pair"] == pytest.approx(1e-4)
+    assert fitted["exact, s per image in any shortlist"] == pytest.approx(0.004)
+    assert fitted["search, largest relative error"] < 1e-9
+
+
+def test_recall_counts_and_truncation() -> None:
+    rough = torch.tensor([[0.0, 1.0, 2.0, 3.0] + [9.0] * 40])
+    nearest = torch.tensor([[0, 30]])
+    found = recall.recalls(rough, nearest)
+    assert found["K=20"] == 0.5
+    assert found["K=50"] == 1.0
+    gallery = features(1, 6, 24, 5)
+    index = CoarseIndex(space(gallery, 8, 0.3), gallery)
+    whole = index.levels * index.scale[:, None] + index.space.mean
+    torch.testing.assert_close(recall.truncated(index, 8), whole, atol=1e-5, rtol=1e-5)
+    assert (recall.truncated(index, 2) - whole).abs().max() > 1e-3
+    light = recall.lightest_dropped([torch.tensor([0.1, 0.4, 0.3, 0.2])], 0.5)
+    assert light[0].tolist() == pytest.approx([0.0, 0.4, 0.3, 0.0])
+
+
+def test_halves_of_a_shard_benchmark_are_the_whole(tmp_path: Path) -> None:
+    whole = scale.images(12, 1, str(tmp_path))
+    assert len(shards.part(whole, 12).columns) == 12
