@@ -5,7 +5,15 @@ the meta-architecture, the backbones and the data sets under their names.
 """
 
 from . import compat  # isort: skip  (first: the other modules import FastReID)
-from . import backbone, derived_dataset, partial_dataset, small_backbone, synthetic_dataset
+from . import (
+    backbone,
+    derived_dataset,
+    dsr2018,
+    fpr,
+    partial_dataset,
+    small_backbone,
+    synthetic_dataset,
+)
 from .config import add_partialreid_config
 from .dsr_distance import compute_dsr_dist
 from .dsr_evaluation import DsrEvaluator
@@ -24,6 +32,8 @@ __all__ = [
     "compat",
     "compute_dsr_dist",
     "derived_dataset",
+    "dsr2018",
+    "fpr",
     "partial_dataset",
     "small_backbone",
     "synthetic_dataset",

@@ -49,8 +49,9 @@ def check_config(cfg: Any, world_size: int, eval_only: bool) -> None:
     if cfg.TEST.METRIC != "cosine":
         raise ValueError(f"TEST.METRIC is {cfg.TEST.METRIC!r}; the global distance is cosine.")
     dsr = cfg.TEST.DSR
-    if dsr.KAPPA <= 0:
-        raise ValueError(f"TEST.DSR.KAPPA is {dsr.KAPPA}; the ridge must be positive.")
+    for key in ("KAPPA", "LASSO_BETA"):
+        if dsr[key] <= 0:
+            raise ValueError(f"TEST.DSR.{key} is {dsr[key]}; it must be positive.")
     if not 0 <= dsr.LAMBDA <= 1:
         raise ValueError(f"TEST.DSR.LAMBDA is {dsr.LAMBDA}; it lies between 0 and 1.")
     if not 0 < dsr.LAMBDA_STEP <= 1:
@@ -123,6 +124,12 @@ def _check_training(cfg: Any, world_size: int) -> None:
         raise ValueError(
             f"each process gets {batch // world_size} of SOLVER.IMS_PER_BATCH {batch} images, which"
             f" is no multiple of DATALOADER.NUM_INSTANCE {instances}: change one of them."
+        )
+    masks = cfg.INPUT.OCCLUSION.ENABLED or cfg.DATASETS.MASKS
+    if cfg.MODEL.META_ARCHITECTURE == "FPRBaseline" and not masks:
+        raise ValueError(
+            "MODEL.META_ARCHITECTURE is FPRBaseline, which is trained with masks: set "
+            "INPUT.OCCLUSION.ENABLED True, or DATASETS.MASKS to a folder of masks."
         )
     if cfg.SOLVER.MAX_EPOCH < 1:
         raise ValueError(f"SOLVER.MAX_EPOCH is {cfg.SOLVER.MAX_EPOCH}; train at least one epoch.")

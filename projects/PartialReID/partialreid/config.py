@@ -48,6 +48,20 @@ def add_partialreid_config(cfg: Any) -> None:
     # training images.
     cfg.INPUT.OCCLUSION.KINDS = ("shapes", "pieces")
 
+    # How a window is pooled: "max"; DSR2018Head also takes "avg".
+    cfg.MODEL.HEADS.DSR.POOL = "max"
+
+    # FPRBaseline: weight of the loss of the foreground probabilities.
+    cfg.MODEL.LOSSES.FOREGROUND = CN({"SCALE": 1.0})
+    # DSR2018: the reconstruction verification loss, its weight, and the iteration it begins at.
+    cfg.MODEL.LOSSES.VERIFICATION = CN({"SCALE": 1.0, "START_ITER": 0})
+    # Pairs of a batch, half of one person and half of two.
+    cfg.MODEL.LOSSES.VERIFICATION.PAIRS = 16
+    # W: "lasso" as in DSR, with beta, or "ridge" as in SFR, with kappa.
+    cfg.MODEL.LOSSES.VERIFICATION.CODES = "lasso"
+    cfg.MODEL.LOSSES.VERIFICATION.LASSO_BETA = 0.4
+    cfg.MODEL.LOSSES.VERIFICATION.KAPPA = 0.001
+
     # Where the data sets lie. Empty: FASTREID_DATASETS, and ./datasets without that.
     cfg.DATASETS.ROOT = ""
     # Derived test sets, <Name>Partial (queries are cut) and <Name>Occluded (queries are hidden in
@@ -75,6 +89,11 @@ def add_partialreid_config(cfg: Any) -> None:
     cfg.TEST.DSR = CN({"ENABLED": True})
     # kappa: weight of the ridge, ||q - G w||^2 + kappa ||w||^2, for columns of unit length.
     cfg.TEST.DSR.KAPPA = 0.001
+    # W: "ridge", or "lasso" as in DSR (2018), with beta; the lasso always sums squared residuals.
+    cfg.TEST.DSR.CODES = "ridge"
+    cfg.TEST.DSR.LASSO_BETA = 0.4
+    # Sum squared residuals in place of residuals.
+    cfg.TEST.DSR.SQUARED = False
     # K: how many gallery images are reconstructed for each query (0: all).
     cfg.TEST.DSR.TOPK = 100
     # Which ones. "coarse": the nearest by a rough reconstruction distance to the whole gallery;
@@ -128,6 +147,9 @@ CHOICES = {
     "INPUT.KEEP_RATIO": ("off", "width", "height", "area"),
     "DATASETS.DERIVED.KIND": ("shapes", "pieces", "mixed"),
     "DATASETS.DERIVED.SIDES": ("window", "any"),
+    "MODEL.HEADS.DSR.POOL": ("max", "avg"),
+    "MODEL.LOSSES.VERIFICATION.CODES": ("lasso", "ridge"),
+    "TEST.DSR.CODES": ("ridge", "lasso"),
     "TEST.DSR.LAMBDA_SELECTION": ("fixed", "crossfit", "oracle"),
     "TEST.DSR.PROTOCOL": ("full", "single-shot"),
     "TEST.DSR.CAMERAS": ("constant", "filename"),

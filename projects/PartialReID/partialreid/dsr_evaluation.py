@@ -20,9 +20,9 @@ from torch import Tensor
 from .coarse_shortlist import build_coarse
 from .collectives import collect, gather_objects, rank
 from .column_store import ColumnStore
-from .dsr_distance import RidgeMatcher
+from .dsr_distance import LassoMatcher, RidgeMatcher
 from .figures import Ids, fused_distance, report_of
-from .sharding import Images, sharded_distances
+from .sharding import Images, Matcher, sharded_distances
 
 logger = logging.getLogger(__name__)
 
@@ -176,11 +176,15 @@ class DsrEvaluator(ReidEvaluator):
             f"{self._store.bytes_in_file / 1e9:.2f} GB of columns in a file"
         )
         working = (1 - SHARE_OF_COLUMNS) * settings.MEMORY_GB * 1e9
-        matcher = RidgeMatcher(settings.KAPPA, memory_bytes=int(working))
+        matcher: Matcher = RidgeMatcher(settings.KAPPA, settings.SQUARED, int(working))
+        if settings.CODES == "lasso":
+            matcher = LassoMatcher(settings.LASSO_BETA, int(working))
+        squared = settings.SQUARED or settings.CODES == "lasso"
         topk = 0 if settings.SHORTLIST == "none" else settings.TOPK
         rough = None
         if settings.SHORTLIST == "coarse" and 0 < topk < sum(counts) - self._num_query:
-            rough = build_coarse(gallery, settings.COARSE.DIMENSIONS, settings.COARSE.KAPPA)
+            coarse = settings.COARSE
+            rough = build_coarse(gallery, coarse.DIMENSIONS, coarse.KAPPA, squared=squared)
         return sharded_distances(
             query,
             gallery,

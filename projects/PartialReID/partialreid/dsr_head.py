@@ -37,19 +37,21 @@ class OcclusionUnit(nn.Module):
         self.stride = stride
         self.mask_layer = nn.Linear(in_planes, 1, bias=True)
 
-    def forward(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Compute columns, their weights and the foreground feature of a map (B, C, H, W).
 
         Returns:
-            The foreground feature (B, C), the columns (B, C, N) and their weights (B, N), which
-            are positive and sum to one for each image.
+            The foreground feature (B, C), the columns (B, C, N), their weights (B, N), which are
+            positive and sum to one for each image, and the logits (B, N) of their probabilities
+            to be foreground.
         """
         columns, first = pyramid_columns(features, self.kernels, self.stride)
-        scores = torch.sigmoid(self.mask_layer(columns.transpose(1, 2))).squeeze(2)
+        logits = self.mask_layer(columns.transpose(1, 2)).squeeze(2)
+        scores = torch.sigmoid(logits)
         weights = F.normalize(scores, p=1, dim=1)
         first_weights = F.normalize(scores[:, :first], p=1, dim=1)
         foreground = torch.einsum("bcn,bn->bc", columns[:, :, :first], first_weights)
-        return foreground, columns, weights
+        return foreground, columns, weights, logits
 
 
 def class_logits(features: Tensor, weight: Tensor, cls_layer: nn.Module) -> Tensor:
@@ -100,10 +102,11 @@ class DSRHead(EmbeddingHead):
 
         Returns:
             In training a dict: `cls_outputs`, `fore_cls_outputs`, `pred_class_logits` (B, classes)
-            and `features`, `foreground_features` (B, C). In evaluation the foreground feature
+            and `features`, `foreground_features` (B, C), `foreground_logits` (B, N) and `map_size`,
+            H and W. In evaluation the foreground feature
             after its BNNeck (B, C), the columns (B, C, N) and their weights (B, N).
         """
-        foreground, columns, weights = self.occ_unit(features)
+        foreground, columns, weights, foreground_logits = self.occ_unit(features)
         fore_neck = self.bnneck_occ(foreground[..., None, None])[..., 0, 0]
         if not self.training:
             return fore_neck, columns, weights
@@ -119,4 +122,6 @@ class DSRHead(EmbeddingHead):
             "pred_class_logits": logits * self.cls_layer.s,
             "features": pooled[..., 0, 0],
             "foreground_features": foreground,
+            "foreground_logits": foreground_logits,
+            "map_size": tuple(features.shape[2:]),
         }

@@ -49,8 +49,12 @@ def with_intervals(
 
 
 def fuse(global_dist: Tensor, recon_dist: Tensor, lam: float) -> Tensor:
-    """(1 - lambda) * global + lambda * reconstruction."""
-    return (1 - lam) * global_dist + lam * recon_dist
+    """(1 - lambda) * global + lambda * reconstruction, of two (Q, G) distances."""
+    fused = torch.empty_like(global_dist)
+    # Row by row: the terms of the whole matrices would take as much memory again as the result.
+    for near, matched, out in zip(global_dist, recon_dist, fused, strict=True):
+        torch.add((1 - lam) * near, lam * matched, out=out)
+    return fused
 
 
 def lambda_grid(step: float) -> tuple[float, ...]:

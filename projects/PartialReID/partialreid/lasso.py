@@ -15,6 +15,7 @@ from torch import Tensor
 
 from .columns import ColumnBlocks, Columns, check_fit
 from .precision import full_precision
+from .reconstruction import Track
 from .shortlists import check_pairs, pairs_by_gallery
 
 BETA = 0.4
@@ -123,6 +124,7 @@ def lasso_distance(
     beta: float = BETA,
     tolerance: float = 1e-6,
     memory_bytes: int | None = None,
+    track: Track = iter,
 ) -> Tensor:
     """Compute e = ||X - Y W||_F^2 / N with the lasso codes W (DSR, equation 3).
 
@@ -136,6 +138,7 @@ def lasso_distance(
         beta, tolerance: as in `lasso_codes`.
         memory_bytes: bound on the working memory besides arguments and result, 512 MiB by
             default; less than one image needs is taken as one image.
+        track: wraps the sequence of gallery images, to show how far the work is.
 
     Returns:
         (Q, G), or (P,) for a list of pairs, in float64 if query or gallery is, else in float32.
@@ -151,7 +154,13 @@ def lasso_distance(
         shape = (len(queries), len(galleries))
         every = torch.cartesian_prod(*(torch.arange(n) for n in shape)).view(-1, 2)
         found = lasso_distance(
-            query, gallery, every, beta=beta, tolerance=tolerance, memory_bytes=memory_bytes
+            query,
+            gallery,
+            every,
+            beta=beta,
+            tolerance=tolerance,
+            memory_bytes=memory_bytes,
+            track=track,
         )
         return found.view(shape)
     check_pairs(pairs, len(queries), len(galleries))
@@ -160,7 +169,8 @@ def lasso_distance(
     bound = MEMORY_BYTES if memory_bytes is None else memory_bytes
     asked_by, asked = pairs.detach().cpu().long().unbind(1)
     with full_precision(queries.device):
-        for image, asking, places in pairs_by_gallery(asked_by, asked, queries.by_size()):
+        groups = list(pairs_by_gallery(asked_by, asked, queries.by_size()))
+        for image, asking, places in track(groups):
             span = galleries.stack([image], torch.float64)[0]
             galleries.require_finite(span[None], [image])
             gram = span.T @ span

@@ -72,7 +72,14 @@ class PartialBaseline(Baseline):
         # Precise batch norm marks its batches, whose classes do not matter, with targets of -1.
         if targets.sum() < 0:
             targets = torch.zeros_like(targets)
-        return self.losses(self.heads(self.backbone(images), targets), targets)
+        outputs = self.heads(self.backbone(images), targets)
+        return {**self.losses(outputs, targets), **self.more_losses(outputs, batched_inputs)}
+
+    def more_losses(
+        self, outputs: dict[str, Any], batched_inputs: dict[str, Tensor]
+    ) -> dict[str, Tensor]:
+        """Losses that need more of the batch than its labels; none here."""
+        return {}
 
     def preprocess_image(self, batched_inputs: Any) -> Tensor:
         """Normalise the images, without changing the batch that came in."""

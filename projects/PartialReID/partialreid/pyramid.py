@@ -41,14 +41,15 @@ def level_shapes(
 
 
 def pyramid_columns(
-    features: Tensor, kernels: Sequence[int] = KERNELS, stride: int = STRIDE
+    features: Tensor, kernels: Sequence[int] = KERNELS, stride: int = STRIDE, pool: str = "max"
 ) -> tuple[Tensor, int]:
-    """Max-pool a map at several window sizes and lay all cells side by side.
+    """Pool a map at several window sizes and lay all cells side by side.
 
     Args:
         features: (B, C, H, W).
         kernels: window sizes in cells, one level each.
         stride: step of the windows; no padding.
+        pool: "max", or "avg" for the mean of a window.
 
     Returns:
         The columns (B, C, N), level after level and each level row by row, and how many of them
@@ -58,5 +59,6 @@ def pyramid_columns(
         ValueError: as `level_shapes`.
     """
     shapes = level_shapes(features.shape[2], features.shape[3], kernels, stride)
-    levels = [F.max_pool2d(features, kernel, stride).flatten(2) for kernel in kernels]
+    pooled = {"max": F.max_pool2d, "avg": F.avg_pool2d}[pool]
+    levels = [pooled(features, kernel, stride).flatten(2) for kernel in kernels]
     return torch.cat(levels, dim=2), shapes[0][0] * shapes[0][1]

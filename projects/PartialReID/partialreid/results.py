@@ -39,7 +39,8 @@ def results_table(reports: Mapping[str, Mapping[str, Any]]) -> str:
             known = [f"{oracle[f]:.2f}" if f in oracle else "" for f in FIGURES]
             rows.append([name, label, *known])
     headers = ["test set", "distance", *FIGURES]
-    return tabulate(rows, headers=headers, tablefmt="pipe", stralign="right", disable_numparse=True)
+    align = ("left", "left", *("right" for _ in FIGURES))
+    return tabulate(rows, headers, tablefmt="pipe", colalign=align, disable_numparse=True)
 
 
 def _fused_label(report: Mapping[str, Any]) -> str:
@@ -102,6 +103,9 @@ def run_record(cfg: Any, world_size: int) -> dict[str, Any]:
         "processes": world_size,
         "device": cfg.MODEL.DEVICE,
         "protocol": {
+            "codes": dsr.CODES,
+            "squared": dsr.SQUARED,
+            "lasso_beta": dsr.LASSO_BETA,
             "kappa": dsr.KAPPA,
             "lambda": dsr.LAMBDA,
             "lambda_selection": dsr.LAMBDA_SELECTION,

@@ -19,6 +19,8 @@ from .collectives import collect, collect_everywhere, gather_objects, rank, shar
 from .columns import Columns
 from .shortlists import nearest
 
+ROUGH_AT_ONCE = 256  # queries
+
 
 class Images(NamedTuple):
     """What the network says of some images.
@@ -78,14 +80,18 @@ def sharded_distances(
     first, total = sum(sizes[: rank()]), sum(sizes)
     near_rows, matched_rows = [], []
     for block in _query_blocks(query, block_bytes):
-        near = 1 - block.features @ gallery.features.T
+        near = (block.features @ gallery.features.T).neg_().add_(1)
         near_rows.append(_collect_rows(near))
         if matcher is None:
             continue
         if topk <= 0 or topk >= total:
             matched_rows.append(_collect_rows(matcher.every(block, gallery)))
             continue
-        shortlist = merged_shortlist(near if rough is None else rough(block), topk, first)
+        if rough is None:
+            shortlist = merged_shortlist(near, topk, first)
+        else:
+            parts = [merged_shortlist(rough(some), topk, first) for some in _split(block)]
+            shortlist = torch.cat(parts)
         matched = _match_shortlist(matcher, block, gallery, shortlist, first)
         if rank() == 0:
             rows = torch.full((len(shortlist), total), fill, dtype=matched.dtype)
@@ -138,6 +144,14 @@ def _match_shortlist(
     for places, part in zip(owners, parts, strict=True):
         matched[places.unbind(1)] = part
     return matched
+
+
+def _split(block: Images) -> Iterator[Images]:
+    """A block in pieces whose rough distances take little memory; the same on each process."""
+    for start in range(0, len(block.weights), ROUGH_AT_ONCE):
+        some = range(start, min(start + ROUGH_AT_ONCE, len(block.weights)))
+        features = block.features[start : some.stop]
+        yield Images(features, [block.columns[i] for i in some], block.weights[start : some.stop])
 
 
 def _query_blocks(query: Images, block_bytes: float) -> Iterator[Images]:

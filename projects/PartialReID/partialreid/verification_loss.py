@@ -1,0 +1,101 @@
+"""The reconstruction verification loss of DSR (He et al., CVPR 2018, section 3.3).
+
+Shapes: B images of a batch, D global features, C channels, N probe columns, M gallery columns,
+P pairs.
+
+An image should be reconstructed well from another of the same person and badly from one of
+somebody else. The codes W are found with the network fixed, then the network takes a step with W
+fixed. The sign of the pairs of two persons is our reading of the paper.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .lasso import lasso_codes
+from .pair_distance import coded_distance, ridge_codes
+
+CODES = ("lasso", "ridge")
+# Codes of a network that changes with every step need not be those of the last digit.
+TOLERANCE = 1e-4
+
+
+def hard_pairs(features: Tensor, labels: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """Pairs of a batch that a global feature confuses most: half of one person, half of two.
+
+    Args:
+        features: (B, D) global features.
+        labels: (B,) identities.
+        count: P, at most; for each anchor its farthest image of the same person and its nearest of
+            another. Anchors are evenly spaced over the batch.
+
+    Returns:
+        pairs (P, 2), a probe and a gallery image each, and alpha (P,): 1 for the same person, -1
+        for another.
+    """
+    with torch.no_grad():
+        unit = F.normalize(features.float(), dim=1)
+        distance = 1 - unit @ unit.T
+        same = labels[:, None] == labels
+        other = ~same
+        itself = torch.eye(len(labels), dtype=torch.bool, device=labels.device)
+        farthest = distance.masked_fill(~same | itself, -torch.inf).argmax(1)
+        nearest = distance.masked_fill(same, torch.inf).argmin(1)
+        usable = ((same & ~itself).any(1) & other.any(1)).nonzero().flatten()
+        wanted = min(len(usable), max(1, count // 2))
+        if not wanted:
+            return labels.new_zeros(0, 2, dtype=torch.long), features.new_zeros(0)
+        places = torch.linspace(0, len(usable) - 1, wanted, device=labels.device)
+        anchors = usable[places.round().long()]
+        pairs = torch.cat(
+            [torch.stack([anchors, found[anchors]], 1) for found in (farthest, nearest)]
+        )
+        alpha = features.new_ones(len(pairs))
+        alpha[wanted:] = -1
+        return pairs, alpha
+
+
+def verification_loss(
+    probe: Tensor,
+    gallery: Tensor,
+    pairs: Tensor,
+    alpha: Tensor,
+    *,
+    codes: str = "lasso",
+    beta: float = 0.4,
+    kappa: float = 1e-3,
+) -> Tensor:
+    """Mean over pairs of alpha ||X - Y W||_F^2 / N with W held fixed.
+
+    The term beta ||W||_1 of the paper has no gradient then, and is left out.
+
+    Args:
+        probe: (B, C, N) columns; normalised here.
+        gallery: (B, C, M) columns of the multi-scale dictionary; normalised here.
+        pairs, alpha: of `hard_pairs`.
+        codes: "lasso" as in DSR, or "ridge" as in SFR (He et al. 2018).
+        beta: weight of the L1 norm.
+        kappa: the ridge.
+
+    Raises:
+        ValueError: unknown codes.
+    """
+    if codes not in CODES:
+        raise ValueError(f"codes are {codes!r}; they can be {' or '.join(CODES)}")
+    probe, gallery = F.normalize(probe.float(), dim=1), F.normalize(gallery.float(), dim=1)
+    if not len(pairs):
+        return probe.sum() * 0
+    found = []
+    for asking, asked in pairs.tolist():
+        x, y = probe[asking], gallery[asked]
+        with torch.no_grad():
+            if codes == "ridge":
+                w = ridge_codes(x, y, kappa)
+            else:
+                # In float32 the products of similar columns need not be of any real columns.
+                wide = y.double()
+                w = lasso_codes(wide.T @ wide, wide.T @ x.double(), beta, tolerance=TOLERANCE)
+        found.append(coded_distance(x, y, w.to(x.dtype), squared=True))
+    return (alpha * torch.stack(found)).mean()

@@ -1,0 +1,95 @@
+"""The reconstruction verification loss: mining, gradients with W fixed, and what they do."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from partialreid.lasso import lasso_codes
+from partialreid.verification_loss import hard_pairs, verification_loss
+
+
+def batch(seed: int = 0) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    probe = torch.randn(6, 12, 3, generator=generator, dtype=torch.float64)
+    gallery = torch.randn(6, 12, 5, generator=generator, dtype=torch.float64)
+    return probe, gallery, torch.tensor([0, 0, 0, 1, 1, 2])
+
+
+def test_hardest_pairs_by_a_loop() -> None:
+    features = torch.randn(6, 4, generator=torch.Generator().manual_seed(3))
+    labels = batch()[2]
+    pairs, alpha = hard_pairs(features, labels, 100)
+    # Image 5 is alone of its person: it is no anchor.
+    assert pairs[:, 0].tolist() == [0, 1, 2, 3, 4] * 2
+    assert alpha.tolist() == [1] * 5 + [-1] * 5
+    unit = F.normalize(features, dim=1)
+    for (probe, gallery), sign in zip(pairs.tolist(), alpha.tolist(), strict=True):
+        same = [j for j in range(6) if j != probe and labels[j] == labels[probe]]
+        other = [j for j in range(6) if labels[j] != labels[probe]]
+        nearness = {j: float(unit[probe] @ unit[j]) for j in (same if sign > 0 else other)}
+        assert gallery == (min if sign > 0 else max)(nearness, key=nearness.__getitem__)
+
+
+def test_number_of_pairs_and_batches_without_any() -> None:
+    features = torch.randn(6, 4, generator=torch.Generator().manual_seed(3))
+    assert len(hard_pairs(features, batch()[2], 4)[0]) == 4
+    for labels in (torch.arange(6), torch.zeros(6, dtype=torch.long)):
+        pairs, alpha = hard_pairs(features, labels, 4)
+        assert pairs.shape == (0, 2)
+        probe, gallery, _ = batch()
+        loss = verification_loss(probe.requires_grad_(), gallery, pairs, alpha)
+        loss.backward()
+        assert loss == 0
+
+
+@pytest.mark.parametrize("codes", ["lasso", "ridge"])
+def test_gradient_is_that_of_fixed_codes(codes: str) -> None:
+    """dL/dX = 2 alpha (X - Y W) / N and dL/dY = -2 alpha (X - Y W) W' / N of unit columns."""
+    probe, gallery, _ = batch()
+    x, y = (F.normalize(side.float(), dim=1)[:1].requires_grad_() for side in (probe, gallery))
+    pairs, alpha = torch.tensor([[0, 0]]), torch.tensor([-1.0])
+    verification_loss(x, y, pairs, alpha, codes=codes, beta=0.2, kappa=0.1).backward()
+    x0, y0 = x.detach()[0].double(), y.detach()[0].double()
+    if codes == "lasso":
+        w = lasso_codes(y0.T @ y0, y0.T @ x0, 0.2)
+    else:
+        w = torch.linalg.solve(y0.T @ y0 + 0.1 * torch.eye(5), y0.T @ x0)
+    residual = x0 - y0 @ w
+    for leaf, wanted in ((x, -2 * residual / 3), (y, 2 * residual @ w.T / 3)):
+        columns = leaf.detach()[0].double()
+        # Through the normalisation only what is orthogonal to a column passes.
+        wanted = wanted - columns * (columns * wanted).sum(0)
+        torch.testing.assert_close(leaf.grad[0].double(), wanted, atol=1e-5, rtol=1e-4)
+
+
+def test_steps_bring_a_person_together_and_others_apart() -> None:
+    probe, gallery, labels = batch()
+    leaf = gallery.float().requires_grad_()
+    pairs, alpha = hard_pairs(probe.mean(2).float(), labels, 10)
+    optimizer = torch.optim.Adam([leaf], lr=0.1)
+
+    def mean_errors() -> tuple[float, float]:
+        with torch.no_grad():
+            own, other = (
+                float(
+                    verification_loss(probe, leaf, pairs[alpha == s], alpha[alpha == s], beta=0.05)
+                )
+                for s in (1, -1)
+            )
+        return own, -other
+
+    before = mean_errors()
+    for _ in range(30):
+        optimizer.zero_grad()
+        verification_loss(probe, leaf, pairs, alpha, beta=0.05).backward()
+        optimizer.step()
+    after = mean_errors()
+    assert after[1] - after[0] > before[1] - before[0] + 0.05
+
+
+def test_unknown_codes() -> None:
+    probe, gallery, _ = batch()
+    with pytest.raises(ValueError, match="lasso or ridge"):
+        verification_loss(probe, gallery, torch.tensor([[0, 1]]), torch.ones(1), codes="omp")
