@@ -42,3 +42,26 @@ def test_large_blocks_are_used_again() -> None:
     # Small objects that land between two large ones cost some new pages at first.
     assert plain > 0
     assert kept < plain / 2
+
+
+def test_what_is_free_goes_back_on_request() -> None:
+    program = PROGRAM.split("before")[0] + (
+        "from heap import release_freed_memory\n"
+        "pages = lambda: int(open('/proc/self/statm').read().split()[1])\n"
+        "kept = [torch.ones(2**18) for _ in range(200)]\n"
+        "del kept[::2]\n"
+        "held = pages()\n"
+        "release_freed_memory()\n"
+        "print(held - pages())\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, "keep"],
+        capture_output=True,
+        text=True,
+        cwd=Path(heap.__file__).parent,
+    )
+    if done.returncode == 77 or not sys.platform.startswith("linux"):
+        pytest.skip("the C library has no mallopt")
+    assert done.returncode == 0, done.stderr
+    # A hundred megabytes between as many that are in use, in pages of at most 64 kB.
+    assert int(done.stdout) > 1000

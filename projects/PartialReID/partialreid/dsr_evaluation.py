@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import os
 import tempfile
+import time
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,6 +23,7 @@ from .collectives import collect, gather_objects, rank
 from .column_store import ColumnStore
 from .dsr_distance import LassoMatcher, RidgeMatcher
 from .figures import Ids, fused_distance, report_of
+from .heap import release_freed_memory
 from .sharding import Images, Matcher, sharded_distances
 
 logger = logging.getLogger(__name__)
@@ -61,7 +63,7 @@ class DsrEvaluator(ReidEvaluator):
 
     After `evaluate`, on the main process, `report` holds the figures of each distance, lambda and
     how lambda was chosen; if they are kept, `distances` holds the matrices (Q, G) by name, and
-    `ids` the identities and cameras.
+    `ids` the identities and cameras. `matching_seconds` is what the distances took.
     """
 
     def __init__(
@@ -77,6 +79,7 @@ class DsrEvaluator(ReidEvaluator):
         self.report: dict[str, Any] = {}
         self.distances: dict[str, Tensor] = {}
         self.ids: Ids | None = None
+        self.matching_seconds = 0.0
 
     def _compile_dependencies(self) -> None:
         """Compile nothing: FastReID runs make inside site-packages, and exits if that fails."""
@@ -120,14 +123,18 @@ class DsrEvaluator(ReidEvaluator):
             `metric`, the mean of Rank-1 and mAP, for the distance of TEST.DSR.DISTANCE; the same
             five under `global/`, `reconstruction/` and `fused/`. Elsewhere an empty dict.
         """
+        release_freed_memory()
         try:
+            start = time.perf_counter()
             computed = self._distances()
+            self.matching_seconds = time.perf_counter() - start
             pids, camids = (
                 torch.cat(collect(_joined(part, torch.int64)) or [torch.empty(0)]).numpy()
                 for part in (self._collected.pids, self._collected.camids)
             )
         finally:
             self.close()
+            release_freed_memory()
         if computed is None:
             return {}
         n = self._num_query

@@ -31,8 +31,10 @@ def results_table(reports: Mapping[str, Mapping[str, Any]]) -> str:
         for distance in DISTANCES:
             if distance not in report:
                 continue
-            label = distance if distance != "fused" else _fused_label(report)
-            rows.append([name, label, *(_cell(report, distance, figure) for figure in FIGURES)])
+            label = distance if distance != "fused" else fused_label(report)
+            rows.append(
+                [name, label, *(figure_cell(report, distance, figure) for figure in FIGURES)]
+            )
         if "oracle" in report:
             oracle = report["oracle"]
             label = f"fused, lambda {oracle['lambda']:.2f} (oracle: chosen on this test set)"
@@ -43,7 +45,8 @@ def results_table(reports: Mapping[str, Mapping[str, Any]]) -> str:
     return tabulate(rows, headers, tablefmt="pipe", colalign=align, disable_numparse=True)
 
 
-def _fused_label(report: Mapping[str, Any]) -> str:
+def fused_label(report: Mapping[str, Any]) -> str:
+    """ "fused", with lambda and how it was chosen."""
     if report["lambda_selection"] == "crossfit":
         low, high = sorted(report["lambdas"])
         return f"fused, lambda {low:.2f} and {high:.2f} (cross-fitted)"
@@ -53,7 +56,7 @@ def _fused_label(report: Mapping[str, Any]) -> str:
     return label
 
 
-def _cell(report: Mapping[str, Any], distance: str, figure: str) -> str:
+def figure_cell(report: Mapping[str, Any], distance: str, figure: str) -> str:
     """A figure with its 95 % interval, or with its standard deviation over single-shot rounds."""
     text = f"{report[distance][figure]:.2f}"
     interval = report.get("intervals", {}).get(distance, {}).get(figure)

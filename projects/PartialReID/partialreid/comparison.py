@@ -1,0 +1,96 @@
+"""Table and figure of several systems on several test sets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tabulate import tabulate
+
+from .figures import FIGURES
+from .results import DISTANCES, figure_cell, fused_label
+
+# What compare.json holds for a system beside its test sets.
+RUN = "run"
+
+
+def comparison_table(record: Mapping[str, Mapping[str, Any]]) -> str:
+    """A Markdown table: test sets, in each the systems, in each the distances.
+
+    The best Rank-1 and mAP of each test set are bold. A row whose distance ranks below the global
+    distance of the same system says so.
+
+    Args:
+        record: for each system and test set what `DsrEvaluator.report` holds, and
+            `seconds_per_query`.
+    """
+    rows = []
+    tests = [name for name in next(iter(record.values())) if name != RUN]
+    for test in tests:
+        reports = {system: parts[test] for system, parts in record.items()}
+        best = {
+            figure: max(r[d][figure] for r in reports.values() for d in DISTANCES if d in r)
+            for figure in ("Rank-1", "mAP")
+        }
+        for system, report in reports.items():
+            for distance in DISTANCES:
+                if distance not in report:
+                    continue
+                cells = []
+                for figure in FIGURES:
+                    cell = figure_cell(report, distance, figure)
+                    bold = figure in best and report[distance][figure] == best[figure]
+                    cells.append(f"**{cell}**" if bold else cell)
+                worse = report[distance]["Rank-1"] < report["global"]["Rank-1"]
+                spent = report["seconds_per_query"]["matching"]
+                rows.append(
+                    [
+                        test,
+                        system,
+                        distance if distance != "fused" else fused_label(report),
+                        *cells,
+                        f"{1e3 * spent:.0f}" if distance != "global" else "",
+                        "below global" if worse else "",
+                    ]
+                )
+    headers = ["test set", "system", "distance", *FIGURES, "ms per query", ""]
+    align = ("left", "left", "left", *("right" for _ in (*FIGURES, 0)), "left")
+    return tabulate(rows, headers, tablefmt="pipe", colalign=align, disable_numparse=True)
+
+
+def draw_curves(record: Mapping[str, Mapping[str, Any]], path: str) -> None:
+    """CMC curves by the distance that each system's config selects, one panel per test set.
+
+    Args:
+        record: as for `comparison_table`, with `cmc` and `selected`.
+        path: of the PNG, written in one step.
+    """
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    tests = [name for name in next(iter(record.values())) if name != RUN]
+    figure, axes = pyplot.subplots(
+        1, len(tests), figsize=(4.2 * len(tests), 3.6), sharey=True, squeeze=False
+    )
+    for axis, test in zip(axes[0], tests, strict=True):
+        for number, (system, parts) in enumerate(record.items()):
+            curves, selected = parts[test]["cmc"], parts[test]["selected"]
+            ranks = range(1, len(curves["global"]) + 1)
+            colour = f"C{number}"
+            axis.plot(
+                ranks, [100 * x for x in curves[selected]], colour, label=f"{system}, {selected}"
+            )
+            if selected != "global":
+                axis.plot(ranks, [100 * x for x in curves["global"]], colour, ls=":", lw=1)
+        axis.set(title=test, xlabel="rank")
+        axis.grid(alpha=0.3)
+        axis.legend(fontsize=7, title="dotted: global", title_fontsize=7)
+    axes[0][0].set_ylabel("matching rate, %")
+    figure.tight_layout()
+    part = Path(f"{path}.tmp")
+    figure.savefig(part, format="png", dpi=120)
+    pyplot.close(figure)
+    part.replace(path)

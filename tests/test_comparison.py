@@ -1,0 +1,78 @@
+"""compare.py: several systems, one table, one figure."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from PIL import Image
+
+from partialreid.comparison import comparison_table
+from tests import tiny
+
+TOOL = "projects/PartialReID/tools/compare.py"
+
+
+def report(rank1: dict[str, float]) -> dict:
+    figures = {
+        name: {"Rank-1": value, "Rank-5": 80.0, "Rank-10": 90.0, "mAP": value / 2, "mINP": 5.0}
+        for name, value in rank1.items()
+    }
+    return {
+        **figures,
+        "lambda": 0.8,
+        "lambda_selection": "fixed",
+        "seconds_per_query": {"matching": 0.012},
+    }
+
+
+def test_best_is_bold_and_losses_are_said() -> None:
+    record = {
+        "A": {"Set": report({"global": 40.0, "reconstruction": 35.0, "fused": 42.0}), "run": {}},
+        "B": {"Set": report({"global": 50.0, "reconstruction": 61.5, "fused": 60.0}), "run": {}},
+    }
+    lines = [x for x in comparison_table(record).splitlines() if x.startswith("| Set")]
+    assert len(lines) == 6
+    assert [("**" in line) for line in lines] == [False, False, False, False, True, False]
+    assert "**61.50**" in lines[4]
+    assert "**30.75**" in lines[4]
+    assert [("below global" in line) for line in lines] == [False, True, False] + [False] * 3
+    assert " 12 |" in lines[1]
+
+
+def test_tool_writes_table_json_and_figure(tmp_path: Path) -> None:
+    tiny.run(tmp_path / "data", tmp_path / "run", SOLVER__MAX_EPOCH=1)
+    keys = tiny.options(
+        tmp_path / "data", tmp_path / "unused", OUTPUT_DIR=None, DATASETS__TESTS=None
+    )
+    weights = str(tmp_path / "run" / "model_final.pth")
+    command = [sys.executable, TOOL, "--output", str(tmp_path / "out")]
+    for name in ("plain", "same again"):
+        command += ["--system", name, tiny.CONFIG, weights]
+    command += ["--tests", "SyntheticPartial", "SyntheticPartialOccluded", "--opts", *keys]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    record = json.loads((tmp_path / "out" / "compare.json").read_text())
+    trained = json.loads((tmp_path / "run" / "results.json").read_text())["SyntheticPartial"]
+    for name in ("plain", "same again"):
+        found = record[name]["SyntheticPartial"]
+        for distance in ("global", "reconstruction", "fused"):
+            assert found[distance] == trained[distance]
+            assert abs(100 * found["cmc"][distance][0] - found[distance]["Rank-1"]) < 1e-3
+        assert record[name]["run"]["config"]["MODEL"]["WEIGHTS"] == weights
+    assert record["plain"]["SyntheticPartialOccluded"]["global"]["Rank-1"] >= 0
+    table = (tmp_path / "out" / "compare.md").read_text()
+    assert table.count("| SyntheticPartial ") == 6
+    assert Image.open(tmp_path / "out" / "cmc.png").width > 400
+
+
+def test_missing_checkpoint_is_one_sentence(tmp_path: Path) -> None:
+    command = [sys.executable, TOOL, "--output", str(tmp_path), "--tests", "SyntheticPartial"]
+    command += ["--system", "a", tiny.CONFIG, str(tmp_path / "absent.pth")]
+    keys = tiny.options(tmp_path / "data", tmp_path, OUTPUT_DIR=None, DATASETS__TESTS=None)
+    done = subprocess.run([*command, "--opts", *keys], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: ")
+    assert "absent.pth" in done.stderr
