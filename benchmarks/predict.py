@@ -35,10 +35,8 @@ NETWORK_QUERY, NETWORK_LIST = 2 * CHANNELS * COLUMNS, 12 * TOPK
 def on_this_machine(fit: dict[str, float], galleries: float) -> dict[str, float]:
     """Milliseconds per query and hours to index, from the measured coefficients."""
     search = (fit["search, s per pair"] + fit["sort, s per pair"]) * galleries
-    # Every shortlisted image of a large gallery is another one: each is factored for one query.
-    exact = TOPK * (
-        fit["exact, s per shortlisted pair"] + fit["exact, s per image in any shortlist"]
-    )
+    # In a large gallery no two queries share a shortlisted image.
+    exact = TOPK * fit["exact, s per unshared image"]
     return {
         "index, hours": fit["index, s per gallery image"] * galleries / 3600,
         "search, ms": 1e3 * search,

@@ -10,7 +10,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from benchmarks import bench, distances, evaluation, ranking, recall, scale, shards
+from benchmarks import bench, distances, evaluation, predict, ranking, recall, scale, shards
 from benchmarks.original_loop import original_loop
 from partialreid.coarse import CoarseIndex
 from tests.conformance import columns_of
@@ -82,21 +82,39 @@ def test_scale_and_shards(small_results: Path, monkeypatch: pytest.MonkeyPatch) 
     for name, value in {"QUERIES": 5, "TOPK": 4, "CHANNELS": 16, "COLUMNS": 6}.items():
         monkeypatch.setattr(scale, name, value)
     monkeypatch.setattr(scale, "SIZES", (20, 40, 700))
+    monkeypatch.setattr(scale, "UNSHARED", 10)
     scale.main()
     rows = result(small_results, "scale")["rows"]
     assert [row["galleries"] for row in rows] == [20, 40, 700]
+
+
+def test_prediction_grows_with_the_gallery() -> None:
+    fit = {
+        "index, s per gallery image": 0.001,
+        "search, s per pair": 1e-7,
+        "sort, s per pair": 1e-7,
+        "exact, s per unshared image": 0.002,
+    }
+    small, large = (predict.on_this_machine(fit, g) for g in (1e6, 1e8))
+    assert small == pytest.approx(
+        {"index, hours": 1000 / 3600, "search, ms": 200.0, "exact, ms": 200.0}
+    )
+    assert large["search, ms"] == pytest.approx(100 * small["search, ms"])
+    assert large["exact, ms"] == small["exact, ms"]
+    one, eight = (predict.on_gpus(1e8, n) for n in (1, 8))
+    assert one["search, ms"] == pytest.approx(8 * eight["search, ms"])
 
 
 def test_fit_finds_the_coefficients() -> None:
     rows = [
         {
             "galleries": g,
-            "shortlisted images": min(g, 900),
             "index, s": 3.0 + 0.002 * g,
-            "search, s": scale.QUERIES * g * 1e-6,
+            "search, s": 0.5 + scale.QUERIES * g * 1e-6,
             "sort, s": scale.QUERIES * g * 2e-7,
             "global, s": scale.QUERIES * g * 3e-7,
-            "exact, s": scale.QUERIES * scale.TOPK * 1e-4 + 0.004 * min(g, 900),
+            "exact, s": scale.QUERIES * scale.TOPK * 1e-4,
+            "unshared, s": scale.UNSHARED * 4e-3,
         }
         for g in (500, 1000, 2000, 5000)
     ]
@@ -104,7 +122,8 @@ def test_fit_finds_the_coefficients() -> None:
     assert fitted["index, fixed s"] == pytest.approx(3.0)
     assert fitted["index, s per gallery image"] == pytest.approx(0.002)
     assert fitted["exact, s per shortlisted pair"] == pytest.approx(1e-4)
-    assert fitted["exact, s per image in any shortlist"] == pytest.approx(0.004)
+    assert fitted["exact, s per unshared image"] == pytest.approx(0.004)
+    assert fitted["search, fixed s"] == pytest.approx(0.5)
     assert fitted["search, largest relative error"] < 1e-9
 
 
