@@ -59,6 +59,6 @@ def pyramid_columns(
         ValueError: as `level_shapes`.
     """
     shapes = level_shapes(features.shape[2], features.shape[3], kernels, stride)
-    pooled = {"max": F.max_pool2d, "avg": F.avg_pool2d}[pool]
+    pooled = F.avg_pool2d if pool == "avg" else F.max_pool2d
     levels = [pooled(features, kernel, stride).flatten(2) for kernel in kernels]
     return torch.cat(levels, dim=2), shapes[0][0] * shapes[0][1]
