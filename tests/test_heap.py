@@ -7,8 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
-from partialreid import heap
+from partialreid import heap, inference
 
 # The module alone: the whole package takes seconds to import.
 PROGRAM = """
@@ -65,3 +66,22 @@ def test_what_is_free_goes_back_on_request() -> None:
     assert done.returncode == 0, done.stderr
     # A hundred megabytes between as many that are in use, in pages of at most 64 kB.
     assert int(done.stdout) > 1000
+
+
+def test_evaluation_gives_memory_back_as_it_goes(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Evaluator:
+        def reset(self) -> None:
+            self.seen = 0
+
+        def process(self, inputs: torch.Tensor, outputs: torch.Tensor) -> None:
+            self.seen += 1
+
+        def evaluate(self) -> dict[str, float]:
+            return {"seen": self.seen}
+
+    calls: list[int] = []
+    monkeypatch.setattr(inference, "release_freed_memory", lambda: calls.append(1))
+    loader = [torch.zeros(1, 2)] * (2 * inference.RELEASE_EVERY + 3)
+    results = inference.evaluate_model(torch.nn.Identity(), loader, Evaluator())
+    assert results == {"seen": len(loader)}
+    assert len(calls) == 2

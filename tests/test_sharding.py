@@ -48,44 +48,47 @@ def part(images: Images, spread: tuple[int, ...], rank: int, folder: str) -> Ima
     return Images(images.features[start:stop], store, images.weights[start:stop])
 
 
-def compute(folder: str, world: int, topk: int, ragged: bool, coarse: bool) -> None:
-    """One process: every spread, the main one's results into a file."""
+# (topk, ragged, coarse)
+CASES = ((4, True, False), (4, True, True), (0, False, False))
+
+
+def compute(folder: str, world: int) -> None:
+    """One process: every case in every spread, the main one's results into a file."""
     rank = torch.distributed.get_rank()
-    query, gallery = case(ragged)
     results = []
-    for queries, galleries in SPREADS[world]:
-        mine = part(query, queries, rank, folder), part(gallery, galleries, rank, folder)
-        rough = build_coarse(mine[1], 8, 0.3) if coarse else None
-        options = {"topk": topk, "fill": 7.0, "rough": rough, "block_bytes": 900}
-        results.append(sharded_distances(*mine, RidgeMatcher(), **options))
-        assert (results[-1] is None) == (rank != 0)
-        alone = sharded_distances(*mine, None)
-        assert (alone is None) == (rank != 0)
-        if alone is not None:
-            assert alone[1] is None
-            torch.testing.assert_close(alone[0], results[-1][0])
+    for topk, ragged, coarse in CASES:
+        query, gallery = case(ragged)
+        for queries, galleries in SPREADS[world]:
+            mine = part(query, queries, rank, folder), part(gallery, galleries, rank, folder)
+            rough = build_coarse(mine[1], 8, 0.3) if coarse else None
+            options = {"topk": topk, "fill": 7.0, "rough": rough, "block_bytes": 900}
+            results.append(sharded_distances(*mine, RidgeMatcher(), **options))
+            assert (results[-1] is None) == (rank != 0)
+            alone = sharded_distances(*mine, None)
+            assert (alone is None) == (rank != 0)
+            if alone is not None:
+                assert alone[1] is None
+                torch.testing.assert_close(alone[0], results[-1][0])
     if rank == 0:
         torch.save(results, Path(folder) / "results.pt")
 
 
 @pytest.mark.parametrize("world", [2, 3])
-@pytest.mark.parametrize(
-    ("topk", "ragged", "coarse"), [(4, True, False), (4, True, True), (0, False, False)]
-)
-def test_equal_to_one_process(
-    tmp_path: Path, world: int, topk: int, ragged: bool, coarse: bool, time_limit
-) -> None:
-    query, gallery = case(ragged)
-    rough = build_coarse(gallery, 8, 0.3) if coarse else None
-    options = {"topk": topk, "fill": 7.0, "rough": rough}
-    near, matched = sharded_distances(query, gallery, RidgeMatcher(), **options)
+def test_equal_to_one_process(tmp_path: Path, world: int, time_limit) -> None:
+    """One start of the processes for all cases: it takes longer than they do."""
     with time_limit(300):
-        launch(compute, "cpu", world, args=(str(tmp_path), world, topk, ragged, coarse))
-    results = torch.load(tmp_path / "results.pt")
-    assert len(results) == len(SPREADS[world])
-    for got_near, got_matched in results:
-        torch.testing.assert_close(got_near, near, atol=1e-6, rtol=0)
-        torch.testing.assert_close(got_matched, matched, atol=1e-6, rtol=0)
+        launch(compute, "cpu", world, args=(str(tmp_path), world))
+    results = iter(torch.load(tmp_path / "results.pt"))
+    for topk, ragged, coarse in CASES:
+        query, gallery = case(ragged)
+        rough = build_coarse(gallery, 8, 0.3) if coarse else None
+        options = {"topk": topk, "fill": 7.0, "rough": rough}
+        near, matched = sharded_distances(query, gallery, RidgeMatcher(), **options)
+        for _ in SPREADS[world]:
+            got_near, got_matched = next(results)
+            torch.testing.assert_close(got_near, near, atol=1e-6, rtol=0)
+            torch.testing.assert_close(got_matched, matched, atol=1e-6, rtol=0)
+    assert next(results, None) is None
 
 
 @pytest.mark.parametrize("topk", [4, 0])

@@ -16,13 +16,16 @@ from torch.nn.parallel import DistributedDataParallel
 
 from .checkpoint import classes_in, load_weights, read_checkpoint, write_json
 from .dsr_evaluation import DsrEvaluator
-from .heap import keep_freed_memory
+from .heap import keep_freed_memory, release_freed_memory
 from .loaders import build_test_loader
 from .progress import progress
 from .results import results_table, run_record
 
 logger = logging.getLogger(__name__)
 RESULTS = "results.json"
+# Batches. What is kept of each lies between the blocks of the network, which then no longer fit
+# into the space that they leave: without this the process grows with every batch.
+RELEASE_EVERY = 32
 
 
 def share_buffers(model: nn.Module) -> None:
@@ -40,8 +43,11 @@ def evaluate_model(model: nn.Module, loader: Any, evaluator: DsrEvaluator) -> di
     """
     evaluator.reset()
     with inference_context(model), torch.inference_mode():
-        for inputs in progress(loader, len(loader), "extracting features"):
+        batches = progress(loader, len(loader), "extracting features")
+        for number, inputs in enumerate(batches, start=1):
             evaluator.process(inputs, model(inputs))
+            if number % RELEASE_EVERY == 0:
+                release_freed_memory()
     return evaluator.evaluate()
 
 
