@@ -1,4 +1,4 @@
-"""Freed memory stays with the process: on a CPU, page faults cost as much as the convolutions.
+"""Freed memory stays with the process: on a CPU, page faults slow the network down.
 
 Each layer's output is tens of megabytes. glibc maps such a block anew and unmaps it when it is
 freed, so that the kernel clears every page of every layer of every batch.
