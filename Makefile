@@ -12,8 +12,8 @@ TRAIN := projects/PartialReID/train_net.py
 TOOLS := projects/PartialReID/tools
 PURE := $(addprefix projects/PartialReID/partialreid/,pyramid.py reconstruction.py ranking.py \
 	columns.py column_store.py gallery_factors.py residual_tiles.py shortlists.py precision.py \
-	coarse.py sharding.py collectives.py lambda_selection.py uncertainty.py single_shot.py \
-	pair_distance.py lasso.py keep_ratio.py occlusion.py occlusion_shapes.py)
+	coarse.py sharding.py collectives.py lambda_selection.py lambda_sweep.py uncertainty.py \
+	single_shot.py pair_distance.py lasso.py keep_ratio.py occlusion.py occlusion_shapes.py)
 
 .PHONY: install demo test lint types unit bench clean
 

@@ -16,7 +16,7 @@ from benchmarks.bench import peak_gigabytes, report
 from benchmarks.original_loop import original_loop
 from partialreid.dsr_distance import compute_dsr_dist
 from partialreid.figures import lambda_grid
-from partialreid.ranking import lambda_sweep
+from partialreid.lambda_sweep import lambda_sweep
 from partialreid.shortlists import nearest
 from tests.reconstruction_oracle import features, weights_of
 

@@ -10,7 +10,8 @@ import numpy as np
 
 from benchmarks.bench import report, time_in_turn
 from partialreid.figures import lambda_grid
-from partialreid.ranking import lambda_sweep, rank_metrics
+from partialreid.lambda_sweep import lambda_sweep
+from partialreid.ranking import rank_metrics
 
 IMAGES, IDENTITIES = 1000, 200
 LAMBDAS = lambda_grid(0.01)

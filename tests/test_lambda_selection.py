@@ -14,7 +14,8 @@ from partialreid.lambda_selection import (
     halves_of_identities,
     lambda_curve,
 )
-from partialreid.ranking import lambda_sweep, rank_metrics
+from partialreid.lambda_sweep import lambda_sweep
+from partialreid.ranking import rank_metrics
 
 LAMBDAS = [0.0, 0.25, 0.5, 0.75, 1.0]
 SEED = 4

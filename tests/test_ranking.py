@@ -11,9 +11,9 @@ import torch.nn.functional as F
 from fastreid.evaluation.rank import evaluate_rank
 
 from partialreid import ranking
+from partialreid.lambda_sweep import lambda_sweep
 from partialreid.ranking import (
     NoMatchError,
-    lambda_sweep,
     query_figures,
     query_scores,
     rank_metrics,
@@ -146,24 +146,6 @@ def test_figures_of_queries_have_the_metrics_as_mean() -> None:
     assert list(means) == list(expected)
     assert means == pytest.approx(expected, abs=1e-4)
     assert 0 < means["Rank-1"] < means["Rank-5"] < means["Rank-10"] < 100
-
-
-def test_sweep_is_the_metrics_of_each_fused_distance() -> None:
-    rng = np.random.default_rng(3)
-    ids = random_ids(rng, 40, 70, 9)
-    near, recon = rng.random((2, 40, 70), dtype="f4")
-    recon[recon > 0.7] = 100
-    # numpy's float64 scalars must not widen the arithmetic.
-    lambdas = np.array([0.0, 0.33, 0.5, 1.0])
-    rank1, m_ap, m_inp = lambda_sweep(near, recon, *ids, list(lambdas))
-    for i, value in enumerate(lambdas.tolist()):
-        fused = (1 - value) * near + value * recon
-        assert fused.dtype == np.float32
-        expected = rank_metrics(fused, *ids)
-        assert rank1[i] == pytest.approx(expected.cmc[0], abs=1e-6)
-        assert m_ap[i] == pytest.approx(expected.all_AP.mean(), abs=1e-12)
-        assert m_inp[i] == pytest.approx(expected.all_INP.mean(), abs=1e-12)
-    assert rank1[0] != rank1[3]
 
 
 @pytest.fixture(scope="module")

@@ -14,13 +14,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .lambda_sweep import lambda_sweep
 from .ranking import (
     Array,
     ArrayLike,
     NoMatchError,
     as_array,
     checked_distances,
-    lambda_sweep,
 )
 
 
@@ -82,6 +82,21 @@ def lambda_curve(
     ids = (q_pids, g_pids, q_camids, g_camids)
     figures = lambda_sweep(global_dist, recon_dist, *ids, lambdas=lambdas)
     return LambdaCurve(tuple(float(x) for x in lambdas), *figures)
+
+
+def mean_curve(curves: Sequence[LambdaCurve]) -> LambdaCurve:
+    """The mean of several test sets' figures, each set as heavy as another.
+
+    Raises:
+        ValueError: there is no curve, or their lambdas differ.
+    """
+    if len({curve.lambdas for curve in curves}) != 1:
+        raise ValueError("a mean needs curves over the same lambdas, one at least")
+    rank1, m_ap, m_inp = (
+        np.mean([getattr(curve, name) for curve in curves], axis=0)
+        for name in ("rank1", "m_ap", "m_inp")
+    )
+    return LambdaCurve(curves[0].lambdas, rank1, m_ap, m_inp)
 
 
 def halves_of_identities(pids: ArrayLike, seed: int) -> Array:

@@ -101,11 +101,11 @@ def query_scores(
     distances = checked_distances(distmat, ids)
     matched = np.zeros(len(distances), dtype=bool)
     first, ap, inp = (np.zeros(len(distances)) for _ in range(3))
-    for rows, keep, match in _equal_length_rows(*ids):
+    for rows, keep, match in equal_length_rows(*ids):
         matched[rows] = True
         kept = distances[rows][keep].reshape(match.shape)
-        first[rows], ap[rows], inp[rows] = _scores(_ranked_matches(kept, match))
-    _require_match(matched)
+        first[rows], ap[rows], inp[rows] = scores_of(ranked_matches(kept, match))
+    require_match(matched)
     queries = np.flatnonzero(matched)
     return QueryScores(queries, first[queries].astype(np.int64), ap[queries], inp[queries])
 
@@ -117,47 +117,6 @@ def query_figures(scores: QueryScores) -> dict[str, Array]:
     """
     figures = {f"Rank-{r}": 100.0 * (scores.first < r) for r in RANKS}
     return figures | {"mAP": 100.0 * scores.ap, "mINP": 100.0 * scores.inp}
-
-
-def lambda_sweep(
-    global_dist: ArrayLike,
-    recon_dist: ArrayLike,
-    q_pids: ArrayLike,
-    g_pids: ArrayLike,
-    q_camids: ArrayLike,
-    g_camids: ArrayLike,
-    lambdas: Sequence[float],
-) -> tuple[Array, Array, Array]:
-    """Score the fused distance (1 - lambda) * global + lambda * reconstruction, in float32.
-
-    Args:
-        global_dist, recon_dist: (Q, G) distances.
-        q_pids, g_pids, q_camids, g_camids: as in `rank_metrics`.
-        lambdas: L values.
-
-    Returns:
-        Rank-1, mAP and mINP of each lambda, (L,) float64, as fractions.
-
-    Raises:
-        ValueError: as in `rank_metrics`.
-    """
-    ids = [as_array(x) for x in (q_pids, g_pids, q_camids, g_camids)]
-    near = checked_distances(global_dist, ids).astype(np.float32, copy=False)
-    recon = checked_distances(recon_dist, ids).astype(np.float32, copy=False)
-    matched = np.zeros(len(near), dtype=bool)
-    first, ap, inp = (np.zeros((len(lambdas), len(near))) for _ in range(3))
-    for rows, keep, match in _equal_length_rows(*ids):
-        matched[rows] = True
-        kept_near = near[rows][keep].reshape(match.shape)
-        kept_recon = recon[rows][keep].reshape(match.shape)
-        for i, value in enumerate(lambdas):
-            # A numpy float64 would widen the float32 sum, a Python one does not.
-            weight = float(value)
-            fused = (1 - weight) * kept_near + weight * kept_recon
-            first[i, rows], ap[i, rows], inp[i, rows] = _scores(_ranked_matches(fused, match))
-    _require_match(matched)
-    rank1 = (first[:, matched] == 0).mean(1)
-    return rank1, ap[:, matched].mean(1), inp[:, matched].mean(1)
 
 
 def as_array(values: ArrayLike) -> Array:
@@ -180,7 +139,7 @@ def checked_distances(distmat: ArrayLike, ids: Sequence[Array]) -> Array:
     return distances
 
 
-def _require_match(matched: Array) -> None:
+def require_match(matched: Array) -> None:
     if not matched.any():
         raise NoMatchError(
             f"none of the {len(matched)} queries has a match: no gallery image shows a query's "
@@ -188,7 +147,7 @@ def _require_match(matched: Array) -> None:
         )
 
 
-def _equal_length_rows(
+def equal_length_rows(
     q_pids: Array, g_pids: Array, q_camids: Array, g_camids: Array
 ) -> Iterator[tuple[Array, Array, Array]]:
     """Find blocks of queries that have a match and keep the same number of galleries.
@@ -211,24 +170,35 @@ def _equal_length_rows(
             yield start + rows, keep[rows], match[rows][keep[rows]].reshape(len(rows), length)
 
 
-def _ranked_matches(distances: Array, match: Array) -> Array:
+def ranked_matches(distances: Array, match: Array) -> Array:
     """`match` (B, G) in the order of increasing distance; ties keep the gallery's order."""
     if distances.dtype != np.float32:
         order = np.argsort(distances, axis=1, kind="stable")
         return np.take_along_axis(match, order, axis=1)
-    # Sorting 64-bit keys of distance, gallery index and match is several times faster than a
-    # stable argsort. The bits of a float sort like its value once those below the sign of a
-    # negative one are flipped; adding 0 makes -0 and 0 equal.
-    bits = (distances + np.float32(0)).view(np.int32)
-    keys = (bits ^ ((bits >> 31) & 0x7FFFFFFF)).astype(np.int64)
-    keys <<= 32
-    keys |= np.arange(distances.shape[1], dtype=np.int64) << 1
+    keys = sort_keys(distances)
     keys |= match
     keys.sort(axis=1)
     return (keys & 1).astype(bool)
 
 
-def _scores(ranked: Array) -> tuple[Array, Array, Array]:
+def sort_keys(distances: Array) -> Array:
+    """Integers (B, G) in the order of float32 distances (B, G), equal ones in gallery order.
+
+    Sorting these and taking them apart is several times faster than a stable argsort.
+
+    Returns:
+        (B, G) int64: 32 bits of the distance, 31 bits of the gallery's index, and a free bit, 0.
+    """
+    # The bits of a float sort like its value once those below the sign of a negative one are
+    # flipped; adding 0 makes -0 and 0 equal.
+    bits = (distances + np.float32(0)).view(np.int32)
+    keys = (bits ^ ((bits >> 31) & 0x7FFFFFFF)).astype(np.int64)
+    keys <<= 32
+    keys |= np.arange(distances.shape[1], dtype=np.int64) << 1
+    return keys
+
+
+def scores_of(ranked: Array) -> tuple[Array, Array, Array]:
     """Position of the first match, AP and INP, each (B,), of ranked matches (B, G)."""
     found = ranked.cumsum(axis=1)
     total = found[:, -1]
