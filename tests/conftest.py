@@ -51,6 +51,13 @@ def plain_loggers() -> None:
 
 
 @pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache folder of this test alone."""
+    monkeypatch.setenv("PARTIALREID_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture
 def make_config() -> Callable[..., Any]:
     """A function that makes the default config on the CPU, with keys and values to change."""
 

@@ -10,36 +10,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from partialreid.derived_cuts import cut_side, cut_window
 from partialreid.derived_images import Derivation, hidden_queries, relative_names
 from partialreid.loaders import load_dataset
+from tests.drawn_set import draw, make_set, pixels
 
-PIDS = range(30, 42)
-
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("PARTIALREID_CACHE", str(tmp_path / "cache"))
-    return tmp_path / "cache"
-
-
-def draw(path: Path, size: tuple[int, int] = (32, 64)) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    pixels = random.Random(path.name).randbytes(3 * size[0] * size[1])
-    # PNG content under the name that FastReID looks for: what is visible can be compared exactly.
-    Image.frombytes("RGB", size, pixels).save(path, format="PNG")
-
-
-def make_set(root: Path, folder: str = "DukeMTMC-reID") -> Path:
-    for pid in PIDS:
-        draw(root / folder / "query" / f"{pid:04d}_c1_f0000001.jpg")
-        for camera in (2, 3):
-            draw(root / folder / "bounding_box_test" / f"{pid:04d}_c{camera}_f0000002.jpg")
-    for pid in (1, 2):
-        draw(root / folder / "bounding_box_train" / f"{pid:04d}_c2_f0000003.jpg")
-    return root
+pytestmark = pytest.mark.usefixtures("cache")
 
 
 @pytest.fixture
@@ -50,10 +27,6 @@ def root(tmp_path: Path) -> Path:
 @pytest.fixture
 def cfg(root: Path, make_config) -> Any:
     return make_config("DATASETS.ROOT", str(root))
-
-
-def pixels(path: Path | str) -> np.ndarray:
-    return np.asarray(Image.open(path))
 
 
 def test_cuts_of_any_side(cfg: Any, root: Path) -> None:

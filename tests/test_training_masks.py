@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,9 +14,9 @@ from PIL import Image
 from partialreid.compat import build_transforms
 from partialreid.loaders import ImageItems, TrainLoader, train_items
 from partialreid.occlusion_transform import MaskedItems, find_masks
+from tests.small_training import MOVING, seed, small_training
 
 FOLDER = "Market-1501-v15.09.15"
-MOVING = ("FLIP", "PADDING", "AFFINE")
 
 
 @pytest.fixture
@@ -27,17 +26,7 @@ def root(tmp_path: Path, make_market) -> Path:
 
 @pytest.fixture
 def cfg(root: Path, make_config) -> Any:
-    cfg = make_config("DATASETS.NAMES", ("Market1501",), "DATASETS.ROOT", str(root))
-    cfg.merge_from_list(["INPUT.SIZE_TRAIN", [64, 32], "SOLVER.IMS_PER_BATCH", 8])
-    cfg.merge_from_list(["DATALOADER.NUM_WORKERS", 0, "DATALOADER.NUM_INSTANCE", 2])
-    cfg.DATALOADER.SAMPLER_TRAIN = "NaiveIdentitySampler"
-    return cfg
-
-
-def seed(number: int) -> None:
-    random.seed(number)
-    np.random.seed(number)
-    torch.manual_seed(number)
+    return small_training(make_config, root)
 
 
 def write_masks(root: Path, masks: Path, mask_of: Callable[[Path], np.ndarray]) -> Path:
