@@ -44,10 +44,7 @@ def test_bounds_are_allowed(make_config) -> None:
 
 ALWAYS = [
     *((key, "no such thing") for key in CHOICES),
-    ("TEST.AQE.ENABLED", True),
-    ("TEST.RERANK.ENABLED", True),
-    ("TEST.ROC.ENABLED", True),
-    ("TEST.METRIC", "euclidean"),
+    ("TEST.METRIC", "jaccard"),
     ("TEST.DSR.KAPPA", 0.0),
     ("TEST.DSR.KAPPA", -1.0),
     ("TEST.DSR.LAMBDA", 1.01),

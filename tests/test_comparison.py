@@ -42,6 +42,18 @@ def test_best_is_bold_and_losses_are_said() -> None:
     assert " 12 |" in lines[1]
 
 
+def test_the_oracle_stands_beside_the_cross_fitted_lambda() -> None:
+    one = report({"global": 40.0, "reconstruction": 35.0, "fused": 42.0})
+    oracle = {"lambda": 0.3, "Rank-1": 43.0, "mAP": 21.0}
+    one |= {"lambda_selection": "crossfit", "lambdas": [0.2, 0.4], "oracle": oracle}
+    lines = comparison_table({"A": {"Set": one, "run": {}}}).splitlines()[2:]
+    assert "fused, lambda 0.20 and 0.40 (cross-fitted)" in lines[2]
+    assert "**42.00**" in lines[2]
+    assert "lambda 0.30 (oracle: chosen on this test set)" in lines[3]
+    assert "43.00" in lines[3]
+    assert "**" not in lines[3]
+
+
 def test_tool_writes_table_json_and_figure(tmp_path: Path) -> None:
     tiny.run(tmp_path / "data", tmp_path / "run", SOLVER__MAX_EPOCH=1)
     keys = tiny.options(
@@ -50,7 +62,7 @@ def test_tool_writes_table_json_and_figure(tmp_path: Path) -> None:
     weights = str(tmp_path / "run" / "model_final.pth")
     command = [sys.executable, TOOL, "--output", str(tmp_path / "out")]
     for name in ("plain", "same again"):
-        command += ["--system", name, tiny.CONFIG, weights]
+        command += ["--system", name, tiny.CONFIG, weights, "TEST.DSR.FILL", "50.0"]
     command += ["--tests", "SyntheticPartial", "SyntheticPartialOccluded", "--opts", *keys]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
@@ -62,9 +74,11 @@ def test_tool_writes_table_json_and_figure(tmp_path: Path) -> None:
             assert found[distance] == trained[distance]
             assert abs(100 * found["cmc"][distance][0] - found[distance]["Rank-1"]) < 1e-3
         assert record[name]["run"]["config"]["MODEL"]["WEIGHTS"] == weights
+        assert record[name]["run"]["config"]["TEST"]["DSR"]["FILL"] == 50
     assert record["plain"]["SyntheticPartialOccluded"]["global"]["Rank-1"] >= 0
     table = (tmp_path / "out" / "compare.md").read_text()
-    assert table.count("| SyntheticPartial ") == 6
+    # Of each system three distances, and what the oracle would give.
+    assert table.count("| SyntheticPartial ") == 8
     assert Image.open(tmp_path / "out" / "cmc.png").width > 400
 
 
@@ -76,3 +90,37 @@ def test_missing_checkpoint_is_one_sentence(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert done.stderr.startswith("error: ")
     assert "absent.pth" in done.stderr
+
+
+def test_two_processes_and_options_of_a_system(tmp_path: Path) -> None:
+    tiny.run(tmp_path / "data", tmp_path / "run", SOLVER__MAX_EPOCH=1)
+    weights = str(tmp_path / "run" / "model_final.pth")
+    keys = tiny.options(
+        tmp_path / "data", tmp_path / "unused", OUTPUT_DIR=None, DATASETS__TESTS=None
+    )
+    command = [sys.executable, TOOL, "--output", str(tmp_path / "out"), "--num-gpus", "2"]
+    command += ["--system", "ridge", tiny.CONFIG, weights]
+    command += ["--system", "lasso", tiny.CONFIG, weights, "TEST.DSR.CODES", "lasso"]
+    command += ["--tests", "SyntheticPartial", "--opts", *keys]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    record = json.loads((tmp_path / "out" / "compare.json").read_text())
+    trained = json.loads((tmp_path / "run" / "results.json").read_text())["SyntheticPartial"]
+    assert [record[name]["run"]["processes"] for name in record] == [2, 2]
+    codes = [record[name]["run"]["protocol"]["codes"] for name in record]
+    assert codes == ["ridge", "lasso"]
+    found = record["ridge"]["SyntheticPartial"]
+    for distance in ("global", "reconstruction"):
+        # A thread less rounds otherwise, which may swap two gallery images.
+        assert abs(found[distance]["mAP"] - trained[distance]["mAP"]) < 1
+    assert found["global"] == record["lasso"]["SyntheticPartial"]["global"]
+    assert found["reconstruction"] != record["lasso"]["SyntheticPartial"]["reconstruction"]
+
+
+def test_incomplete_system_is_one_sentence(tmp_path: Path) -> None:
+    command = [sys.executable, TOOL, "--output", str(tmp_path), "--system", "a", tiny.CONFIG]
+    done = subprocess.run(
+        [*command, "--tests", "SyntheticPartial"], capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 2
+    assert "a name, a config file and a checkpoint are needed" in done.stderr

@@ -8,13 +8,15 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from fastreid.config import get_cfg
 
 from partialreid.distance_refinement import (
+    check_refinement,
     euclidean_distance,
     expand_queries,
-    rerank,
+    is_refined,
+    refined_global,
     rerank_by_features,
-    roc,
 )
 from partialreid.ranking import rank_metrics
 
@@ -108,11 +110,11 @@ def reciprocal(nearest: np.ndarray, i: int, k: int) -> set[int]:
     return {int(j) for j in nearest[i, : k + 1] if i in nearest[j, : k + 1]}
 
 
-def rerank_by_sets(qg, qq, gg, k1: int, k2: int, lam: float) -> np.ndarray:
+def rerank_by_sets(query, gallery, near, k1: int, k2: int, lam: float) -> np.ndarray:
     """Zhong et al., equations 3 to 12, with sets and sums of minima over sums of maxima."""
-    whole = np.block([[qq, qg], [qg.T, gg]]).astype("f8") ** 2
-    whole = (whole / whole.max(0)).T
-    nearest = whole.argsort(1)
+    images = torch.cat([query, gallery]).double()
+    whole = (torch.cdist(images, images) ** 2).numpy()
+    nearest = whole.argsort(1)[:, :k1]  # as FastReID: the image itself is one of them
     count = len(whole)
     vectors = np.zeros((count, count))
     for i in range(count):
@@ -127,103 +129,88 @@ def rerank_by_sets(qg, qq, gg, k1: int, k2: int, lam: float) -> np.ndarray:
         vectors[i] /= vectors[i].sum()
     if k2 > 1:
         vectors = np.stack([vectors[nearest[i, :k2]].mean(0) for i in range(count)])
-    queries = len(qq)
+    queries = len(query)
     least = np.minimum(vectors[:queries, None], vectors[None, queries:]).sum(2)
     most = np.maximum(vectors[:queries, None], vectors[None, queries:]).sum(2)
-    return (1 - least / most) * (1 - lam) + whole[:queries, queries:] * lam
+    return (1 - least / most) * (1 - lam) + near * lam
 
 
 @pytest.mark.parametrize(("k1", "k2", "lam"), [(8, 3, 0.3), (6, 1, 0.0), (20, 6, 1.0)])
 def test_rerank_against_sets(k1: int, k2: int, lam: float) -> None:
     query, gallery, _ = case(identities=12)
-    parts = cosine(query, gallery), cosine(query, query), cosine(gallery, gallery)
-    for part in parts[1:]:
-        part.fill_diagonal_(0)
-    ours = rerank(*parts, k1, k2, lam)
-    assert ours.shape == parts[0].shape
-    expected = rerank_by_sets(*(part.numpy() for part in parts), k1, k2, lam)
-    np.testing.assert_allclose(ours, expected, atol=2e-5)
+    near = cosine(query, gallery)
+    units = F.normalize(query, dim=1), F.normalize(gallery, dim=1)
+    ours = rerank_by_features(*units, near, k1, k2, lam)
+    assert ours.shape == near.shape
+    np.testing.assert_allclose(ours, rerank_by_sets(*units, near.numpy(), k1, k2, lam), atol=2e-5)
 
 
-def test_both_rerankings_help() -> None:
+def test_reranking_helps() -> None:
     query, gallery, ids = case()
     units = F.normalize(query, dim=1), F.normalize(gallery, dim=1)
     near = cosine(query, gallery)
-    by_distance = rerank(near, cosine(query, query), cosine(gallery, gallery), 8, 3, 0.3)
-    by_features = rerank_by_features(*units, near, 8, 3, 0.3)
-    assert by_features.dtype == np.float32
-    plain = m_ap(near, ids)
-    assert m_ap(by_distance, ids) > plain + 0.02
-    assert m_ap(by_features, ids) > plain + 0.02
+    found = rerank_by_features(*units, near, 8, 3, 0.3)
+    assert found.dtype == np.float32
+    assert m_ap(found, ids) > m_ap(near, ids) + 0.02
     np.testing.assert_array_equal(rerank_by_features(*units, near, 8, 3, 1.0), near.numpy())
 
 
 def test_reranking_names_bad_input() -> None:
     query, gallery, _ = case(identities=3)
-    near, inner, outer = (
-        cosine(query, gallery),
-        cosine(query, query),
-        cosine(gallery, gallery),
-    )
-    with pytest.raises(ValueError, match="do not fit together"):
-        rerank(near, outer, inner)
+    near = cosine(query, gallery)
     with pytest.raises(ValueError, match="do not fit 12 queries and 6 galleries"):
         rerank_by_features(gallery, query, near)
     for key, changes in (("K1", {"k1": 19}), ("K2", {"k2": 0}), ("LAMBDA", {"lam": 1.1})):
         settings = {"k1": 4, "k2": 2, "lam": 0.5, **changes}
         with pytest.raises(ValueError, match=rf"TEST\.RERANK\.{key} is"):
-            rerank(near, inner, outer, **settings)
-        with pytest.raises(ValueError, match=rf"TEST\.RERANK\.{key} is"):
             rerank_by_features(query, gallery, near, **settings)
-    with pytest.raises(ValueError, match="NaN"):
-        rerank(near, inner * np.nan, outer, 4, 2)
     with pytest.raises(ValueError, match="NaN"):
         rerank_by_features(query * np.nan, gallery, near, 4, 2)
 
 
-def test_roc_counts_fastreids_pairs() -> None:
-    """The pairs are FastReID's; of thresholds the best that keeps the rate is found by trying."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        from fastreid.evaluation.roc import evaluate_roc
-
-    query, gallery, ids = case()
-    arrays = [np.asarray(x) for x in ids]
-    arrays[3] = np.arange(len(arrays[1])) % 3  # some pairs share identity and camera 0
-    near = cosine(query, gallery).numpy()
-    scores, labels = evaluate_roc(near, *arrays)  # label 1: two persons
-    rates = [0.0, 1e-3, 0.01, 0.2]
-    ours = roc(near, *arrays, rates=rates)
-    assert list(ours) == ["TAR@FAR=0", "TAR@FAR=0.001", "TAR@FAR=0.01", "TAR@FAR=0.2"]
-    for rate, found in zip(rates, ours.values()):
-        best = max(
-            (scores[labels == 0] < threshold).mean()
-            for threshold in np.sort(scores)
-            if (scores[labels == 1] < threshold).mean() <= rate
-        )
-        assert found == pytest.approx(100 * best)
-    assert 0 < ours["TAR@FAR=0.001"] < ours["TAR@FAR=0.2"] < 100
+def switches(*options):
+    cfg = get_cfg()
+    cfg.merge_from_list(list(options))
+    return cfg.TEST
 
 
-def test_roc_by_hand() -> None:
-    # True pairs at .1 and .4 (the pair of one camera at .0 does not count), false at .2, .3.
-    distances, ids = [[0.0, 0.1, 0.2], [0.3, 0.9, 0.4]], ([1, 2], [1, 1, 2], [0, 0], [0, 1, 1])
-    distances[1][1] = 0.5
-    found = roc(distances, *ids, rates=[0.0, 0.4, 0.7])
-    assert found == {"TAR@FAR=0": 50.0, "TAR@FAR=0.4": 50.0, "TAR@FAR=0.7": 100.0}
-    tied = roc([[0.2, 0.2, 0.2]], [1], [1, 2, 3], [0], [1, 1, 1], rates=[0.5])
-    assert tied == {"TAR@FAR=0.5": 0.0}
+RERANK = ("TEST.RERANK.ENABLED", True, "TEST.RERANK.K1", 8, "TEST.RERANK.K2", 3)
+AQE = ("TEST.AQE.ENABLED", True, "TEST.AQE.QE_K", 3, "TEST.AQE.QE_TIME", 2)
+EUCLIDEAN = ("TEST.METRIC", "euclidean")
 
 
-def test_roc_names_bad_input() -> None:
-    ids = ([1], [1, 2], [0], [1, 1])
-    with pytest.raises(ValueError, match="there are 0 and 1"):
-        roc([[0.1, 0.2]], [1], [1, 2], [0], [0, 1])
-    with pytest.raises(ValueError, match="there are 2 and 0"):
-        roc([[0.1, 0.2]], [1], [1, 1], [0], [1, 1])
-    with pytest.raises(ValueError, match="between 0 and 1"):
-        roc([[0.1, 0.2]], *ids, rates=[1.0])
-    with pytest.raises(ValueError, match="NaN"):
-        roc([[0.1, np.nan]], *ids)
-    with pytest.raises(ValueError, match="do not fit"):
-        roc([[0.1]], *ids)
+@pytest.mark.parametrize("metric", [(), EUCLIDEAN])
+@pytest.mark.parametrize("expansion", [(), AQE])
+@pytest.mark.parametrize("reranking", [(), RERANK])
+def test_switches_in_fastreids_order(metric, expansion, reranking) -> None:
+    """Expanded, then compared, then re-ranked, as ReidEvaluator does it step by step."""
+    query, gallery, _ = case()
+    settings = switches(*metric, *expansion, *reranking)
+    assert is_refined(settings) == bool(metric or expansion or reranking)
+    check_refinement(settings, len(query) + len(gallery))
+    found = refined_global(query, gallery, settings)
+    if expansion:
+        query, gallery = expand_queries(query, gallery, 3, 3.0, 2)
+    if not metric:
+        query, gallery = F.normalize(query, dim=1), F.normalize(gallery, dim=1)
+    expected = euclidean_distance(query, gallery) if metric else cosine(query, gallery)
+    if reranking:
+        expected = torch.from_numpy(rerank_by_features(query, gallery, expected, 8, 3, 0.3))
+    torch.testing.assert_close(found, expected, atol=1e-6, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("options", "images", "message"),
+    [
+        (("TEST.METRIC", "jaccard"), None, "TEST.METRIC is 'jaccard'"),
+        ((*AQE, "TEST.AQE.QE_K", 0), None, "TEST.AQE.QE_K is 0"),
+        ((*AQE, "TEST.AQE.QE_K", 9), 9, "TEST.AQE.QE_K is 9: there are 9 images"),
+        ((*AQE, "TEST.AQE.QE_TIME", 0), None, "TEST.AQE.QE_TIME is 0"),
+        ((*RERANK, "TEST.RERANK.K1", 0), None, "TEST.RERANK.K1 is 0"),
+        (RERANK, 7, "TEST.RERANK.K1 is 8: there are 7 images"),
+        ((*RERANK, "TEST.RERANK.LAMBDA", 1.5), None, "TEST.RERANK.LAMBDA is 1.5"),
+    ],
+)
+def test_switches_out_of_range(options, images: int | None, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        check_refinement(switches(*options), images)

@@ -20,6 +20,7 @@ def config(**changes):
     cfg = get_cfg()
     partialreid.add_partialreid_config(cfg)
     cfg.MODEL.DEVICE = "cpu"
+    cfg.TEST.DSR.LAMBDA_SELECTION = "fixed"
     for key, value in changes.items():
         setattr(cfg.TEST.DSR, key, value)
     return cfg
@@ -132,3 +133,28 @@ def test_distances_are_kept_on_request() -> None:
     assert set(evaluator.distances) == {"global", "reconstruction", "fused"}
     fused = 0.2 * evaluator.distances["global"] + 0.8 * evaluator.distances["reconstruction"]
     torch.testing.assert_close(evaluator.distances["fused"], fused)
+
+
+def test_fastreids_switches_change_the_global_distance_alone() -> None:
+    case = random_case()
+    plain = evaluator_with(config(), *case)
+    plain.keep_distances = True
+    plain.evaluate()
+    cfg = config()
+    cfg.TEST.METRIC = "euclidean"
+    cfg.TEST.ROC.ENABLED = True
+    refined = evaluator_with(cfg, *case)
+    refined.keep_distances = True
+    results = refined.evaluate()
+    features, n = case[0], case[-1]
+    expected = torch.cdist(features[:n].double(), features[n:].double()) ** 2
+    near, matched, fused = (
+        refined.distances[name] for name in ("global", "reconstruction", "fused")
+    )
+    torch.testing.assert_close(near.double(), expected, atol=1e-4, rtol=0)
+    torch.testing.assert_close(matched, plain.distances["reconstruction"], rtol=0, atol=0)
+    torch.testing.assert_close(fused, 0.2 * near + 0.8 * matched)
+    assert set(refined.report["roc"]) == {"global", "reconstruction", "fused"}
+    rates = refined.report["roc"]["fused"]
+    assert results["fused/TAR@FAR=0.01"] == rates["TAR@FAR=0.01"]
+    assert "roc" not in plain.report

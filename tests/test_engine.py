@@ -42,8 +42,8 @@ def test_results_file(trained: Path) -> None:
     figures = data["SyntheticPartial"]
     for name in ("global", "reconstruction", "fused"):
         assert set(figures[name]) == {"Rank-1", "Rank-5", "Rank-10", "mAP", "mINP"}
-    assert figures["lambda"] == 0.8
-    assert figures["lambda_selection"] == "fixed"
+    assert figures["lambda_selection"] == "crossfit"
+    assert figures["lambda"] == pytest.approx(sum(figures["lambdas"]) / 2)
     run = data["run"]
     assert run["seed"] == 0
     assert run["config"]["SOLVER"]["MAX_EPOCH"] == 4

@@ -45,7 +45,7 @@ def test_grid_is_the_originals() -> None:
 
 def test_fixed_lambda(settings) -> None:
     near, matched, ids = case()
-    fused, said = fused_distance(near, matched, ids, settings(LAMBDA=0.3))
+    fused, said = fused_distance(near, matched, ids, settings(LAMBDA=0.3, LAMBDA_SELECTION="fixed"))
     torch.testing.assert_close(fused, 0.7 * near + 0.3 * matched)
     assert said == {"lambda": 0.3, "lambda_selection": "fixed"}
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from partialreid import loaders
+from partialreid import checks, loaders
+from partialreid.checks import check_test_sets
 from partialreid.loaders import load_dataset, train_items
 
 FOLDER = "Market-1501-v15.09.15"
@@ -60,7 +61,7 @@ def test_absent_data_set(cfg: Any, tmp_path: Path) -> None:
     cfg.DATASETS.ROOT = str(tmp_path / "nowhere")
     with warnings.catch_warnings(), pytest.raises(FileNotFoundError) as caught:
         warnings.simplefilter("error")
-        loaders.check_test_sets(cfg)
+        check_test_sets(cfg)
     for part in ("Market1501", str(tmp_path / "nowhere"), "DATASETS.ROOT", "FASTREID_DATASETS"):
         assert part in str(caught.value)
 
@@ -77,7 +78,7 @@ def test_folder_that_stock_data_sets_take_for_an_identity(
     cfg: Any, tmp_path: Path, make_market, folder: str
 ) -> None:
     cfg.DATASETS.ROOT = str(make_market(tmp_path / folder))
-    for load in (train_items, loaders.check_test_sets):
+    for load in (train_items, check_test_sets):
         with pytest.raises(ValueError, match="anywhere in the path") as caught:
             load(cfg)
         assert folder in str(caught.value)
@@ -86,7 +87,7 @@ def test_folder_that_stock_data_sets_take_for_an_identity(
 def test_file_that_stock_data_sets_do_not_understand(cfg: Any, root: Path) -> None:
     (root / FOLDER / "query" / "holiday.jpg").write_bytes(b"")
     with pytest.raises(ValueError, match="Name the files as the set is published"):
-        loaders.check_test_sets(cfg)
+        check_test_sets(cfg)
 
 
 def test_a_set_of_one_identity_is_no_mistake(cfg: Any, root: Path) -> None:
@@ -98,20 +99,20 @@ def test_a_set_of_one_identity_is_no_mistake(cfg: Any, root: Path) -> None:
 def test_broken_images_of_small_test_sets_are_found_first(
     cfg: Any, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    loaders.check_test_sets(cfg)
+    check_test_sets(cfg)
     broken = root / FOLDER / "bounding_box_test" / "0031_c2s1_000000_00.jpg"
     broken.write_text("no image")
     with pytest.raises(OSError, match=f'1 of 8 images cannot be read: "{broken}"'):
-        loaders.check_test_sets(cfg)
-    monkeypatch.setattr(loaders, "DECODED_FIRST", 7)
-    loaders.check_test_sets(cfg)
+        check_test_sets(cfg)
+    monkeypatch.setattr(checks, "DECODED_FIRST", 7)
+    check_test_sets(cfg)
 
 
 def test_query_without_match_is_found_first(cfg: Any, root: Path) -> None:
     for path in (root / FOLDER / "bounding_box_test").glob("0031_c[23]*"):
         path.unlink()
     with pytest.raises(ValueError, match="1 of 2 queries have no valid match"):
-        loaders.check_test_sets(cfg)
+        check_test_sets(cfg)
 
 
 @pytest.mark.parametrize("name", ["Market1501", "Market1501Partial"])

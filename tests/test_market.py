@@ -54,7 +54,7 @@ def test_original_checkpoint_gives_its_figures(shared: Path, market: Path, tmp_p
     weights = shared / "weights" / "market_mobilenetv2_original.pth"
     arguments = ["MODEL.DEVICE", "cpu", "DATASETS.ROOT", str(market), "OUTPUT_DIR", str(tmp_path)]
     arguments += ["MODEL.WEIGHTS", str(weights), "DATASETS.TESTS", "('Market1501',)"]
-    arguments += ["TEST.DSR.SHORTLIST", "global"]
+    arguments += ["TEST.DSR.SHORTLIST", "global", "TEST.DSR.LAMBDA_SELECTION", "fixed"]
     parser = build_parser()
     cfg = setup_config(parser.parse_args(["--config-file", CONFIG, *arguments]))
     loader, evaluator = build_evaluator(cfg, "Market1501", keep_distances=True)

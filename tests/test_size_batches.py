@@ -11,9 +11,10 @@ import pytest
 from fastreid.utils import comm
 from PIL import Image
 
+from partialreid.checks import check_test_sets
 from partialreid.image_reading import read_image
 from partialreid.keep_ratio import target_size
-from partialreid.loaders import build_test_loader, check_test_sets
+from partialreid.loaders import build_test_loader
 from partialreid.size_batches import image_size, order_by_size, size_batches
 
 ORIENTATION = 0x0112

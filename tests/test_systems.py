@@ -68,16 +68,16 @@ def test_trains_and_evaluates(system: str, root: Path, tmp_path: Path) -> None:
     assert logged == LOSSES[system]
     report = figures["SyntheticPartial"]
     assert 0 < report["reconstruction"]["mAP"] < 100
-    # The saved checkpoint evaluates to the same figures.
-    again = tiny.run(
-        root,
-        tmp_path / "again",
-        "--eval-only",
-        **SYSTEMS[system],
-        MODEL__WEIGHTS=tmp_path / "model_final.pth",
-    )
+    # The saved checkpoint evaluates to the same figures; and takes images of several sizes.
+    changes = {**SYSTEMS[system], "MODEL__WEIGHTS": tmp_path / "model_final.pth"}
+    again = tiny.run(root, tmp_path / "again", "--eval-only", **changes)
     for distance in ("global", "reconstruction", "fused"):
         assert again["SyntheticPartial"][distance] == report[distance]
+    unstretched = tiny.run(
+        root, tmp_path / "kept", "--eval-only", **changes, INPUT__KEEP_RATIO="width"
+    )["SyntheticPartial"]
+    assert unstretched["reconstruction"] != report["reconstruction"]
+    assert 0 < unstretched["reconstruction"]["mAP"] < 100
 
 
 @pytest.mark.parametrize("system", SYSTEMS)

@@ -13,12 +13,17 @@ from typing import Any
 
 from .config import CHOICES, config_value
 from .derived_dataset import is_data_set, known_names
+from .distance_refinement import check_refinement
+from .image_list import check_protocol, sort_items
+from .image_reading import check_images
+from .keep_ratio import keep_ratio_resize
+from .lambda_selection import halves_of_identities
+from .loaders import load_dataset
 
-UNSUPPORTED = {
-    "TEST.AQE.ENABLED": "query expansion changes the global distance alone",
-    "TEST.RERANK.ENABLED": "k-reciprocal re-ranking changes the global distance alone",
-    "TEST.ROC.ENABLED": "no ROC curve is computed",
-}
+# Test sets up to this size are decoded before long work, which takes some seconds.
+DECODED_FIRST = 3000
+# Meta-architectures that take test images of several sizes.
+ANY_SIZE = ("PartialBaseline", "DSR2018", "FPRBaseline")
 # FastReID's SetReWeightSampler is missing: no batch that it accepts is ever filled.
 SAMPLERS = (
     "TrainingSampler",
@@ -43,11 +48,7 @@ def check_config(cfg: Any, world_size: int, eval_only: bool) -> None:
         value = config_value(cfg, key)
         if value not in allowed:
             raise ValueError(f"{key} is {value!r}; it can be {', '.join(allowed)}.")
-    for key, reason in UNSUPPORTED.items():
-        if config_value(cfg, key):
-            raise ValueError(f"{key} is not supported: {reason}. Set it to False.")
-    if cfg.TEST.METRIC != "cosine":
-        raise ValueError(f"TEST.METRIC is {cfg.TEST.METRIC!r}; the global distance is cosine.")
+    check_refinement(cfg.TEST)
     dsr = cfg.TEST.DSR
     for key in ("KAPPA", "LASSO_BETA"):
         if dsr[key] <= 0:
@@ -78,6 +79,11 @@ def check_config(cfg: Any, world_size: int, eval_only: bool) -> None:
         for name in cfg.DATASETS[group]:
             if not is_data_set(name):
                 raise ValueError(f"DATASETS.{group} holds {name!r}; known are {known_names()}.")
+    if cfg.DATASETS.HELD_OUT < 0 or (cfg.DATASETS.HELD_OUT and cfg.DATASETS.COMBINEALL):
+        raise ValueError(
+            f"DATASETS.HELD_OUT is {cfg.DATASETS.HELD_OUT}; it starts at 0 and cannot be combined "
+            "with DATASETS.COMBINEALL, which trains on test identities."
+        )
     if not cfg.DATASETS.TESTS:
         raise ValueError("DATASETS.TESTS is empty: name at least one test set.")
     if cfg.INPUT.KEEP_RATIO != "off":
@@ -88,10 +94,10 @@ def check_config(cfg: Any, world_size: int, eval_only: bool) -> None:
 
 def _check_keep_ratio(cfg: Any) -> None:
     asked = f"INPUT.KEEP_RATIO is {cfg.INPUT.KEEP_RATIO!r}"
-    if cfg.MODEL.META_ARCHITECTURE != "PartialBaseline":
+    if cfg.MODEL.META_ARCHITECTURE not in ANY_SIZE:
         raise ValueError(
             f"{asked}, but MODEL.META_ARCHITECTURE {cfg.MODEL.META_ARCHITECTURE} is not made for "
-            'images of several sizes: set the first to "off" or the second to PartialBaseline.'
+            f'images of several sizes: set the first to "off" or the second to one of {ANY_SIZE}.'
         )
     size = cfg.INPUT.SIZE_TEST
     if len(size) != 2 or min(size) < 1:
@@ -185,6 +191,27 @@ def check_identities(cfg: Any, items: Sequence[tuple[str, Any, Any]], world_size
             f"DATALOADER.NUM_INSTANCE {instances}, {world_size} processes), the training set has "
             f"{len(images)}{left}: lower the first or raise the second."
         )
+
+
+def check_test_sets(cfg: Any) -> None:
+    """Find what is wrong with the test sets before long work.
+
+    Raises:
+        FileNotFoundError: a folder is absent.
+        OSError: images of a small set cannot be read.
+        ValueError: a protocol cannot be evaluated, or the pyramid has no room in the map.
+        RuntimeError: a made set cannot be written, or its folder holds something else.
+    """
+    keep_ratio_resize(cfg)
+    for name in cfg.DATASETS.TESTS:
+        data = load_dataset(cfg, name)
+        query, gallery = sort_items(data.query), sort_items(data.gallery)
+        check_protocol(name, query, gallery)
+        check_refinement(cfg.TEST, len(query) + len(gallery))
+        if cfg.TEST.DSR.ENABLED and cfg.TEST.DSR.LAMBDA_SELECTION == "crossfit":
+            halves_of_identities([pid for _, pid, _ in query], cfg.TEST.DSR.PROTOCOL_SEED)
+        if len(query) + len(gallery) <= DECODED_FIRST:
+            check_images(query + gallery)
 
 
 def check_output_dir(path: str) -> None:

@@ -21,7 +21,7 @@ from fastreid.utils.logger import setup_logger
 from torch.multiprocessing import ProcessExitedException
 
 from .checkpoint import last_checkpoint, read_checkpoint
-from .checks import check_config, check_identities, check_output_dir
+from .checks import check_config, check_identities, check_output_dir, check_test_sets
 from .config import add_partialreid_config
 from .engine import PartialTrainer
 from .inference import evaluate_test_sets, load_model
@@ -33,7 +33,7 @@ from .launching import (
     resolve_device,
     under_torchrun,
 )
-from .loaders import check_test_sets, epoch_seed, train_items
+from .loaders import epoch_seed, train_items
 from .pretrained import check_pretrain_path
 
 logger = logging.getLogger(__name__)

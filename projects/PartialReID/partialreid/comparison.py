@@ -9,7 +9,7 @@ from typing import Any
 from tabulate import tabulate
 
 from .figures import FIGURES
-from .results import DISTANCES, figure_cell, fused_label
+from .results import DISTANCES, figure_cell, fused_label, oracle_cells
 
 # What compare.json holds for a system beside its test sets.
 RUN = "run"
@@ -19,7 +19,7 @@ def comparison_table(record: Mapping[str, Mapping[str, Any]]) -> str:
     """A Markdown table: test sets, in each the systems, in each the distances.
 
     The best Rank-1 and mAP of each test set are bold. A row whose distance ranks below the global
-    distance of the same system says so.
+    distance of the same system says so. With a cross-fitted lambda the oracle's stands beside it.
 
     Args:
         record: for each system and test set what `DsrEvaluator.report` holds, and
@@ -54,6 +54,8 @@ def comparison_table(record: Mapping[str, Mapping[str, Any]]) -> str:
                         "below global" if worse else "",
                     ]
                 )
+            if "oracle" in report:
+                rows.append([test, system, *oracle_cells(report["oracle"]), "", ""])
     headers = ["test set", "system", "distance", *FIGURES, "ms per query", ""]
     align = ("left", "left", "left", *("right" for _ in (*FIGURES, 0)), "left")
     return tabulate(rows, headers, tablefmt="pipe", colalign=align, disable_numparse=True)

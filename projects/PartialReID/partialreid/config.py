@@ -64,6 +64,9 @@ def add_partialreid_config(cfg: Any) -> None:
 
     # Where the data sets lie. Empty: FASTREID_DATASETS, and ./datasets without that.
     cfg.DATASETS.ROOT = ""
+    # Identities of each training set that are not trained on. <Name>HeldOut, a test set, are these:
+    # tools/select_lambda.py chooses lambda by them.
+    cfg.DATASETS.HELD_OUT = 0
     # Derived test sets, <Name>Partial (queries are cut) and <Name>Occluded (queries are hidden in
     # part) of any <Name> with a query and a gallery: seed of what is done to each query.
     cfg.DATASETS.DERIVED_SEED = 0
@@ -108,11 +111,12 @@ def add_partialreid_config(cfg: Any) -> None:
     cfg.TEST.DSR.FILL = 100.0
     # lambda: fused = (1 - lambda) * global + lambda * reconstruction.
     cfg.TEST.DSR.LAMBDA = 0.8
-    # "fixed": LAMBDA is used. "crossfit": each half of the test identities is ranked with the value
-    # of the best Rank-1 on the other half. "oracle": the best Rank-1 on the test set itself, as the
-    # original does; its result is not one that a user of the method can obtain.
-    cfg.TEST.DSR.LAMBDA_SELECTION = "fixed"
-    # The values that the last two choose from: 0, LAMBDA_STEP, ..., 1.
+    # "crossfit": each half of the test identities is ranked with the value of the best Rank-1 on
+    # the other half. "fixed": LAMBDA is used; tools/select_lambda.py finds one. "oracle": the best
+    # Rank-1 on the test set itself, as the original does; its result is not one that a user of
+    # the method can obtain.
+    cfg.TEST.DSR.LAMBDA_SELECTION = "crossfit"
+    # The values that crossfit and oracle choose from: 0, LAMBDA_STEP, ..., 1.
     cfg.TEST.DSR.LAMBDA_STEP = 0.01
     # "full": the whole gallery. "single-shot": one random gallery image of each identity, the mean
     # over SINGLE_SHOT_ROUNDS draws, as in the DSR papers.
@@ -150,7 +154,7 @@ CHOICES = {
     "MODEL.HEADS.DSR.POOL": ("max", "avg"),
     "MODEL.LOSSES.VERIFICATION.CODES": ("lasso", "ridge"),
     "TEST.DSR.CODES": ("ridge", "lasso"),
-    "TEST.DSR.LAMBDA_SELECTION": ("fixed", "crossfit", "oracle"),
+    "TEST.DSR.LAMBDA_SELECTION": ("crossfit", "fixed", "oracle"),
     "TEST.DSR.PROTOCOL": ("full", "single-shot"),
     "TEST.DSR.CAMERAS": ("constant", "filename"),
     "TEST.DSR.DISTANCE": ("fused", "reconstruction", "global"),

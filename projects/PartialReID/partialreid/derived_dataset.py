@@ -22,6 +22,7 @@ from fastreid.data.datasets.market1501 import Market1501
 
 from .derived_cuts import cut_queries
 from .derived_images import QUERY, Derivation, hidden_queries
+from .held_out import held_out_stem
 from .image_list import Item, check_protocol, list_images, sort_items
 
 logger = logging.getLogger(__name__)
@@ -83,23 +84,31 @@ SUFFIXES: dict[str, type[DerivedSet]] = {"Partial": _PartialSet, "Occluded": _Oc
 
 
 def split_name(name: str) -> tuple[str, str] | None:
-    """The registered data set and the suffix that a name consists of; None for any other name."""
+    """The whole data set and the suffix that a name consists of; None for any other name."""
     for suffix in SUFFIXES:
         stem = name.removesuffix(suffix)
-        if stem != name and stem in DATASET_REGISTRY._obj_map:
+        if stem != name and is_whole(stem):
             return stem, suffix
     return None
 
 
+def is_whole(name: str) -> bool:
+    """Whether a name is that of a registered data set or of the held-out identities of one."""
+    return name in DATASET_REGISTRY._obj_map or held_out_stem(name) is not None
+
+
 def is_data_set(name: str) -> bool:
-    """Whether a name is that of a registered data set or of one derived from such."""
-    return name in DATASET_REGISTRY._obj_map or split_name(name) is not None
+    """Whether a name is that of a whole data set or of one derived from such."""
+    return is_whole(name) or split_name(name) is not None
 
 
 def known_names() -> str:
     """The data sets there are, in the words of an error message."""
     names = ", ".join(sorted(DATASET_REGISTRY._obj_map))
-    return f"{names}; and of each with a query and a gallery <name>Partial and <name>Occluded"
+    return (
+        f"{names}; of each with a query and a gallery <name>Partial and <name>Occluded; of each "
+        "with training images <name>HeldOut"
+    )
 
 
 def derivation_of(cfg: Any) -> Derivation:
@@ -127,7 +136,7 @@ def load_derived(
 
     Args:
         name: one that `split_name` splits.
-        load: makes a registered data set by its name.
+        load: makes a whole data set by its name.
         root: the data root.
         derivation: what is done to the queries.
 
@@ -147,7 +156,8 @@ def load_derived(
         whole = load(stem)
     finally:
         random.setstate(state)
-    return type(name, (SUFFIXES[suffix],), {"stem": stem})(whole, root, derivation)
+    made = getattr(whole, "made_name", stem) + suffix
+    return type(made, (SUFFIXES[suffix],), {"stem": stem})(whole, root, derivation)
 
 
 @DATASET_REGISTRY.register()

@@ -1,4 +1,4 @@
-"""FastReID's evaluation switches for the global distance: AQE, RERANK, METRIC and ROC.
+"""FastReID's evaluation switches for the global distance: AQE, RERANK and METRIC.
 
 Shapes: Q queries, G galleries, N = Q + G images, C channels.
 
@@ -10,18 +10,72 @@ evaluation many times over.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from fastreid.evaluation.query_expansion import aqe
-from fastreid.evaluation.rerank import re_ranking
 from fastreid.utils.compute_dist import compute_jaccard_distance
 from torch import Tensor
 
-from .ranking import Array, ArrayLike, as_array, checked_distances
+from .ranking import Array, ArrayLike, as_array
 
-FALSE_RATES = (1e-4, 1e-3, 1e-2)
+
+def is_refined(settings: Any) -> bool:
+    """Whether the config node TEST asks for another global distance than the cosine one."""
+    return settings.METRIC != "cosine" or settings.AQE.ENABLED or settings.RERANK.ENABLED
+
+
+def check_refinement(settings: Any, images: int | None = None) -> None:
+    """Check METRIC, AQE and RERANK of the config node TEST.
+
+    Args:
+        settings: the node.
+        images: queries and galleries together, None where they are not known yet.
+
+    Raises:
+        ValueError: a value is out of range; names the key.
+    """
+    if settings.METRIC not in ("cosine", "euclidean"):
+        raise ValueError(
+            f"TEST.METRIC is {settings.METRIC!r}; it can be cosine, euclidean "
+            "(jaccard is what TEST.RERANK.ENABLED adds)."
+        )
+    images = images or 2**62
+    if settings.AQE.ENABLED:
+        _check_expansion(images, settings.AQE.QE_K)
+        if settings.AQE.QE_TIME < 1:
+            raise ValueError(f"TEST.AQE.QE_TIME is {settings.AQE.QE_TIME}; it starts at 1.")
+    if settings.RERANK.ENABLED:
+        _check_rerank(images, settings.RERANK.K1, settings.RERANK.K2, settings.RERANK.LAMBDA)
+
+
+def refined_global(query: Tensor, gallery: Tensor, settings: Any) -> Tensor:
+    """The global distance (Q, G) with FastReID's switches, in the order of FastReID's evaluator.
+
+    Features are expanded (AQE), compared (METRIC) and the distance re-ranked (RERANK).
+
+    Args:
+        query, gallery: (Q, C) and (G, C) features, not normalised.
+        settings: the config node TEST.
+
+    Raises:
+        ValueError: as the functions of this module.
+    """
+    if settings.AQE.ENABLED:
+        keys = settings.AQE
+        query, gallery = expand_queries(query, gallery, keys.QE_K, keys.ALPHA, keys.QE_TIME)
+    if settings.METRIC == "euclidean":
+        near = euclidean_distance(query, gallery)
+    else:
+        query, gallery = F.normalize(query, dim=1), F.normalize(gallery, dim=1)
+        near = 1 - query @ gallery.T
+    if not settings.RERANK.ENABLED:
+        return near
+    keys = settings.RERANK
+    found = rerank_by_features(query, gallery, near, keys.K1, keys.K2, keys.LAMBDA)
+    return torch.from_numpy(found).to(near)
 
 
 def euclidean_distance(query: Tensor, gallery: Tensor) -> Tensor:
@@ -62,10 +116,7 @@ def expand_queries(
             negative cosine has no power alpha.
     """
     images = len(query) + len(gallery)
-    if not 1 <= k < images:
-        raise ValueError(
-            f"TEST.AQE.QE_K is {k}: there are {images} images, it lies between 1 and {images - 1}"
-        )
+    _check_expansion(images, k)
     features = [part.detach().float().cpu() for part in (query, gallery)]
     if any(part.isnan().any() for part in features):
         raise ValueError("features hold NaN")
@@ -79,43 +130,6 @@ def expand_queries(
     return expanded[0].to(query), expanded[1].to(gallery)
 
 
-def rerank(
-    query_gallery: ArrayLike,
-    query_query: ArrayLike,
-    gallery_gallery: ArrayLike,
-    k1: int = 20,
-    k2: int = 6,
-    lam: float = 0.3,
-) -> Array:
-    """k-reciprocal re-ranking of three distance matrices (Zhong et al., CVPR 2017).
-
-    FastReID's `re_ranking`. It squares the distances and divides each image's by their maximum
-    before all else. With its input it holds 24 N^2 bytes: 0.1 GB for 2,000 images, 9 GB for the
-    19,281 of Market-1501.
-
-    Args:
-        query_gallery, query_query, gallery_gallery: (Q, G), (Q, Q) and (G, G) distances; the last
-            two symmetric.
-        k1: neighbours that are compared (TEST.RERANK.K1).
-        k2: neighbours whose sets are averaged, 1 for none (TEST.RERANK.K2).
-        lam: weight of the original distance beside the Jaccard distance (TEST.RERANK.LAMBDA).
-
-    Returns:
-        (Q, G) float32 distances.
-
-    Raises:
-        ValueError: shapes that do not fit, NaN, or values outside their range.
-    """
-    qg, qq, gg = (as_array(x) for x in (query_gallery, query_query, gallery_gallery))
-    queries, galleries = qg.shape
-    if qq.shape != (queries, queries) or gg.shape != (galleries, galleries):
-        raise ValueError(f"distances {qg.shape}, {qq.shape} and {gg.shape} do not fit together")
-    if any(np.isnan(part).any() for part in (qg, qq, gg)):
-        raise ValueError("distances hold NaN: look for NaN in the features")
-    _check_rerank(queries + galleries, k1, k2, lam)
-    return np.asarray(re_ranking(qg, qq, gg, k1, k2, lam))
-
-
 def rerank_by_features(
     query: Tensor,
     gallery: Tensor,
@@ -126,21 +140,23 @@ def rerank_by_features(
 ) -> Array:
     """k-reciprocal re-ranking as the switch TEST.RERANK of FastReID's evaluator computes it.
 
-    It differs from `rerank`: the Jaccard distance comes from the squared Euclidean distance of
-    the features, and the original distance is added as it is, neither squared nor divided.
-    FastReID looks for neighbours on a GPU there; here faiss does it on the CPU. It holds about
-    9 N^2 bytes.
+    The Jaccard distance comes from the squared Euclidean distance of the features (Zhong et al.,
+    CVPR 2017, divide it by each image's maximum), and the original distance is added as it is.
+    FastReID looks for neighbours on a GPU; here faiss does it on the CPU. It holds about 9 N^2
+    bytes: 5 GB for the 23,100 images of Market-1501.
 
     Args:
         query, gallery: (Q, C) and (G, C) features; of unit length for the cosine distance.
         query_gallery: (Q, G) the original distance.
-        k1, k2, lam: as in `rerank`.
+        k1: neighbours that are compared (TEST.RERANK.K1).
+        k2: neighbours whose sets are averaged, 1 for none (TEST.RERANK.K2).
+        lam: weight of the original distance beside the Jaccard distance (TEST.RERANK.LAMBDA).
 
     Returns:
         (Q, G) float32 distances.
 
     Raises:
-        ValueError: as in `rerank`.
+        ValueError: shapes that do not fit, NaN, or values outside their range.
     """
     near = as_array(query_gallery).astype(np.float32, copy=False)
     if near.shape != (len(query), len(gallery)):
@@ -156,6 +172,13 @@ def rerank_by_features(
     return jaccard[: len(query), len(query) :] * (1 - lam) + near * lam
 
 
+def _check_expansion(images: int, k: int) -> None:
+    if not 1 <= k < images:
+        raise ValueError(
+            f"TEST.AQE.QE_K is {k}: there are {images} images, it lies between 1 and {images - 1}"
+        )
+
+
 def _check_rerank(images: int, k1: int, k2: int, lam: float) -> None:
     for key, value in (("K1", k1), ("K2", k2)):
         if not 1 <= value <= images:
@@ -165,53 +188,3 @@ def _check_rerank(images: int, k1: int, k2: int, lam: float) -> None:
             )
     if not 0 <= lam <= 1:
         raise ValueError(f"TEST.RERANK.LAMBDA is {lam}; it lies between 0 and 1")
-
-
-def roc(
-    distmat: ArrayLike,
-    q_pids: ArrayLike,
-    g_pids: ArrayLike,
-    q_camids: ArrayLike,
-    g_camids: ArrayLike,
-    rates: Sequence[float] = FALSE_RATES,
-) -> dict[str, float]:
-    """Verification: how many pairs of one person are accepted at a rate of false acceptance.
-
-    All pairs but those of one identity and one camera count. FastReID's TEST.ROC prints
-    TPR@FPR of the same pairs with the roles exchanged (a pair of two persons is its positive, so
-    its FPR is the share of *true* pairs told apart wrongly); the names here differ as the figures
-    do.
-
-    Args:
-        distmat: (Q, G) distances; any distance, since each pair stands for itself.
-        q_pids, g_pids, q_camids, g_camids: as in `ranking.rank_metrics`.
-        rates: shares of the pairs of different persons that may be accepted, from 0 to below 1.
-
-    Returns:
-        `TAR@FAR=0.0001` and so on: share, in per cent, of the pairs of one person nearer than the
-        threshold, the largest at which no more pairs of different persons are.
-
-    Raises:
-        ValueError: rates out of range, NaN, or no pair of one of the two kinds.
-    """
-    if not all(0 <= rate < 1 for rate in rates):
-        raise ValueError(f"rates of false acceptance lie between 0 and 1, got {tuple(rates)}")
-    q_pids, g_pids, q_camids, g_camids = ids = [
-        as_array(x) for x in (q_pids, g_pids, q_camids, g_camids)
-    ]
-    distances = checked_distances(distmat, ids)
-    same = q_pids[:, None] == g_pids
-    true = distances[same & (q_camids[:, None] != g_camids)]
-    false = distances[~same]
-    if not len(true) or not len(false):
-        raise ValueError(
-            f"a ROC curve needs pairs of one person and of two, there are {len(true)} and "
-            f"{len(false)}: set TEST.ROC.ENABLED to False"
-        )
-    # Rounding must not lose a pair: 0.01 * 100 is one.
-    allowed = [int(rate * len(false) + 1e-9) for rate in rates]
-    false.partition(sorted(set(allowed)))
-    return {
-        f"TAR@FAR={rate:g}": 100 * float((true < false[place]).mean())
-        for rate, place in zip(rates, allowed)
-    }

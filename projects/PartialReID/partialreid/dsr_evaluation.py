@@ -21,9 +21,11 @@ from torch import Tensor
 from .coarse_shortlist import build_coarse
 from .collectives import collect, gather_objects, rank
 from .column_store import ColumnStore
+from .distance_refinement import is_refined, refined_global
 from .dsr_distance import LassoMatcher, RidgeMatcher
 from .figures import Ids, fused_distance, report_of
 from .heap import release_freed_memory
+from .roc import roc
 from .sharding import Images, Matcher, sharded_distances
 
 logger = logging.getLogger(__name__)
@@ -60,6 +62,9 @@ class DsrEvaluator(ReidEvaluator):
         num_query: how many of the images, the first ones, are queries.
         output_dir: unused, as in the original.
         keep_distances: keep the distance matrices after the evaluation.
+
+    FastReID's METRIC, AQE and RERANK change the global distance, and with it the fused one; the
+    shortlist stays that of the plain distances. ROC adds its figures under `roc`.
 
     After `evaluate`, on the main process, `report` holds the figures of each distance, lambda and
     how lambda was chosen; if they are kept, `distances` holds the matrices (Q, G) by name, and
@@ -104,9 +109,9 @@ class DsrEvaluator(ReidEvaluator):
         self._store = None
 
     def process(self, inputs: dict[str, Any], outputs: tuple[Tensor, ...]) -> None:
-        """Keep one batch: global features, columns of unit length, weights, ids and cameras."""
+        """Keep one batch: global features, columns of unit length, weights, ids, cameras."""
         features, columns, weights = outputs
-        self._collected.features.append(F.normalize(features.float(), dim=1))
+        self._collected.features.append(features.float())
         self._collected.pids.append(inputs["targets"].cpu())
         self._collected.camids.append(inputs["camids"].cpu())
         if self._store is not None:
@@ -127,6 +132,7 @@ class DsrEvaluator(ReidEvaluator):
         try:
             start = time.perf_counter()
             computed = self._distances()
+            refined = self._refined_global() if is_refined(self.cfg.TEST) else None
             self.matching_seconds = time.perf_counter() - start
             pids, camids = (
                 torch.cat(collect(_joined(part, torch.int64)) or [torch.empty(0)]).numpy()
@@ -141,24 +147,38 @@ class DsrEvaluator(ReidEvaluator):
         ids: Ids = (pids[:n], pids[n:], camids[:n], camids[n:])
         settings = self.cfg.TEST.DSR
         near, matched = computed
+        if refined is not None:
+            near = refined
         distances, chosen, selected = {"global": near}, {}, "global"
         if matched is not None:
             distances["reconstruction"] = matched
             distances["fused"], chosen = fused_distance(near, matched, ids, settings)
             selected = settings.DISTANCE
         report = self.report = {**report_of(distances, ids, settings), **chosen}
+        if self.cfg.TEST.ROC.ENABLED:
+            report["roc"] = {name: roc(distance, *ids) for name, distance in distances.items()}
         if self.keep_distances:
             self.distances, self.ids = distances, ids
 
         results: dict[str, float] = OrderedDict(report[selected])
         results["metric"] = (results["Rank-1"] + results["mAP"]) / 2
         for name in ("global", "reconstruction", "fused"):
-            results.update({f"{name}/{k}": v for k, v in report.get(name, {}).items()})
+            figures = {**report.get(name, {}), **report.get("roc", {}).get(name, {})}
+            results.update({f"{name}/{k}": v for k, v in figures.items()})
         return results
 
     @property
     def _device(self) -> torch.device:
         return torch.device(self.cfg.MODEL.DEVICE)
+
+    def _refined_global(self) -> Tensor | None:
+        """The global distance of METRIC, AQE and RERANK on the main process, None elsewhere."""
+        parts = collect(_joined(self._collected.features, torch.float32))
+        if not parts:
+            return None
+        features = torch.cat([part for part in parts if part.numel()])
+        n = self._num_query
+        return refined_global(features[:n], features[n:], self.cfg.TEST)
 
     def _distances(self) -> tuple[Tensor, Tensor | None] | None:
         """Global and reconstruction distances on the main process, None elsewhere."""
@@ -169,7 +189,7 @@ class DsrEvaluator(ReidEvaluator):
         split = min(max(self._num_query - sum(counts[: rank()]), 0), here)
         features = _joined(seen.features, torch.float32)
         width = max(gather_objects(features.shape[-1]))
-        features = features.reshape(here, width).to(self._device)
+        features = F.normalize(features.reshape(here, width).to(self._device), dim=1)
         settings = self.cfg.TEST.DSR
         if self._store is None:
             query, gallery = (Images(part, [], []) for part in (features[:split], features[split:]))

@@ -23,15 +23,14 @@ from torch.utils.data import BatchSampler, DataLoader
 from .compat import build_transforms
 from .derived_dataset import derivation_of, load_derived
 from .epoch_sampler import EpochSampler, epoch_seed
+from .held_out import HeldOutSet, held_out_stem, without_held_out
 from .image_list import Item, check_protocol, sort_items
-from .image_reading import check_images, read_image
+from .image_reading import read_image
 from .keep_ratio import build_test_transform, keep_ratio_resize
 from .occlusion_transform import MaskedItems, wants_masks
 from .size_batches import order_by_size, size_batches
 
 logger = logging.getLogger(__name__)
-# Test sets up to this size are decoded before long work, which takes some seconds.
-DECODED_FIRST = 3000
 
 
 def data_root(cfg: Any) -> str:
@@ -51,6 +50,8 @@ def load_dataset(cfg: Any, name: str, **kwargs: Any) -> Any:
     """
     derivation = derivation_of(cfg)
     if name not in DATASET_REGISTRY._obj_map:
+        if stem := held_out_stem(name):
+            return HeldOutSet(name, load_dataset(cfg, stem), cfg.DATASETS.HELD_OUT)
         return load_derived(
             name, lambda stem: load_dataset(cfg, stem, **kwargs), data_root(cfg), derivation
         )
@@ -120,10 +121,10 @@ class ImageItems(CommDataset):
 
 
 def train_items(cfg: Any) -> list[Item]:
-    """The training images of all sets in DATASETS.NAMES, sorted.
+    """The training images of all sets in DATASETS.NAMES but DATASETS.HELD_OUT, sorted.
 
     Raises:
-        ValueError: a set has no training images.
+        ValueError: a set has no training images, or all would be held out.
     """
     items: list[Item] = []
     for name in cfg.DATASETS.NAMES:
@@ -133,6 +134,9 @@ def train_items(cfg: Any) -> list[Item]:
             raise ValueError(f"{name} has no training images: take it out of DATASETS.NAMES.")
         if comm.is_main_process():
             data.show_train()
+        if cfg.DATASETS.HELD_OUT:
+            part = without_held_out(part, cfg.DATASETS.HELD_OUT)
+            logger.info(f"{name}: {cfg.DATASETS.HELD_OUT} identities are kept from training")
         items.extend(part)
     return items
 
@@ -233,21 +237,3 @@ def build_test_loader(cfg: Any, name: str) -> tuple[DataLoader, int]:
         pin_memory=cfg.MODEL.DEVICE == "cuda",
     )
     return loader, len(query)
-
-
-def check_test_sets(cfg: Any) -> None:
-    """Find what is wrong with the test sets before long work.
-
-    Raises:
-        FileNotFoundError: a folder is absent.
-        OSError: images of a small set cannot be read.
-        ValueError: a protocol cannot be evaluated, or the pyramid has no room in the map.
-        RuntimeError: a made set cannot be written, or its folder holds something else.
-    """
-    keep_ratio_resize(cfg)
-    for name in cfg.DATASETS.TESTS:
-        data = load_dataset(cfg, name)
-        query, gallery = sort_items(data.query), sort_items(data.gallery)
-        check_protocol(name, query, gallery)
-        if len(query) + len(gallery) <= DECODED_FIRST:
-            check_images(query + gallery)

@@ -6,9 +6,14 @@
         --system FastReID-DSR $C/market_mobilenetv2.yml logs/market_mobilenetv2/model_final.pth \
         --system FPR $C/fpr_iccv19.yml logs/fpr_iccv19/model_final.pth \
         --tests Market1501 Market1501Partial Market1501Occluded
+    python3 projects/PartialReID/tools/compare.py --output logs/keep_ratio \
+        --system stretched $C/market_mobilenetv2.yml logs/market_mobilenetv2/model_final.pth \
+        --system unstretched $C/market_mobilenetv2.yml logs/market_mobilenetv2/model_final.pth \
+            INPUT.KEEP_RATIO width \
+        --tests Market1501Partial
 
 Writes compare.md and compare.json with 95 % intervals and seconds per query, and cmc.png with the
-CMC curve of each system on each test set. Config keys and values may follow; they hold for all.
+CMC curve of each system on each test set. Config keys and values after --opts hold for all.
 """
 
 import argparse
@@ -18,11 +23,12 @@ import sys
 import time
 
 from partialreid.checkpoint import write_json, write_text
-from partialreid.checks import check_config, check_output_dir
+from partialreid.checks import check_config, check_output_dir, check_test_sets
+from partialreid.collectives import rank, world_size
 from partialreid.command import setup_config, user_errors
 from partialreid.comparison import comparison_table, draw_curves
 from partialreid.inference import build_evaluator, evaluate_model, load_model
-from partialreid.loaders import check_test_sets
+from partialreid.launching import launch, processes_here
 from partialreid.ranking import rank_metrics
 from partialreid.results import run_record
 
@@ -33,50 +39,78 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
         "--system",
-        nargs=3,
+        nargs="+",
         action="append",
         required=True,
-        metavar=("NAME", "CONFIG", "WEIGHTS"),
-        help="name in the table, config file and checkpoint; once for each system",
+        metavar=("NAME CONFIG WEIGHTS", "KEY VALUE"),
+        help="name in the table, config file and checkpoint, then config keys and values of its "
+        "own; once for each system",
     )
     parser.add_argument("--tests", nargs="+", required=True, help="test sets")
     parser.add_argument("--output", required=True, help="folder of the results")
     parser.add_argument("--opts", nargs="*", default=[], help="config keys and values for all")
+    parser.add_argument(
+        "--num-gpus",
+        type=int,
+        default=None,
+        help="processes (default: all visible GPUs; one on a CPU)",
+    )
     args = parser.parse_args()
     with user_errors():
         check_output_dir(args.output)
-        configs = [config_of(args, config, weights) for _, config, weights in args.system]
+        configs = [config_of(args, system) for system in args.system]
+        device = configs[0].MODEL.DEVICE
+        processes = processes_here(device, args.num_gpus)
         for cfg in configs:
             # Everything that can be wrong is found before the first long work.
-            check_config(cfg, 1, eval_only=True)
+            check_config(cfg, processes, eval_only=True)
             check_test_sets(cfg)
-        models = [load_model(cfg, cfg.MODEL.WEIGHTS) for cfg in configs]
-        record = {}
-        for (name, *_), cfg, model in zip(args.system, configs, models, strict=True):
-            record[name] = {test: evaluate(cfg, model, test) for test in args.tests}
-            record[name]["run"] = run_record(cfg, 1)
-        write_json(os.path.join(args.output, "compare.json"), record)
-        table = comparison_table(record)
-        write_text(os.path.join(args.output, "compare.md"), table + "\n")
-        draw_curves(record, os.path.join(args.output, "cmc.png"))
-    print(table)
-    print(f"written to {args.output}: compare.md, compare.json, cmc.png")
+            load_model(cfg, cfg.MODEL.WEIGHTS)
+    launch(compare, device, processes, args=(args, configs))
     return 0
 
 
-def config_of(args: argparse.Namespace, config: str, weights: str):
-    """The config of one system, with the test sets and options of the command line."""
-    opts = [*args.opts, "MODEL.WEIGHTS", weights, "OUTPUT_DIR", args.output]
+def compare(args: argparse.Namespace, configs: list) -> None:
+    """Evaluate all systems on all test sets; the main process writes what they give."""
+    record = {}
+    for (name, *_), cfg in zip(args.system, configs, strict=True):
+        model = load_model(cfg, cfg.MODEL.WEIGHTS)
+        record[name] = {test: evaluate(cfg, model, test) for test in args.tests}
+        record[name]["run"] = run_record(cfg, world_size())
+    if rank() != 0:
+        return
+    write_json(os.path.join(args.output, "compare.json"), record)
+    table = comparison_table(record)
+    write_text(os.path.join(args.output, "compare.md"), table + "\n")
+    draw_curves(record, os.path.join(args.output, "cmc.png"))
+    print(table)
+    print(f"written to {args.output}: compare.md, compare.json, cmc.png")
+
+
+def config_of(args: argparse.Namespace, system: list[str]):
+    """The config of one system, with the test sets and options of the command line.
+
+    Raises:
+        ValueError: a part of `--system` is missing, or the config is wrong.
+    """
+    if len(system) < 3:
+        raise ValueError(
+            f"--system {' '.join(system)}: a name, a config file and a checkpoint are needed."
+        )
+    _, config, weights, *own = system
+    opts = [*args.opts, *own, "MODEL.WEIGHTS", weights, "OUTPUT_DIR", args.output]
     opts += ["DATASETS.TESTS", json.dumps(args.tests)]
     return setup_config(argparse.Namespace(config_file=config, opts=opts))
 
 
 def evaluate(cfg, model, test: str) -> dict:
-    """Figures, CMC curves and seconds per query of one system on one test set."""
+    """On the main process figures, CMC curves and seconds per query of a system on a test set."""
     loader, evaluator = build_evaluator(cfg, test, keep_distances=True)
     start = time.perf_counter()
     evaluate_model(model, loader, evaluator)
     seconds = time.perf_counter() - start
+    if rank() != 0:
+        return {}
     curves = {
         name: [float(x) for x in rank_metrics(distance, *evaluator.ids, max_rank=CURVE).cmc]
         for name, distance in evaluator.distances.items()
