@@ -54,6 +54,8 @@ ALWAYS = [
     ("DATALOADER.NUM_WORKERS", -1),
     ("DATASETS.TESTS", ("Market1510",)),
     ("DATASETS.TESTS", ()),
+    ("DATASETS.NAMES", ("Market1501HeldOut",)),
+    ("DATASETS.NAMES", ("Market1501HeldOutPartial",)),
 ]
 TRAINING = [
     ("DATASETS.NAMES", ()),

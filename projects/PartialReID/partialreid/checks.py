@@ -12,8 +12,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from .config import CHOICES, config_value
-from .derived_dataset import is_data_set, known_names
+from .derived_dataset import is_data_set, known_names, split_name
 from .distance_refinement import check_refinement
+from .held_out import held_out_stem
 from .image_list import check_protocol, sort_items
 from .image_reading import check_images
 from .keep_ratio import keep_ratio_resize
@@ -79,6 +80,12 @@ def check_config(cfg: Any, world_size: int, eval_only: bool) -> None:
         for name in cfg.DATASETS[group]:
             if not is_data_set(name):
                 raise ValueError(f"DATASETS.{group} holds {name!r}; known are {known_names()}.")
+    for name in cfg.DATASETS.NAMES:
+        if held_out_stem((split_name(name) or (name,))[0]):
+            raise ValueError(
+                f"DATASETS.NAMES holds {name!r}, which is there to test with: name the whole set, "
+                "and set DATASETS.HELD_OUT."
+            )
     if cfg.DATASETS.HELD_OUT < 0 or (cfg.DATASETS.HELD_OUT and cfg.DATASETS.COMBINEALL):
         raise ValueError(
             f"DATASETS.HELD_OUT is {cfg.DATASETS.HELD_OUT}; it starts at 0 and cannot be combined "
