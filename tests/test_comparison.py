@@ -88,8 +88,10 @@ def test_missing_checkpoint_is_one_sentence(tmp_path: Path) -> None:
     keys = tiny.options(tmp_path / "data", tmp_path, OUTPUT_DIR=None, DATASETS__TESTS=None)
     done = subprocess.run([*command, "--opts", *keys], capture_output=True, text=True, timeout=300)
     assert done.returncode == 2
-    assert done.stderr.startswith("error: ")
-    assert "absent.pth" in done.stderr
+    said = done.stderr.splitlines()[-1]
+    assert said.startswith("error: ")
+    assert "absent.pth" in said
+    assert "Traceback" not in done.stderr
 
 
 def test_two_processes_and_options_of_a_system(tmp_path: Path) -> None:
@@ -104,6 +106,8 @@ def test_two_processes_and_options_of_a_system(tmp_path: Path) -> None:
     command += ["--tests", "SyntheticPartial", "--opts", *keys]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
+    # Only the main process says what it does.
+    assert done.stderr.count("Reconstruction distance: 40 queries") == 2
     record = json.loads((tmp_path / "out" / "compare.json").read_text())
     trained = json.loads((tmp_path / "run" / "results.json").read_text())["SyntheticPartial"]
     assert [record[name]["run"]["processes"] for name in record] == [2, 2]

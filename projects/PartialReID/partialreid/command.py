@@ -177,6 +177,16 @@ def share_seed(cfg: Any) -> None:
     cfg.freeze()
 
 
+def log_to_stderr() -> None:
+    """Show this package's messages on standard error: what the tools do while they work."""
+    package = logging.getLogger("partialreid")
+    if not package.handlers:
+        handler = logging.StreamHandler()
+        handler.setFormatter(logging.Formatter("[%(asctime)s] %(message)s", "%m/%d %H:%M:%S"))
+        package.addHandler(handler)
+    package.setLevel(logging.INFO)
+
+
 @contextlib.contextmanager
 def user_errors() -> Iterator[None]:
     """End the process with status 2 and one line, without a trace, on an error of the input."""

@@ -19,13 +19,14 @@ CMC curve of each system on each test set. Config keys and values after --opts h
 
 import argparse
 import json
+import logging
 import os
 import sys
 
 from partialreid.checkpoint import write_json, write_text
 from partialreid.checks import check_config, check_output_dir, check_test_sets
 from partialreid.collectives import rank, world_size
-from partialreid.command import setup_config, user_errors
+from partialreid.command import log_to_stderr, setup_config, user_errors
 from partialreid.comparison import comparison_table, draw_curves
 from partialreid.inference import build_evaluator, evaluate_model, load_model
 from partialreid.launching import launch, processes_here
@@ -33,6 +34,7 @@ from partialreid.ranking import rank_metrics
 from partialreid.remembered_outputs import RememberedOutputs
 from partialreid.results import run_record
 
+logger = logging.getLogger("partialreid.compare")
 CURVE = 20  # ranks
 
 
@@ -57,6 +59,7 @@ def main() -> int:
         help="processes (default: all visible GPUs; one on a CPU)",
     )
     args = parser.parse_args()
+    log_to_stderr()
     with user_errors():
         check_output_dir(args.output)
         configs = [config_of(args, system) for system in args.system]
@@ -73,6 +76,9 @@ def main() -> int:
 
 def compare(args: argparse.Namespace, configs: list) -> None:
     """Evaluate all systems on all test sets; the main process writes what they give."""
+    if rank() == 0:
+        # Anew in a process of its own.
+        log_to_stderr()
     record, model, loaded = {}, None, None
     for (name, *_), cfg in zip(args.system, configs, strict=True):
         # Systems one after another that differ in their evaluation alone share one network.
@@ -83,7 +89,10 @@ def compare(args: argparse.Namespace, configs: list) -> None:
                 load_model(cfg, cfg.MODEL.WEIGHTS), 1e9 * cfg.TEST.DSR.MEMORY_GB, args.output
             )
             loaded = network
-        record[name] = {test: evaluate(cfg, model, test) for test in args.tests}
+        record[name] = {}
+        for test in args.tests:
+            logger.info(f"{name} on {test}")
+            record[name][test] = evaluate(cfg, model, test)
         record[name]["run"] = run_record(cfg, world_size())
         record[name]["run"]["images per second"] = model.images / model.seconds
     if rank() != 0:

@@ -14,7 +14,7 @@ import sys
 
 import numpy as np
 
-from partialreid.command import setup_config, user_errors
+from partialreid.command import log_to_stderr, setup_config, user_errors
 from partialreid.inference import build_evaluator, evaluate_model, load_model
 from partialreid.ranking_pictures import draw_rows, ranked_row
 
@@ -26,6 +26,7 @@ def main() -> int:
     parser.add_argument("--length", type=int, default=8, help="length of the ranked lists")
     parser.add_argument("opts", nargs=argparse.REMAINDER, help="config keys and values")
     args = parser.parse_args()
+    log_to_stderr()
     with user_errors():
         cfg = setup_config(args)
         model = load_model(cfg, cfg.MODEL.WEIGHTS)

@@ -17,7 +17,7 @@ import sys
 
 from partialreid.checkpoint import classes_in, read_checkpoint, write_json
 from partialreid.checks import check_config, check_output_dir, check_test_sets
-from partialreid.command import setup_config, user_errors
+from partialreid.command import log_to_stderr, setup_config, user_errors
 from partialreid.figures import lambda_grid
 from partialreid.held_out import SUFFIX
 from partialreid.inference import build_evaluator, evaluate_model, load_model
@@ -37,6 +37,7 @@ def main() -> int:
     )
     parser.add_argument("opts", nargs=argparse.REMAINDER, help="config keys and values")
     args = parser.parse_args()
+    log_to_stderr()
     with user_errors():
         cfg = config_of(args)
         check_config(cfg, 1, eval_only=True)
