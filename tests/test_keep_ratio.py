@@ -105,6 +105,48 @@ def test_the_scale_is_the_policys_within_the_bounds(policy: str) -> None:
         assert math.isclose(height / width, rows / 64, rel_tol=0.01)
 
 
+@pytest.mark.parametrize(
+    ("image", "wanted"),
+    [
+        ((128, 64), (256, 128)),
+        # Rows are cut: by the width. Columns are: by the height, as far as the pyramid allows.
+        ((77, 64), (160, 128)),
+        ((128, 52), (256, 128)),
+        ((128, 40), (256, 128)),
+        ((64, 64), (128, 128)),
+        # Too short at this scale: the height alone is stretched.
+        ((30, 64), (128, 128)),
+        ((1, 1), (128, 128)),
+    ],
+)
+def test_fit_by_hand(image: tuple[int, int], wanted: tuple[int, int]) -> None:
+    assert target_size(image, MODEL, "fit", 16, LEAST) == wanted
+
+
+def test_fit_keeps_the_scale_of_a_body_whichever_side_is_cut() -> None:
+    """With room for narrow maps, what is left of a 128 x 64 body is scaled by two."""
+    for rows, columns in ((128, 40), (128, 52), (90, 64), (40, 64), (128, 64)):
+        assert target_size((rows, columns), MODEL, "fit", 1, (1, 1)) == (2 * rows, 2 * columns)
+
+
+def test_fit_stays_within_the_model() -> None:
+    draw = random.Random(1)
+    kept = 0
+    for _ in range(2000):
+        image = draw.randint(1, 400), draw.randint(1, 400)
+        model = draw.randint(60, 300), draw.randint(60, 300)
+        least = draw.randint(1, model[0]), draw.randint(1, model[1])
+        height, width = target_size(image, model, "fit", 1, least)
+        assert least[0] <= height <= model[0] and least[1] <= width <= model[1]
+        assert height == model[0] or width == model[1]
+        if height > least[0] and width > least[1]:
+            kept += 1
+            ratio = image[0] / image[1]
+            assert (height - 0.5) / (width + 0.5) - 1e-6 <= ratio
+            assert ratio <= (height + 0.5) / (width - 0.5) + 1e-6
+    assert kept > 500
+
+
 def test_arguments_that_make_no_sense() -> None:
     for image, model, policy, step, least in (
         ((0, 5), MODEL, "width", 16, LEAST),
@@ -203,7 +245,7 @@ def test_layers_that_refuse_small_images(cfg: Any) -> None:
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
-        ("INPUT.KEEP_RATIO", "both", "off, width, height, area"),
+        ("INPUT.KEEP_RATIO", "both", "off, fit, width, height, area"),
         ("MODEL.META_ARCHITECTURE", "Baseline", "PartialBaseline"),
         ("INPUT.SIZE_TEST", [64], r"INPUT\.SIZE_TEST"),
         ("INPUT.SIZE_TEST", [0, 0], r"INPUT\.SIZE_TEST"),

@@ -65,6 +65,7 @@ def test_equal_to_one_image_at_a_time(
         INPUT__KEEP_RATIO="width",
         TEST__FLIP__ENABLED=flip,
         TEST__DSR__TOPK=0,
+        TEST__DSR__LAMBDA_SELECTION="fixed",
         MODEL__WEIGHTS=weights,
     )
     model = load_model(cfg, str(weights))
@@ -108,7 +109,7 @@ def test_two_processes_give_the_figures_of_one(root: Path, weights: Path, tmp_pa
         assert two["SyntheticPartial"][name] == pytest.approx(wanted, abs=1e-3)
 
 
-@pytest.mark.parametrize("policy", ["width", "height", "area"])
+@pytest.mark.parametrize("policy", ["fit", "width", "height", "area"])
 def test_absurd_crops_are_evaluated(
     tmp_path: Path, make_market, weights: Path, policy: str
 ) -> None:

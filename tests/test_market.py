@@ -78,17 +78,19 @@ def test_original_checkpoint_gives_its_figures(shared: Path, market: Path, tmp_p
     assert half["mAP"] == pytest.approx(50.61, abs=0.2)
 
 
-def test_partial_queries_gain_from_reconstruction(
+def test_partial_queries_gain_from_reconstruction_and_from_their_proportions(
     shared: Path, small_market: Path, tmp_path: Path
 ) -> None:
     weights = shared / "weights" / "market_mobilenetv2_original.pth"
-    figures = evaluate(
-        small_market,
-        tmp_path,
-        *("--eval-only", "MODEL.WEIGHTS", str(weights), "DATASETS.TESTS", "('Market1501Partial',)"),
+    arguments = ("--eval-only", "MODEL.WEIGHTS", str(weights), "INPUT.KEEP_RATIO")
+    tests = ("DATASETS.TESTS", "('Market1501Partial',)")
+    stretched, kept = (
+        evaluate(small_market, tmp_path / policy, *arguments, policy, *tests)["Market1501Partial"]
+        for policy in ("off", "width")
     )
-    partial = figures["Market1501Partial"]
-    assert partial["reconstruction"]["Rank-1"] > partial["global"]["Rank-1"]
+    assert stretched["reconstruction"]["Rank-1"] > stretched["global"]["Rank-1"]
+    assert kept["global"]["mAP"] > stretched["global"]["mAP"]
+    assert kept["reconstruction"]["mAP"] > stretched["reconstruction"]["mAP"]
 
 
 def test_short_training_on_real_images(shared: Path, small_market: Path, tmp_path: Path) -> None:
@@ -99,6 +101,7 @@ def test_short_training_on_real_images(shared: Path, small_market: Path, tmp_pat
         *("MODEL.BACKBONE.PRETRAIN_PATH", str(weights)),
         *("SOLVER.MAX_EPOCH", "1", "SOLVER.IMS_PER_BATCH", "32", "SOLVER.WARMUP_ITERS", "2"),
         *("DATASETS.TESTS", "('Market1501',)", "LOG_PERIOD", "1"),
+        *("TEST.DSR.LAMBDA_SELECTION", "fixed"),
     )
     records = [json.loads(line) for line in (tmp_path / "metrics.json").read_text().splitlines()]
     losses = [record["total_loss"] for record in records if "total_loss" in record]

@@ -28,11 +28,11 @@ def add_partialreid_config(cfg: Any) -> None:
     cfg.MODEL.HEADS.DSR.STRIDE = 2
 
     # Size of test images; training is not affected. "off": all are stretched to SIZE_TEST [H, W].
-    # Else their proportions are kept: "width": scaled to width W, "height": to height H, "area": to
-    # the area H * W. No side becomes longer than twice the model's, nor too short for the largest
-    # of KERNELS: an image that would is scaled further, and stretched only where that cannot serve.
-    # In YAML "off" needs its quotes.
-    cfg.INPUT.KEEP_RATIO = "off"  # "off", "width", "height", "area"
+    # Else their proportions are kept: "fit": scaled to fit into H x W, "width": to width W,
+    # "height": to height H, "area": to the area H * W. No side becomes longer than twice the
+    # model's, nor too short for the largest of KERNELS: see keep_ratio.py. In YAML "off" needs its
+    # quotes.
+    cfg.INPUT.KEEP_RATIO = "off"  # "off", "fit", "width", "height", "area"
     # Pixels: both sides are rounded to SIZE_TEST plus or minus a multiple of it. A multiple of the
     # backbone's stride gives whole cells, and few sizes, so that batches are full.
     cfg.INPUT.KEEP_RATIO_STEP = 16
@@ -148,7 +148,7 @@ def add_partialreid_config(cfg: Any) -> None:
 CHOICES = {
     "MODEL.DEVICE": ("auto", "cuda", "cpu"),
     "MODEL.CHANNELS_LAST": ("auto", "on", "off"),
-    "INPUT.KEEP_RATIO": ("off", "width", "height", "area"),
+    "INPUT.KEEP_RATIO": ("off", "fit", "width", "height", "area"),
     "DATASETS.DERIVED.KIND": ("shapes", "pieces", "mixed"),
     "DATASETS.DERIVED.SIDES": ("window", "any"),
     "MODEL.HEADS.DSR.POOL": ("max", "avg"),

@@ -6,12 +6,16 @@ them. Here an image keeps its proportions, at a scale that the model knows from 
 
 The policy, for a model of H x W pixels (INPUT.SIZE_TEST) and INPUT.KEEP_RATIO:
 
-1. The image is scaled to width W ("width"), to height H ("height") or to the area H * W ("area").
+1. The image is scaled to fit into H x W ("fit"), to width W ("width"), to height H ("height") or to
+   the area H * W ("area"). Of a body that one side of the picture has cut, "fit" keeps the scale
+   whichever side it is, as long as the whole body would have the proportions H : W.
 2. Neither side may be so short that the map has no room for the largest pyramid window, nor longer
    than twice the model's. An image out of these bounds is scaled further, up or down, with its
    proportions kept. Only where no scale serves, for crops several times longer than wide, do sides
    change on their own: the short one takes its lower bound and the long one its upper bound, which
-   are the proportions nearest to the image's that fit.
+   are the proportions nearest to the image's that fit. With "fit" the scale always stays, and a
+   side too short for the pyramid is stretched alone: kernels of eight cells leave an image of
+   256 x 128 no room to become narrower.
 3. Each side is rounded to the model's plus or minus a multiple of INPUT.KEEP_RATIO_STEP, half a
    step up. Few sizes remain, so that images fill batches, and an image whose proportions are H : W
    comes out as H x W exactly. Rounding moves each side by half a step at most.
@@ -43,7 +47,7 @@ def target_size(image: Size, model: Size, policy: str, step: int, least: Size) -
     Args:
         image: size of the image in pixels.
         model: (H, W), the size that the model is made for.
-        policy: "width", "height" or "area".
+        policy: "fit", "width", "height" or "area".
         step: both sides are the model's plus or minus a multiple of it.
         least: sides that the map needs, at most those of the model.
 
@@ -61,12 +65,15 @@ def target_size(image: Size, model: Size, policy: str, step: int, least: Size) -
         scale = model[0] / image[0]
     elif policy == "area":
         scale = math.sqrt(model[0] * model[1] / (image[0] * image[1]))
+    elif policy == "fit":
+        scale = min(own / side for own, side in zip(model, image))
     else:
-        raise ValueError(f'the policy {policy!r} is not "width", "height" or "area"')
+        raise ValueError(f'the policy {policy!r} is not "fit", "width", "height" or "area"')
     # The bounds lie on the grid of sizes, so that rounding cannot leave them.
     low = [own - (own - bound) // step * step for own, bound in zip(model, least)]
     high = [own + (LONGEST - 1) * own // step * step for own in model]
-    scale = max(scale, *(bound / side for bound, side in zip(low, image)))
+    if policy != "fit":
+        scale = max(scale, *(bound / side for bound, side in zip(low, image)))
     scale = min(scale, *(bound / side for bound, side in zip(high, image)))
     height, width = (
         min(max(own + step * math.floor((side * scale - own) / step + 0.5), shortest), longest)
