@@ -164,7 +164,7 @@ def lasso_distance(
         )
         return found.view(shape)
     check_pairs(pairs, len(queries), len(galleries))
-    queries.squared_norms(torch.float64)  # refuses an infinity or NaN before long work
+    norms = queries.squared_norms(torch.float64)  # refuses an infinity or NaN before long work
     out = torch.empty(len(pairs), dtype=dtype, device=queries.device)
     bound = MEMORY_BYTES if memory_bytes is None else memory_bytes
     asked_by, asked = pairs.detach().cpu().long().unbind(1)
@@ -177,12 +177,15 @@ def lasso_distance(
             per_column = 8 * (span.shape[0] + 12 * span.shape[1] + 4 * span.shape[1] ** 2)
             step = max(1, bound // 2 // (per_column * max(queries.widest, 1)))
             for some, where in zip(asking.split(step), places.split(step)):
-                columns = queries.stack(some.tolist(), torch.float64)
-                x = columns.transpose(0, 1).flatten(1)
-                correlation = span.T @ x
+                numbers = some.tolist()
+                counts = torch.tensor([queries.counts[i] for i in numbers])
+                columns = span.new_empty(len(span), len(some), int(counts.max()))
+                correlation = span.T @ queries.side_by_side(numbers, columns).flatten(1)
                 codes = lasso_codes(gram, correlation, beta, tolerance=tolerance)
-                errors = (x - span @ codes).square().sum(0).view(len(some), -1)
-                counts = torch.tensor([queries.counts[i] for i in some.tolist()])
+                # ||x - Y w||^2 without another product over channels; float64 has the digits.
+                gain = (codes * (2 * correlation - gram @ codes)).sum(0).view(len(some), -1)
+                lengths = norms[some.to(norms.device), : gain.shape[1]]
+                errors = (lengths - gain).clamp_(min=0)
                 found = errors.sum(1) / counts.clamp(min=1).to(errors.device)
                 out[where.to(out.device)] = found.to(dtype)
     return out
