@@ -7,9 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from PIL import Image
 
-from partialreid.comparison import comparison_table
+from partialreid.comparison import comparison_table, earlier_systems
 from tests import tiny
 
 TOOL = "projects/PartialReID/tools/compare.py"
@@ -80,6 +81,52 @@ def test_tool_writes_table_json_and_figure(tmp_path: Path) -> None:
     # Of each system three distances, and what the oracle would give.
     assert table.count("| SyntheticPartial ") == 8
     assert Image.open(tmp_path / "out" / "cmc.png").width > 400
+
+
+def saved(folder: Path, **systems: dict) -> str:
+    folder.mkdir()
+    (folder / "compare.json").write_text(json.dumps(systems))
+    return str(folder / "compare.json")
+
+
+def test_earlier_comparisons_are_joined(tmp_path: Path) -> None:
+    curves = {"cmc": {"global": [0.4, 0.5]}, "selected": "global"}
+    one = {"X": report({"global": 40.0}) | curves, "Y": {}, "run": {"seed": 1}}
+    two = {"X": report({"global": 50.0}) | curves, "run": {"seed": 2}}
+    first, second = saved(tmp_path / "a", A=one), saved(tmp_path / "b", B=two)
+    record = earlier_systems([second, first], ["X"])
+    assert list(record) == ["B", "A"]
+    assert record["A"] == {"X": one["X"], "run": {"seed": 1}}
+    command = [sys.executable, TOOL, "--tests", "X", "--output", str(tmp_path / "out")]
+    command += ["--add", first, second]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert json.loads((tmp_path / "out" / "compare.json").read_text()) == {
+        "A": record["A"],
+        "B": record["B"],
+    }
+    table = (tmp_path / "out" / "compare.md").read_text()
+    assert table.index("| A ") < table.index("**50.00**")
+    assert Image.open(tmp_path / "out" / "cmc.png").width > 400
+
+
+def test_what_cannot_be_joined_is_said(tmp_path: Path) -> None:
+    one = {"X": report({"global": 40.0}), "run": {}}
+    path, same = saved(tmp_path / "a", A=one), saved(tmp_path / "b", A=one)
+    with pytest.raises(ValueError, match=r"no Z of A: its test sets are X\."):
+        earlier_systems([path], ["X", "Z"])
+    with pytest.raises(ValueError, match="another file has a system A"):
+        earlier_systems([path, same], ["X"])
+    with pytest.raises(ValueError, match="two systems A"):
+        earlier_systems([path], ["X"], ["A"])
+    with pytest.raises(ValueError, match="two systems B"):
+        earlier_systems([path], ["X"], ["B", "B"])
+    with pytest.raises(ValueError, match=r"absent\.json.*no compare\.json"):
+        earlier_systems([str(tmp_path / "absent.json")], ["X"])
+    for text in ("[1]", "{", '{"A": 3}'):
+        (tmp_path / "bad.json").write_text(text)
+        with pytest.raises(ValueError, match=r"bad\.json.*no compare\.json"):
+            earlier_systems([str(tmp_path / "bad.json")], ["X"])
 
 
 def test_missing_checkpoint_is_one_sentence(tmp_path: Path) -> None:

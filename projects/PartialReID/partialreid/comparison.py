@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,42 @@ from .results import DISTANCES, figure_cell, fused_label, oracle_cells
 
 # What compare.json holds for a system beside its test sets.
 RUN = "run"
+
+
+def earlier_systems(
+    paths: Sequence[str], tests: Sequence[str], names: Sequence[str] = ()
+) -> dict[str, dict[str, Any]]:
+    """The systems of earlier comparisons, with these test sets alone.
+
+    Args:
+        paths: files compare.json.
+        tests: test sets that each system must have.
+        names: of systems to come.
+
+    Raises:
+        ValueError: a file cannot be read, two systems have one name, or a test set is missing.
+    """
+    record: dict[str, dict[str, Any]] = {}
+    for path in paths:
+        try:
+            found = json.loads(Path(path).read_text(encoding="utf-8"))
+            systems = {name: dict(parts) for name, parts in found.items()}
+        except (OSError, ValueError, AttributeError, TypeError) as error:
+            raise ValueError(f'"{path}" is no compare.json of this tool: {error}') from error
+        for name, parts in systems.items():
+            missing = [test for test in (*tests, RUN) if test not in parts]
+            if missing:
+                raise ValueError(
+                    f'"{path}" has no {", ".join(missing)} of {name}: its test sets are '
+                    f"{', '.join(test for test in parts if test != RUN)}."
+                )
+            if name in record:
+                raise ValueError(f'"{path}": another file has a system {name} as well.')
+            record[name] = {part: parts[part] for part in (*tests, RUN)}
+    for i, name in enumerate(names):
+        if name in record or name in names[:i]:
+            raise ValueError(f"there are two systems {name}: give one of them another name.")
+    return record
 
 
 def comparison_table(record: Mapping[str, Mapping[str, Any]]) -> str:

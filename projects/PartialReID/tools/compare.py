@@ -11,10 +11,15 @@
         --system unstretched $C/market_mobilenetv2.yml logs/market_mobilenetv2/model_final.pth \
             INPUT.KEEP_RATIO width \
         --tests Market1501Partial
+    python3 projects/PartialReID/tools/compare.py --output logs/all \
+        --add logs/compare/compare.json logs/dsr/compare.json \
+        --tests Market1501 Market1501Partial Market1501Occluded
 
 Images that test sets share are extracted once. Writes compare.md and compare.json with 95 %
 intervals and seconds per query (of the matching, after the network), and cmc.png with the
 CMC curve of each system on each test set. Config keys and values after --opts hold for all.
+compare.json grows by every system that is ready; after an interruption, --add takes up what it
+holds, as it takes systems that were compared on another machine.
 """
 
 import argparse
@@ -27,7 +32,7 @@ from partialreid.checkpoint import write_json, write_text
 from partialreid.checks import check_config, check_output_dir, check_test_sets
 from partialreid.collectives import rank, world_size
 from partialreid.command import log_to_stderr, setup_config, user_errors
-from partialreid.comparison import comparison_table, draw_curves
+from partialreid.comparison import RUN, comparison_table, draw_curves, earlier_systems
 from partialreid.inference import build_evaluator, evaluate_model, load_model
 from partialreid.launching import launch, processes_here
 from partialreid.ranking import rank_metrics
@@ -44,10 +49,17 @@ def main() -> int:
         "--system",
         nargs="+",
         action="append",
-        required=True,
+        default=[],
         metavar=("NAME CONFIG WEIGHTS", "KEY VALUE"),
         help="name in the table, config file and checkpoint, then config keys and values of its "
         "own; once for each system",
+    )
+    parser.add_argument(
+        "--add",
+        nargs="+",
+        default=[],
+        metavar="COMPARE.JSON",
+        help="results of earlier comparisons, whose systems come first",
     )
     parser.add_argument("--tests", nargs="+", required=True, help="test sets")
     parser.add_argument("--output", required=True, help="folder of the results")
@@ -62,7 +74,14 @@ def main() -> int:
     log_to_stderr()
     with user_errors():
         check_output_dir(args.output)
+        names = [system[0] for system in args.system]
+        record = earlier_systems(args.add, args.tests, names)
+        if not args.system and not record:
+            raise ValueError("nothing to compare: give a --system, or results to --add.")
         configs = [config_of(args, system) for system in args.system]
+        if not configs:
+            write_comparison(args.output, record)
+            return 0
         device = configs[0].MODEL.DEVICE
         processes = processes_here(device, args.num_gpus)
         for cfg in configs:
@@ -70,16 +89,16 @@ def main() -> int:
             check_config(cfg, processes, eval_only=True)
             check_test_sets(cfg)
             load_model(cfg, cfg.MODEL.WEIGHTS)
-    launch(compare, device, processes, args=(args, configs))
+    launch(compare, device, processes, args=(args, configs, record))
     return 0
 
 
-def compare(args: argparse.Namespace, configs: list) -> None:
-    """Evaluate all systems on all test sets; the main process writes what they give."""
+def compare(args: argparse.Namespace, configs: list, record: dict) -> None:
+    """Evaluate all systems on all test sets; the main process adds them to `record`."""
     if rank() == 0:
         # Anew in a process of its own.
         log_to_stderr()
-    record, model, loaded = {}, None, None
+    model, loaded = None, None
     for (name, *_), cfg in zip(args.system, configs, strict=True):
         # Systems one after another that differ in their evaluation alone share one network.
         network = (cfg.MODEL.dump(), str(cfg.TEST.FLIP), str(cfg.INPUT.CROP))
@@ -89,20 +108,26 @@ def compare(args: argparse.Namespace, configs: list) -> None:
                 load_model(cfg, cfg.MODEL.WEIGHTS), 1e9 * cfg.TEST.DSR.MEMORY_GB, args.output
             )
             loaded = network
-        record[name] = {}
+        parts = {}
         for test in args.tests:
             logger.info(f"{name} on {test}")
-            record[name][test] = evaluate(cfg, model, test)
-        record[name]["run"] = run_record(cfg, world_size())
-        record[name]["run"]["images per second"] = model.images / model.seconds
-    if rank() != 0:
-        return
-    write_json(os.path.join(args.output, "compare.json"), record)
+            parts[test] = evaluate(cfg, model, test)
+        parts[RUN] = run_record(cfg, world_size())
+        parts[RUN]["images per second"] = model.images / model.seconds
+        record[name] = parts
+        if rank() == 0:
+            write_comparison(args.output, record)
+    if rank() == 0:
+        print(f"written to {args.output}: compare.md, compare.json, cmc.png")
+
+
+def write_comparison(folder: str, record: dict) -> None:
+    """Write the results, table and figure of the systems that are ready, and print the table."""
+    write_json(os.path.join(folder, "compare.json"), record)
     table = comparison_table(record)
-    write_text(os.path.join(args.output, "compare.md"), table + "\n")
-    draw_curves(record, os.path.join(args.output, "cmc.png"))
+    write_text(os.path.join(folder, "compare.md"), table + "\n")
+    draw_curves(record, os.path.join(folder, "cmc.png"))
     print(table)
-    print(f"written to {args.output}: compare.md, compare.json, cmc.png")
 
 
 def config_of(args: argparse.Namespace, system: list[str]):
