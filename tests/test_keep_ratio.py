@@ -129,6 +129,18 @@ def test_fit_keeps_the_scale_of_a_body_whichever_side_is_cut() -> None:
         assert target_size((rows, columns), MODEL, "fit", 1, (1, 1)) == (2 * rows, 2 * columns)
 
 
+def test_fit_is_the_width_where_rows_are_cut_and_the_height_where_columns_are() -> None:
+    for kept in range(60, 91):
+        rows, columns = (round(128 * kept / 100), 64), (128, round(64 * kept / 100))
+        assert target_size(rows, MODEL, "fit", 16, LEAST) == target_size(
+            rows, MODEL, "width", 16, LEAST
+        )
+        # A pyramid with room for narrow maps.
+        assert target_size(columns, MODEL, "fit", 16, (128, 64)) == target_size(
+            columns, MODEL, "height", 16, (128, 64)
+        )
+
+
 def test_fit_stays_within_the_model() -> None:
     draw = random.Random(1)
     kept = 0

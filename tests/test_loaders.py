@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import multiprocessing
 import random
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -14,6 +15,7 @@ import pytest
 import torch
 from fastreid.utils import comm
 
+from partialreid import loaders
 from partialreid.epoch_sampler import EpochSampler, epoch_seed
 from partialreid.loaders import TrainLoader, build_test_loader, train_items
 
@@ -132,6 +134,23 @@ def test_an_epoch_without_a_start_is_the_first(cfg: Any) -> None:
     items = train_items(cfg)
     loader = iter(TrainLoader(cfg, items))
     assert next(loader)["img_paths"] == batches(TrainLoader(cfg, items), 0, 1)[0][0]
+
+
+def test_memory_goes_back_before_workers_copy_it(cfg: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker would keep what the network has freed for as long as the epoch lasts."""
+    cfg.DATALOADER.NUM_WORKERS = 1
+    alive: list[int] = []
+    monkeypatch.setattr(
+        loaders,
+        "release_freed_memory",
+        lambda: alive.append(len(multiprocessing.active_children())),
+    )
+    before = len(multiprocessing.active_children())
+    loader = TrainLoader(cfg, train_items(cfg))
+    for epoch in (0, 1):
+        loader.start_epoch(epoch)
+        assert len(multiprocessing.active_children()) == before + 1
+    assert alive == [before, before]
 
 
 def rank_stream(cfg: Any, items: list[Any], rank: int, world: int, monkeypatch) -> list[int]:

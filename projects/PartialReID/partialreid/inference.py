@@ -42,6 +42,8 @@ def evaluate_model(model: nn.Module, loader: Any, evaluator: DsrEvaluator) -> di
         What `DsrEvaluator.evaluate` returns.
     """
     evaluator.reset()
+    # As in `TrainLoader.start_epoch`: before workers are forked.
+    release_freed_memory()
     with inference_context(model), torch.inference_mode():
         batches = progress(loader, len(loader), "extracting features")
         for number, inputs in enumerate(batches, start=1):

@@ -23,6 +23,7 @@ from torch.utils.data import BatchSampler, DataLoader
 from .compat import build_transforms
 from .derived_dataset import derivation_of, load_derived
 from .epoch_sampler import EpochSampler, epoch_seed
+from .heap import release_freed_memory
 from .held_out import HeldOutSet, held_out_stem, without_held_out
 from .image_list import Item, check_protocol, sort_items
 from .image_reading import read_image
@@ -187,6 +188,9 @@ class TrainLoader:
         self.generator.manual_seed(seed)
         self.sampler.epoch = epoch
         self._batches = None
+        # A worker is a copy of this process. What is free here, gigabytes that the network has
+        # used, would stay in the copy while the next step writes to it: twice the memory.
+        release_freed_memory()
         self._batches = iter(self.loader)
 
     def __iter__(self) -> Iterator[Any]:
