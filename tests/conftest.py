@@ -18,6 +18,8 @@ from PIL import Image
 # Before any module of fastreid, which cannot be imported without it on current Python and torch.
 import partialreid
 
+from .standin_gpu import StandInGpu, standin_gpu
+
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = Path(os.environ.get("PARTIALREID_SHARED") or ROOT.parent / "shared")
 
@@ -55,6 +57,16 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A cache folder of this test alone."""
     monkeypatch.setenv("PARTIALREID_CACHE", str(tmp_path / "cache"))
     return tmp_path / "cache"
+
+
+@pytest.fixture
+def standin() -> Iterator[StandInGpu]:
+    """A stand-in GPU, see `standin_gpu`; put its `name` into MODEL.DEVICE past the checks."""
+    try:
+        with standin_gpu() as gpu:
+            yield gpu
+    except ImportError as error:
+        pytest.skip(f"this torch has no devices in Python: {error}")
 
 
 @pytest.fixture
