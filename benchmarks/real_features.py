@@ -15,12 +15,13 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from benchmarks.bench import ROOT
+from partialreid.catalogue import load_dataset
 from partialreid.column_store import ColumnPart, ColumnStore
 from partialreid.command import build_parser, setup_config
 from partialreid.compat import build_transforms
 from partialreid.image_list import sort_items
 from partialreid.inference import load_model
-from partialreid.loaders import ImageItems, load_dataset
+from partialreid.loaders import ImageItems
 from partialreid.progress import progress
 
 CONFIG = ROOT / "projects/PartialReID/configs/market_mobilenetv2.yml"

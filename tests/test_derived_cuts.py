@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from partialreid.catalogue import load_dataset
 from partialreid.derived_cuts import cut_side, cut_window
 from partialreid.derived_images import Derivation, hidden_queries, relative_names
-from partialreid.loaders import load_dataset
 from tests.drawn_set import draw, make_set, pixels
 
 pytestmark = pytest.mark.usefixtures("cache")

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from partialreid.catalogue import load_dataset
 from partialreid.derived_dataset import is_data_set, split_name
 from partialreid.derived_images import Derivation, hidden_queries
-from partialreid.loaders import load_dataset
 from tests.drawn_set import draw, make_set, pixels
 
 pytestmark = pytest.mark.usefixtures("cache")

@@ -13,9 +13,9 @@ from types import SimpleNamespace
 import pytest
 from PIL import Image
 
+from partialreid.catalogue import load_dataset, train_items
 from partialreid.checks import check_config, check_test_sets
 from partialreid.held_out import HeldOutSet, held_out_identities, held_out_stem, without_held_out
-from partialreid.loaders import load_dataset, train_items
 from tests import tiny
 
 TOOL = "projects/PartialReID/tools/select_lambda.py"

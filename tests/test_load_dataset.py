@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from partialreid import checks, loaders
+from partialreid import checks
+from partialreid.catalogue import data_root, load_dataset, train_items
 from partialreid.checks import check_test_sets
-from partialreid.loaders import load_dataset, train_items
 
 FOLDER = "Market-1501-v15.09.15"
 
@@ -31,13 +31,13 @@ def test_data_root(make_config, monkeypatch: pytest.MonkeyPatch) -> None:
     cfg = make_config()
     monkeypatch.setenv("HOME", "/home/somebody")
     monkeypatch.delenv("FASTREID_DATASETS", raising=False)
-    assert loaders.data_root(cfg) == "datasets"
+    assert data_root(cfg) == "datasets"
     monkeypatch.setenv("FASTREID_DATASETS", "/from/environment")
-    assert loaders.data_root(cfg) == "/from/environment"
+    assert data_root(cfg) == "/from/environment"
     monkeypatch.setenv("FASTREID_DATASETS", "~/sets")
-    assert loaders.data_root(cfg) == "/home/somebody/sets"
+    assert data_root(cfg) == "/home/somebody/sets"
     cfg.DATASETS.ROOT = "~/own"
-    assert loaders.data_root(cfg) == "/home/somebody/own"
+    assert data_root(cfg) == "/home/somebody/own"
 
 
 def test_environment_is_read_when_used(cfg: Any, root: Path, monkeypatch) -> None:

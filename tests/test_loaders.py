@@ -16,8 +16,9 @@ import torch
 from fastreid.utils import comm
 
 from partialreid import loaders
+from partialreid.catalogue import train_items
 from partialreid.epoch_sampler import EpochSampler, epoch_seed
-from partialreid.loaders import TrainLoader, build_test_loader, train_items
+from partialreid.loaders import TrainLoader, build_test_loader
 
 FOLDER = "Market-1501-v15.09.15"
 RANDOM = ("FLIP", "AFFINE", "CJ", "REA", "AUGMIX")

@@ -11,7 +11,8 @@ import torch
 from PIL import Image
 
 from partialreid import occlusion_transform
-from partialreid.loaders import ImageItems, TrainLoader, train_items
+from partialreid.catalogue import train_items
+from partialreid.loaders import ImageItems, TrainLoader
 from partialreid.occlusion_shapes import TRAINING
 from partialreid.occlusion_transform import MaskedItems, MaskedTransform
 from tests.small_training import MOVING, seed, small_training

@@ -11,8 +11,9 @@ import pytest
 import torch
 from PIL import Image
 
+from partialreid.catalogue import train_items
 from partialreid.compat import build_transforms
-from partialreid.loaders import ImageItems, TrainLoader, train_items
+from partialreid.loaders import ImageItems, TrainLoader
 from partialreid.occlusion_transform import MaskedItems, find_masks
 from tests.small_training import MOVING, seed, small_training
 

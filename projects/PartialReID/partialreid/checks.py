@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+from .catalogue import load_dataset
 from .config import CHOICES, config_value
 from .derived_dataset import is_data_set, known_names, split_name
 from .distance_refinement import check_refinement
@@ -19,7 +20,6 @@ from .image_list import check_protocol, sort_items
 from .image_reading import check_images
 from .keep_ratio import keep_ratio_resize
 from .lambda_selection import halves_of_identities
-from .loaders import load_dataset
 
 # Test sets up to this size are decoded before long work, which takes some seconds.
 DECODED_FIRST = 3000

@@ -20,6 +20,7 @@ from fastreid.utils import comm
 from fastreid.utils.logger import setup_logger
 from torch.multiprocessing import ProcessExitedException
 
+from .catalogue import train_items
 from .checkpoint import last_checkpoint, read_checkpoint
 from .checks import check_config, check_identities, check_output_dir, check_test_sets
 from .config import add_partialreid_config
@@ -33,7 +34,7 @@ from .launching import (
     resolve_device,
     under_torchrun,
 )
-from .loaders import epoch_seed, train_items
+from .loaders import epoch_seed
 from .pretrained import check_pretrain_path
 
 logger = logging.getLogger(__name__)

@@ -16,12 +16,13 @@ from fastreid.utils.events import CommonMetricPrinter, JSONWriter, TensorboardXW
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
+from .catalogue import train_items
 from .checkpoint import SafeCheckpointer, last_checkpoint, read_checkpoint
 from .checks import check_identities
 from .heap import keep_freed_memory
 from .hooks import Evaluate, KeepBest, ProgressBar, Save, StartEpoch, WriteEvents
 from .inference import build_evaluator, evaluate_test_sets
-from .loaders import TrainLoader, epoch_seed, train_items
+from .loaders import TrainLoader, epoch_seed
 
 logger = logging.getLogger(__name__)
 

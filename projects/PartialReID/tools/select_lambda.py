@@ -15,6 +15,7 @@ import argparse
 import os
 import sys
 
+from partialreid.catalogue import train_items
 from partialreid.checkpoint import classes_in, read_checkpoint, write_json
 from partialreid.checks import check_config, check_output_dir, check_test_sets
 from partialreid.command import log_to_stderr, setup_config, user_errors
@@ -23,7 +24,6 @@ from partialreid.held_out import SUFFIX
 from partialreid.inference import build_evaluator, evaluate_model, load_model
 from partialreid.lambda_pictures import draw_curves
 from partialreid.lambda_selection import lambda_curve, mean_curve
-from partialreid.loaders import train_items
 from partialreid.results import run_record
 
 KINDS = ("Partial", "Occluded", "Whole")
