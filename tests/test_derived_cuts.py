@@ -129,6 +129,16 @@ def test_a_split_at_random_is_the_same_each_time(tmp_path: Path, make_config) ->
     assert galleries[0] == galleries[1]
 
 
+@pytest.mark.parametrize("kind", ["shapes", "pieces"])
+def test_a_query_too_small_to_be_hidden_is_named(cfg: Any, root: Path, kind: str) -> None:
+    cfg.DATASETS.DERIVED.KIND = kind
+    small = root / "DukeMTMC-reID" / "query" / "0033_c1_f0000001.jpg"
+    draw(small, (1, 1))
+    with pytest.raises(ValueError, match=f'no part of "{small}" can be hidden: no whole number'):
+        load_dataset(cfg, "DukeMTMCOccluded")
+    assert [path.name for path in root.iterdir()] == ["DukeMTMC-reID"]
+
+
 @pytest.mark.parametrize(
     ("key", "value"),
     [("KIND", "boxes"), ("SIDES", "left"), ("SHARE", (50, 20)), ("SHARE", (0, 20)),

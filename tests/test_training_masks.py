@@ -13,6 +13,7 @@ from PIL import Image
 
 from partialreid.catalogue import train_items
 from partialreid.compat import build_transforms
+from partialreid.image_reading import MaskError
 from partialreid.loaders import ImageItems, TrainLoader
 from partialreid.occlusion_transform import MaskedItems, find_masks
 from tests.small_training import MOVING, seed, small_training
@@ -102,6 +103,17 @@ def test_a_mask_of_another_size_is_named(cfg: Any, root: Path, tmp_path: Path) -
     cfg.DATASETS.MASKS = str(write_masks(root, tmp_path / "m", lambda _: np.ones((8, 16))))
     data = MaskedItems(cfg, train_items(cfg), str(root))
     with pytest.raises(ValueError, match=r"0002_c1.*\.png.* 16 x 8 pixels, its image 8 x 16"):
+        data[0]
+
+
+@pytest.mark.parametrize("kind", ["shapes", "pieces"])
+def test_an_image_too_small_to_be_hidden_is_named(cfg: Any, root: Path, kind: str) -> None:
+    cfg.INPUT.OCCLUSION.ENABLED, cfg.INPUT.OCCLUSION.PROB = True, 1.0
+    cfg.INPUT.OCCLUSION.KINDS = (kind,)
+    path = root / FOLDER / "bounding_box_train" / "0002_c1s1_000000_00.jpg"
+    Image.new("RGB", (1, 1)).save(path)
+    data = MaskedItems(cfg, train_items(cfg), str(root))
+    with pytest.raises(MaskError, match=r'no part of ".*0002_c1.*" can be hidden: no whole number'):
         data[0]
 
 

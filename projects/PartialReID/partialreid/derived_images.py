@@ -208,14 +208,20 @@ def hidden_queries(
         image = np.asarray(read_image(path))
         by = pick(rng, ("shapes", "pieces")) if kind == "mixed" else kind
         record: dict[str, Any] = {"hidden_by": by}
-        if by == "shapes":
-            result = hide_behind_shape(image, rng, share, TESTING)
-        else:
+        piece = None
+        if by == "pieces":
             start = int(rng.random() * len(others))
             order = (others[(start + i) % len(others)] for i in range(len(others)))
             other = next(path_ for path_, pid, _ in order if pid != identity[path])
-            result = hide_behind_piece(image, np.asarray(read_image(other)), rng, share)
+            piece = np.asarray(read_image(other))
             record["piece_of"] = other_names[other]
+        try:
+            if piece is None:
+                result = hide_behind_shape(image, rng, share, TESTING)
+            else:
+                result = hide_behind_piece(image, piece, rng, share)
+        except ValueError as error:
+            raise ValueError(f'{name}: no part of "{path}" can be hidden: {error}.') from error
         record["hidden_share"] = round(1 - float(result.visible.mean()), 4)
         return Changed(Image.fromarray(result.image), result.visible, record)
 

@@ -20,7 +20,7 @@ from PIL import Image
 
 from .compat import build_transforms
 from .image_list import Item, name_some
-from .image_reading import read_image
+from .image_reading import MaskError, read_image
 from .made_folder import cache_root
 from .occlusion import KINDS, Occluded, check_share, hide_behind_piece, hide_behind_shape
 from .occlusion_shapes import TRAINING, pick
@@ -193,7 +193,7 @@ class MaskedItems(CommDataset):
         image = read_image(path)
         visible = self._foreground(path, (image.height, image.width))
         if self.probability and np.random.random() < self.probability:
-            hidden = self._hide(np.asarray(image), pid)
+            hidden = self._hide(path, np.asarray(image), pid)
             image, visible = Image.fromarray(hidden.image), visible & hidden.visible
         tensor, mask = self.transform(image, visible)
         return {
@@ -209,17 +209,23 @@ class MaskedItems(CommDataset):
             return np.ones(size, bool)
         mask = np.asarray(read_image(self.masks[path]).convert("L")) >= FOREGROUND
         if mask.shape != size:
-            raise ValueError(
+            raise MaskError(
                 f'the mask "{self.masks[path]}" is {mask.shape[1]} x {mask.shape[0]} pixels, its '
                 f"image {size[1]} x {size[0]}: make it again at the image's size."
             )
         return mask
 
-    def _hide(self, image: np.ndarray, pid: Any) -> Occluded:
+    def _hide(self, path: str, image: np.ndarray, pid: Any) -> Occluded:
         rng = np.random.default_rng(np.random.randint(0, 2**32, 4, dtype=np.uint32))
-        if pick(rng, self.kinds) == "shapes":
-            return hide_behind_shape(image, rng, self.share, TRAINING)
-        other = pick(rng, self.img_items)
-        while other[1] == pid:
+        piece = None
+        if pick(rng, self.kinds) != "shapes":
             other = pick(rng, self.img_items)
-        return hide_behind_piece(image, np.asarray(read_image(other[0])), rng, self.share)
+            while other[1] == pid:
+                other = pick(rng, self.img_items)
+            piece = np.asarray(read_image(other[0]))
+        try:
+            if piece is None:
+                return hide_behind_shape(image, rng, self.share, TRAINING)
+            return hide_behind_piece(image, piece, rng, self.share)
+        except ValueError as error:
+            raise MaskError(f'no part of "{path}" can be hidden: {error}.') from error
