@@ -6,7 +6,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
+from partialreid.exact_product import exact_product
 from partialreid.lasso import lasso_codes
 from partialreid.pair_distance import coded_distance, pair_distance, ridge_codes
 from partialreid.reconstruction import reconstruction_distance
@@ -89,3 +91,42 @@ def test_autocast_does_not_reach_the_products() -> None:
 def test_kappa_must_be_positive() -> None:
     with pytest.raises(ValueError, match="kappa must be > 0, got 0"):
         pair_distance(columns(0, 9, 4), columns(1, 9, 5), kappa=0)
+
+
+class Products(TorchDispatchMode):
+    """Notes the dtype and the allowed precision of every float32 or half matrix product."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[tuple[torch.dtype, str]] = []
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        product = func.overloadpacket in (torch.ops.aten.mm, torch.ops.aten.bmm)
+        if product and args[0].dtype != torch.float64:
+            self.seen.append((args[0].dtype, torch.get_float32_matmul_precision()))
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("hold", [False, True])
+def test_products_are_exact_in_both_directions(hold: bool) -> None:
+    query, gallery = columns(0, 2, 24, 7).requires_grad_(), columns(1, 2, 24, 9).requires_grad_()
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("medium")
+    try:
+        with Products() as products, torch.autocast("cpu", dtype=torch.bfloat16):
+            distance = pair_distance(query, gallery, hold_codes=hold).sum()
+            forward = len(products.seen)
+            distance.backward()
+        assert torch.get_float32_matmul_precision() == "medium"
+    finally:
+        torch.set_float32_matmul_precision(before)
+    assert forward == 3 and len(products.seen) > forward
+    assert set(products.seen) == {(torch.float32, "highest")}
+
+
+def test_product_of_broadcast_batches() -> None:
+    left = torch.rand(3, 1, 4, 5, dtype=torch.float64, requires_grad=True)
+    right = torch.rand(2, 5, 6, dtype=torch.float64, requires_grad=True)
+    assert torch.equal(exact_product(left, right), left @ right)
+    assert torch.autograd.gradcheck(exact_product, (left, right))
+    assert torch.autograd.gradgradcheck(exact_product, (left, right))

@@ -3,8 +3,8 @@
 Shapes: ... any leading dimensions, broadcast against each other; C channels, N query columns,
 M gallery columns. All pairs of two batches: `query[:, None]` against `gallery[None]`.
 
-Products of the backward pass follow torch's own settings: where TF32 is on, run it inside
-`full_precision` too.
+All products are in full float32, those of the backward pass included, whatever torch's settings for
+TF32 and autocast are then.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .precision import full_precision
+from .exact_product import exact_product
+from .precision import at_least_float32, full_precision
 from .reconstruction import KAPPA
 
 
@@ -32,10 +33,10 @@ def ridge_codes(query: Tensor, gallery: Tensor, kappa: float = KAPPA) -> Tensor:
     """
     if not kappa > 0:
         raise ValueError(f"kappa must be > 0, got {kappa}")
-    query, gallery = _at_least_float32(query), _at_least_float32(gallery)
+    query, gallery = at_least_float32(query), at_least_float32(gallery)
     with full_precision(query.device):
-        gram = (gallery.mT @ gallery).double()
-        correlation = (gallery.mT @ query).double()
+        gram = exact_product(gallery.mT, gallery).double()
+        correlation = exact_product(gallery.mT, query).double()
         ridge = kappa * torch.eye(gram.shape[-1], dtype=gram.dtype, device=gram.device)
         factor = torch.linalg.cholesky(gram + ridge)
         return torch.cholesky_solve(correlation, factor).to(query.dtype)
@@ -64,9 +65,9 @@ def coded_distance(
     Returns:
         (...) distances.
     """
-    query, gallery = _at_least_float32(query), _at_least_float32(gallery)
+    query, gallery = at_least_float32(query), at_least_float32(gallery)
     with full_precision(query.device):
-        residual = query - gallery @ codes.to(query.dtype)
+        residual = query - exact_product(gallery, codes.to(query.dtype))
         # The norm's gradient at a residual of zero is taken as zero, where that of a square root
         # of a sum would be NaN.
         errors = (
@@ -104,7 +105,3 @@ def pair_distance(
     with torch.set_grad_enabled(torch.is_grad_enabled() and not hold_codes):
         codes = ridge_codes(query, gallery, kappa)
     return coded_distance(query, gallery, codes, weights, squared=squared)
-
-
-def _at_least_float32(columns: Tensor) -> Tensor:
-    return columns if columns.dtype == torch.float64 else columns.float()

@@ -11,6 +11,12 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
+from torch import Tensor
+
+
+def at_least_float32(values: Tensor) -> Tensor:
+    """Values for the arithmetic: half formats in float32, float32 and float64 as they are."""
+    return values if values.dtype == torch.float64 else values.float()
 
 
 def _matmul_backends() -> list[Any]:
