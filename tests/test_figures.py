@@ -43,6 +43,41 @@ def test_grid_is_the_originals() -> None:
     assert lambda_grid(0.5) == (0.0, 0.5, 1.0)
 
 
+@pytest.mark.parametrize(
+    ("step", "grid"),
+    [
+        (0.15, (0, 0.15, 0.3, 0.45, 0.6, 0.75, 0.9, 1)),
+        (0.3, (0, 0.3, 0.6, 0.9, 1)),
+        (0.7, (0, 0.7, 1)),
+        (1, (0, 1)),
+        (1 / 3, (0, 1 / 3, 2 / 3, 1)),
+        (0.1, tuple(i / 10 for i in range(11))),
+    ],
+)
+def test_grid_of_any_step_ends_at_one(settings, step: float, grid: tuple[float, ...]) -> None:
+    assert lambda_grid(step) == pytest.approx(grid)
+    assert lambda_grid(step)[-1] == 1.0
+    assert len(set(lambda_grid(step))) == len(grid)
+
+
+def test_lambda_one_is_tried_whatever_the_step(settings) -> None:
+    """The global distance is noise here, so that the reconstruction alone is best."""
+    _, _, ids = case()
+    noise = torch.rand((QUERIES, PEOPLE * SHOTS), generator=torch.Generator().manual_seed(0))
+    same = torch.from_numpy(ids[0][:, None] == ids[1])
+    for step in (0.15, 0.3):
+        wanted = settings(LAMBDA_SELECTION="oracle", LAMBDA_STEP=step)
+        fused, said = fused_distance(100 * noise, 1.0 - same.float(), ids, wanted)
+        assert said["lambda"] == 1.0
+        torch.testing.assert_close(fused, 1.0 - same.float())
+
+
+@pytest.mark.parametrize("step", [0.0, -0.1, 1.5, float("nan")])
+def test_grid_refuses_other_steps(step: float) -> None:
+    with pytest.raises(ValueError, match=r"TEST\.DSR\.LAMBDA_STEP"):
+        lambda_grid(step)
+
+
 def test_fixed_lambda(settings) -> None:
     near, matched, ids = case()
     fused, said = fused_distance(near, matched, ids, settings(LAMBDA=0.3, LAMBDA_SELECTION="fixed"))

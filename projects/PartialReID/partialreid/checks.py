@@ -9,17 +9,22 @@ import os
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
+
+import torch
 
 from .catalogue import load_dataset
 from .config import CHOICES, config_value
-from .derived_dataset import is_data_set, known_names, split_name
+from .derived_dataset import derivation_of, is_data_set, known_names, split_name
 from .distance_refinement import check_refinement
 from .held_out import held_out_stem
 from .image_list import check_protocol, sort_items
 from .image_reading import check_images
 from .keep_ratio import keep_ratio_resize
+from .key_ranges import check_ranges
 from .lambda_selection import halves_of_identities
+from .occlusion import KINDS
 
 # Test sets up to this size are decoded before long work, which takes some seconds.
 DECODED_FIRST = 3000
@@ -50,32 +55,8 @@ def check_config(cfg: Any, world_size: int, eval_only: bool) -> None:
         if value not in allowed:
             raise ValueError(f"{key} is {value!r}; it can be {', '.join(allowed)}.")
     check_refinement(cfg.TEST)
-    dsr = cfg.TEST.DSR
-    for key in ("KAPPA", "LASSO_BETA"):
-        if dsr[key] <= 0:
-            raise ValueError(f"TEST.DSR.{key} is {dsr[key]}; it must be positive.")
-    if not 0 <= dsr.LAMBDA <= 1:
-        raise ValueError(f"TEST.DSR.LAMBDA is {dsr.LAMBDA}; it lies between 0 and 1.")
-    if not 0 < dsr.LAMBDA_STEP <= 1:
-        raise ValueError(f"TEST.DSR.LAMBDA_STEP is {dsr.LAMBDA_STEP}; it lies between 0 and 1.")
-    if dsr.PROTOCOL_SEED < 0 or dsr.BOOTSTRAP_ROUNDS < 0 or dsr.SINGLE_SHOT_ROUNDS < 2:
-        raise ValueError(
-            "TEST.DSR.PROTOCOL_SEED and .BOOTSTRAP_ROUNDS start at 0 and .SINGLE_SHOT_ROUNDS at 2."
-        )
-    if dsr.TOPK < 0:
-        raise ValueError(f"TEST.DSR.TOPK is {dsr.TOPK}; it is a number of images, 0 for all.")
-    if dsr.COARSE.DIMENSIONS < 1 or dsr.COARSE.KAPPA <= 0:
-        raise ValueError(
-            f"TEST.DSR.COARSE is {dsr.COARSE.DIMENSIONS} dimensions with kappa "
-            f"{dsr.COARSE.KAPPA}; both must be positive."
-        )
-    if dsr.MEMORY_GB <= 0:
-        raise ValueError(f"TEST.DSR.MEMORY_GB is {dsr.MEMORY_GB}; it must be positive.")
-    if cfg.DATALOADER.NUM_WORKERS < 0:
-        raise ValueError(
-            f"DATALOADER.NUM_WORKERS is {cfg.DATALOADER.NUM_WORKERS}; use 0 to load in the main "
-            "process."
-        )
+    check_ranges(cfg, eval_only)
+    derivation_of(cfg)
     for group in ("NAMES", "TESTS"):
         for name in cfg.DATASETS[group]:
             if not is_data_set(name):
@@ -114,11 +95,6 @@ def _check_keep_ratio(cfg: Any) -> None:
             f"{asked}, but INPUT.CROP.ENABLED cuts all test images to one size: turn one of them "
             "off."
         )
-    if cfg.INPUT.KEEP_RATIO_STEP < 1:
-        raise ValueError(
-            f"INPUT.KEEP_RATIO_STEP is {cfg.INPUT.KEEP_RATIO_STEP}; it is a number of pixels, "
-            "from 1."
-        )
 
 
 def _check_training(cfg: Any, world_size: int) -> None:
@@ -144,14 +120,37 @@ def _check_training(cfg: Any, world_size: int) -> None:
             "MODEL.META_ARCHITECTURE is FPRBaseline, which is trained with masks: set "
             "INPUT.OCCLUSION.ENABLED True, or DATASETS.MASKS to a folder of masks."
         )
-    if cfg.SOLVER.MAX_EPOCH < 1:
-        raise ValueError(f"SOLVER.MAX_EPOCH is {cfg.SOLVER.MAX_EPOCH}; train at least one epoch.")
-    if cfg.LOG_PERIOD < 1:
-        raise ValueError(f"LOG_PERIOD is {cfg.LOG_PERIOD}; it is a number of iterations, from 1.")
+    kinds = set(cfg.INPUT.OCCLUSION.KINDS)
+    if not kinds or not kinds <= set(KINDS):
+        raise ValueError(
+            f"INPUT.OCCLUSION.KINDS is {tuple(cfg.INPUT.OCCLUSION.KINDS)}; it can hold "
+            f"{', '.join(KINDS)}."
+        )
+    known = optimizers()
+    if cfg.SOLVER.OPT not in known:
+        raise ValueError(f"SOLVER.OPT is {cfg.SOLVER.OPT!r}; it can be {', '.join(known)}.")
     if cfg.SOLVER.AMP.ENABLED and cfg.MODEL.DEVICE == "cpu":
         raise ValueError("SOLVER.AMP.ENABLED needs a GPU: set it to False.")
     if not cfg.DATASETS.NAMES:
         raise ValueError("DATASETS.NAMES is empty: name at least one training set.")
+
+
+@cache
+def optimizers() -> tuple[str, ...]:
+    """What SOLVER.OPT can be: torch's optimisers that take any parameter, and a weight decay."""
+    found = []
+    for name, kind in vars(torch.optim).items():
+        if not (isinstance(kind, type) and issubclass(kind, torch.optim.Optimizer)):
+            continue
+        # One of a convolution's shape: some take matrices alone, or no groups with a rate each.
+        group = {"params": [torch.nn.Parameter(torch.zeros(1, 1, 1, 1))], "lr": 0.1}
+        try:
+            optimizer = kind([{**group, "weight_decay": 0.0}], lr=0.1)
+        except (TypeError, ValueError, NotImplementedError):
+            continue
+        if "weight_decay" in optimizer.defaults:
+            found.append(name)
+    return tuple(sorted(found))
 
 
 def check_identities(cfg: Any, items: Sequence[tuple[str, Any, Any]], world_size: int) -> None:

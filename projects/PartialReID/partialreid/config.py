@@ -116,7 +116,7 @@ def add_partialreid_config(cfg: Any) -> None:
     # Rank-1 on the test set itself, as the original does; its result is not one that a user of
     # the method can obtain.
     cfg.TEST.DSR.LAMBDA_SELECTION = "crossfit"
-    # The values that crossfit and oracle choose from: 0, LAMBDA_STEP, ..., 1.
+    # The values that crossfit and oracle choose from: 0 and its multiples below 1, and 1.
     cfg.TEST.DSR.LAMBDA_STEP = 0.01
     # "full": the whole gallery. "single-shot": one random gallery image of each identity, the mean
     # over SINGLE_SHOT_ROUNDS draws, as in the DSR papers.
@@ -151,6 +151,10 @@ CHOICES = {
     "INPUT.KEEP_RATIO": ("off", "fit", "width", "height", "area"),
     "DATASETS.DERIVED.KIND": ("shapes", "pieces", "mixed"),
     "DATASETS.DERIVED.SIDES": ("window", "any"),
+    "INPUT.PADDING.MODE": ("constant", "edge", "reflect", "symmetric"),
+    "SOLVER.SCHED": ("MultiStepLR", "CosineAnnealingLR"),
+    "SOLVER.WARMUP_METHOD": ("constant", "linear", "exp"),
+    "SOLVER.CLIP_GRADIENTS.CLIP_TYPE": ("norm", "value"),
     "MODEL.HEADS.DSR.POOL": ("max", "avg"),
     "MODEL.LOSSES.VERIFICATION.CODES": ("lasso", "ridge"),
     "TEST.DSR.CODES": ("ridge", "lasso"),

@@ -6,6 +6,7 @@ Shapes: Q queries, G galleries.
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -58,8 +59,21 @@ def fuse(global_dist: Tensor, recon_dist: Tensor, lam: float) -> Tensor:
 
 
 def lambda_grid(step: float) -> tuple[float, ...]:
-    """0, step, 2 step, ... up to 1."""
-    return tuple(step * i for i in range(round(1 / step) + 1))
+    """The values of lambda to choose from: 0, step, 2 step, ... below 1, and 1 itself.
+
+    The last interval is shorter where 1 is no multiple of the step: 0.3 gives 0, 0.3, 0.6, 0.9, 1.
+
+    Args:
+        step: above 0, at most 1.
+
+    Raises:
+        ValueError: the step is out of range.
+    """
+    if not 0 < step <= 1:
+        raise ValueError(f"TEST.DSR.LAMBDA_STEP is {step}; it lies between 0 and 1.")
+    # A quotient that is a whole number but for its rounding counts as that number.
+    below = math.ceil(1 / step - 1e-9)
+    return (*(float(step * i) for i in range(below)), 1.0)
 
 
 def fused_distance(
