@@ -8,6 +8,7 @@ PyTorch lets a program name one device type of its own ("PrivateUse1") and imple
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import torch
@@ -68,6 +69,13 @@ class StandInTensor(Tensor):
             self.masked_fill_(index[(...,) + (None,) * (self.dim() - index.dim())], value)
         else:
             super().__setitem__(index, value)
+
+    def resize_as_(self, other: Tensor, **_: Any) -> Tensor:
+        # A wrapper's shape is fixed. FastReID's triplet loss writes `x.new().resize_as_(x)`, where
+        # a new tensor does as well.
+        if self.numel():
+            raise NotImplementedError(f"the stand-in cannot change a tensor's shape (at {place()})")
+        return torch.empty_like(other, dtype=self.dtype)
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         # A file holds the values, which are read again as from `map_location="cpu"`.
@@ -144,7 +152,17 @@ class Factories(TorchDispatchMode):
     """Makes tensors on the stand-in where no argument is one."""
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if _is_composed(func):
+            # In inference mode an operation that is made of others comes in whole.
+            with self:
+                return func.decompose(*args, **(kwargs or {}))
         return operate(func, args, kwargs or {})
+
+
+@functools.cache
+def _is_composed(func: Any) -> bool:
+    composite = torch._C.DispatchKey.CompositeImplicitAutograd
+    return torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), composite)
 
 
 class Literals(TorchFunctionMode):

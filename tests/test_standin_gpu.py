@@ -161,6 +161,16 @@ def test_values_are_those_of_the_cpu(standin: StandInGpu, numbers: torch.Tensor,
             assert one == other
 
 
+# PyTorch does not save tensors of inference mode.
+@pytest.mark.parametrize("name", [*sorted(WAITING.keys() - {"pickle"}), *RUNNING_AHEAD])
+def test_inference_mode_counts_alike(standin: StandInGpu, numbers: torch.Tensor, name: str) -> None:
+    with torch.inference_mode():
+        there = numbers.to(device=standin.name, dtype=torch.float32, non_blocking=True)
+        with standin.count() as seen:
+            {**WAITING, **RUNNING_AHEAD}[name](there)
+    assert (seen.synchronisations, seen.transfers) == (int(name in WAITING), 0), seen
+
+
 def _network() -> nn.Module:
     torch.manual_seed(0)
     return nn.Sequential(

@@ -1,0 +1,58 @@
+"""The systems with a small network, for training steps on the stand-in GPU."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from fastreid.modeling import build_model
+from torch import Tensor, nn
+
+import partialreid
+from partialreid.engine import PartialTrainer
+
+CONFIG = "projects/PartialReID/configs/demo.yml"
+DSR2018 = ["MODEL.META_ARCHITECTURE", "DSR2018", "MODEL.HEADS.NAME", "DSR2018Head"]
+DSR2018 += ["MODEL.HEADS.DSR.STRIDE", 1, "MODEL.LOSSES.NAME", ("CrossEntropyLoss",)]
+DSR2018 += ["MODEL.LOSSES.VERIFICATION.PAIRS", 6]
+SYSTEMS: dict[str, list[Any]] = {
+    "FastReID-DSR": [],
+    "DSR": DSR2018,
+    "SFR": [*DSR2018, "MODEL.LOSSES.VERIFICATION.CODES", "ridge"],
+    "FPR": ["MODEL.META_ARCHITECTURE", "FPRBaseline"],
+}
+IMAGES, PEOPLE, SIZE = 8, 4, (64, 32)
+
+
+def config(device: str, *options: Any) -> Any:
+    """The demo's config with other keys, its device past the checks of the command line."""
+    from fastreid.config import get_cfg
+
+    cfg = get_cfg()
+    partialreid.add_partialreid_config(cfg)
+    cfg.merge_from_file(CONFIG)
+    # Both devices take the same convolution, and with it the same last digits.
+    small = ["MODEL.HEADS.DSR.KERNELS", (1, 2), "MODEL.CHANNELS_LAST", "off"]
+    cfg.merge_from_list([*small, "MODEL.HEADS.NUM_CLASSES", PEOPLE, *options])
+    cfg.MODEL.DEVICE = device
+    return cfg
+
+
+def network(cfg: Any) -> tuple[nn.Module, Any, Any]:
+    """A model that is the same on every device, its optimiser and what goes with that."""
+    torch.manual_seed(0)
+    model = build_model(cfg).train()
+    return model, *PartialTrainer.build_optimizer(cfg, model)
+
+
+def batch(seed: int) -> dict[str, Tensor]:
+    """A batch as the loader gives it, on the CPU, with masks of a half that is visible."""
+    generator = torch.Generator().manual_seed(seed)
+    masks = torch.ones(IMAGES, *SIZE, dtype=torch.bool)
+    masks[::2, SIZE[0] // 2 :] = False
+    return {
+        "images": torch.rand(IMAGES, 3, *SIZE, generator=generator) * 255,
+        "targets": torch.arange(IMAGES) // (IMAGES // PEOPLE),
+        "camids": torch.zeros(IMAGES, dtype=torch.long),
+        "masks": masks,
+    }

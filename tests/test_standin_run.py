@@ -1,0 +1,60 @@
+"""A whole run on the stand-in GPU, from the first batch to results.json: that of the CPU."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from partialreid.command import build_parser, setup_config
+from partialreid.engine import PartialTrainer
+from tests import tiny
+
+from .standin_gpu import StandInGpu
+
+# What puts something more on the device: masks, mirrored images, precise batch norm.
+KEYS = {
+    "MODEL__META_ARCHITECTURE": "FPRBaseline",
+    "MODEL__BACKBONE__NAME": "build_small_resnet_backbone",
+    "MODEL__BACKBONE__FEAT_DIM": 128,
+    "MODEL__BACKBONE__WITH_IBN": False,
+    "MODEL__CHANNELS_LAST": "off",
+    "INPUT__OCCLUSION__ENABLED": True,
+    "DATASETS__SYNTHETIC__TRAIN_IDS": 8,
+    "DATASETS__SYNTHETIC__TEST_IDS": 6,
+    "TEST__FLIP__ENABLED": True,
+    "TEST__PRECISE_BN__ENABLED": True,
+    "TEST__PRECISE_BN__DATASET": "SyntheticPartial",
+    "TEST__PRECISE_BN__NUM_ITER": 1,
+}
+
+
+def run(root: Path, output: Path, device: str, resume: bool = False) -> Any:
+    """Train two epochs, or the second of them again, and evaluate after each: the last results."""
+    keys = tiny.options(root, output, **KEYS)
+    cfg = setup_config(build_parser().parse_args(["--config-file", tiny.CONFIG, *keys]))
+    cfg.defrost()
+    cfg.MODEL.DEVICE = device
+    trainer = PartialTrainer(cfg)
+    if resume:
+        (output / "last_checkpoint").write_text("model_0000.pth")
+        trainer.resume_or_load(resume=True)
+        assert trainer.start_epoch == 1
+    return dict(trainer.train())
+
+
+def test_train_evaluate_resume(standin: StandInGpu, tmp_path: Path) -> None:
+    outputs = {name: tmp_path / name for name in ("gpu", "cpu")}
+    for output in outputs.values():
+        output.mkdir()
+    results = run(tmp_path, outputs["gpu"], standin.name)
+    written = json.loads((outputs["gpu"] / "results.json").read_text())
+    assert written["SyntheticPartial"]["global"]["mAP"] == results["global/mAP"]
+    expected = run(tmp_path, outputs["cpu"], "cpu")
+    losses, expected_losses = (tiny.losses(output) for output in outputs.values())
+    assert losses == pytest.approx(expected_losses, rel=1e-3)
+    # Two equally near images may change places.
+    assert results == pytest.approx(expected, abs=10)
+    assert run(tmp_path, outputs["gpu"], standin.name, resume=True) == results
