@@ -55,11 +55,15 @@ def run(root: Path, output: Path, *flags: str, **changes: Any) -> dict[str, Any]
     return json.loads((output / "results.json").read_text())
 
 
+def records(output: Path, name: str) -> list[dict[str, Any]]:
+    """The lines of a training's metrics.json that hold a value of this name."""
+    lines = (output / "metrics.json").read_text().splitlines()
+    return [record for record in map(json.loads, lines) if name in record]
+
+
 def losses(output: Path) -> dict[int, float]:
     """Total loss by iteration, from the metrics that a training writes."""
-    lines = (output / "metrics.json").read_text().splitlines()
-    records = [json.loads(line) for line in lines]
-    return {r["iteration"]: r["total_loss"] for r in records if "total_loss" in r}
+    return {r["iteration"]: r["total_loss"] for r in records(output, "total_loss")}
 
 
 def draw(path: Path, seed: int) -> None:

@@ -7,7 +7,7 @@ import logging
 import os
 import pickle
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
@@ -124,12 +124,20 @@ class SafeCheckpointer(Checkpointer):
 
     Args:
         allow_partial: load checkpoints whose keys match in part.
+        always: plain values to store in every checkpoint.
         (others as FastReID's Checkpointer.)
     """
 
-    def __init__(self, *args: Any, allow_partial: bool = False, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        allow_partial: bool = False,
+        always: Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(*args, **kwargs)
         self.allow_partial = allow_partial
+        self.always = dict(always or {})
 
     def save(self, name: str, *, tag: bool = True, **extra: Any) -> None:
         """Write `name`.pth under a temporary name, rename it, then point `last_checkpoint` to it.
@@ -141,7 +149,7 @@ class SafeCheckpointer(Checkpointer):
         """
         if not self.save_dir or not self.save_to_disk:
             return
-        data = {"model": self.model.state_dict(), **extra}
+        data = {"model": self.model.state_dict(), **self.always, **extra}
         data.update({key: obj.state_dict() for key, obj in self.checkpointables.items()})
         target = os.path.join(self.save_dir, f"{name}.pth")
         logger.info(f"Saving checkpoint to {target}")

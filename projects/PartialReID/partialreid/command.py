@@ -36,6 +36,7 @@ from .launching import (
 )
 from .loaders import epoch_seed
 from .pretrained import check_pretrain_path
+from .resumption import epochs_done
 
 logger = logging.getLogger(__name__)
 USER_ERROR = 2
@@ -132,7 +133,13 @@ def prepare(args: argparse.Namespace) -> tuple[Any, int]:
         read_checkpoint(cfg.MODEL.WEIGHTS)
     else:
         if args.resume:
-            read_checkpoint(last_checkpoint(cfg.OUTPUT_DIR))
+            if args.allow_partial:
+                raise ValueError(
+                    "--resume goes on with the whole state of a run: --allow-partial does not go "
+                    "with it. To start from a part of the weights, give MODEL.WEIGHTS alone."
+                )
+            path = last_checkpoint(cfg.OUTPUT_DIR)
+            epochs_done(read_checkpoint(path), path, cfg)
         elif cfg.MODEL.WEIGHTS:
             read_checkpoint(cfg.MODEL.WEIGHTS)
         if args.resume or cfg.MODEL.WEIGHTS:

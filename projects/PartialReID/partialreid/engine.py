@@ -23,6 +23,13 @@ from .heap import keep_freed_memory
 from .hooks import Evaluate, KeepBest, ProgressBar, Save, StartEpoch, WriteEvents
 from .inference import build_evaluator, evaluate_test_sets
 from .loaders import TrainLoader, epoch_seed
+from .resumption import (
+    differing_keys,
+    epochs_done,
+    replay_schedule,
+    restore_optimizer,
+    skipped_steps,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -72,6 +79,7 @@ class PartialTrainer(DefaultTrainer):
             cfg.OUTPUT_DIR,
             save_to_disk=comm.is_main_process(),
             allow_partial=allow_partial,
+            always={"config": cfg.dump()},
             **states,
         )
         self.best_metric = -1.0
@@ -108,18 +116,42 @@ class PartialTrainer(DefaultTrainer):
     def resume_or_load(self, resume: bool = True) -> None:
         """Continue from the last checkpoint in OUTPUT_DIR, or start from MODEL.WEIGHTS.
 
+        A resumed run follows the schedule of its own config, see `resumption`.
+
         Raises:
-            ValueError: the checkpoint does not fit, or there is none to resume from.
+            ValueError: the checkpoint does not fit, there is none to resume from, or training
+                cannot go on from it.
         """
-        if resume:
-            extra = self.checkpointer.load(last_checkpoint(self.cfg.OUTPUT_DIR))
-        else:
-            extra = self.checkpointer.load(self.cfg.MODEL.WEIGHTS, checkpointables=[])
-        if resume:
-            self.start_epoch = extra.get("epoch", -1) + 1
-            best = os.path.join(self.cfg.OUTPUT_DIR, "model_best.pth")
-            if os.path.isfile(best):
-                self.best_metric = read_checkpoint(best).get("best_metric", -1.0)
+        if not resume:
+            self.checkpointer.load(self.cfg.MODEL.WEIGHTS, checkpointables=[])
+            return
+        path = last_checkpoint(self.cfg.OUTPUT_DIR)
+        data = self.checkpointer.load(path, checkpointables=[])
+        self.start_epoch = epochs_done(data, path, self.cfg)
+        if self.start_epoch < self.max_epoch:
+            self._go_on(data)
+        best = os.path.join(self.cfg.OUTPUT_DIR, "model_best.pth")
+        if os.path.isfile(best):
+            self.best_metric = read_checkpoint(best).get("best_metric", -1.0)
+
+    def _go_on(self, data: dict[str, Any]) -> None:
+        """Bring optimizer and schedule to where the checkpoint `data` has left them."""
+        if differences := differing_keys(data, self.cfg):
+            logger.warning(
+                "Going on with other values than the checkpoint was trained with: "
+                + ", ".join(differences)
+            )
+        restore_optimizer(self.optimizer, data["optimizer"])
+        if self.grad_scaler is not None and "grad_scaler" in data:
+            self.grad_scaler.load_state_dict(data["grad_scaler"])
+        replay_schedule(
+            self.optimizer,
+            self.scheduler,
+            self.start_epoch,
+            self.iters_per_epoch,
+            self.cfg.SOLVER,
+            skipped_steps(data),
+        )
 
     def train(self) -> dict[str, Any]:
         """Train from `start_epoch` to the end; a finished run is evaluated.

@@ -64,10 +64,12 @@ class Save(HookBase):
     def after_epoch(self) -> None:
         """Save what is due after this epoch."""
         epoch = self.trainer.epoch
+        # After an epoch, `iter` already counts the last iteration.
+        done = {"epoch": epoch, "iteration": self.trainer.iter}
         if epoch + 1 >= self.trainer.max_epoch:
-            self.checkpointer.save("model_final", epoch=epoch)
+            self.checkpointer.save("model_final", **done)
         elif self.period > 0 and (epoch + 1) % self.period == 0:
-            self.checkpointer.save(f"model_{epoch:04d}", epoch=epoch)
+            self.checkpointer.save(f"model_{epoch:04d}", **done)
 
 
 class KeepBest(HookBase):
