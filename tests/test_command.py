@@ -184,7 +184,10 @@ def test_resume_reads_the_last_checkpoint(
 ) -> None:
     output = tmp_path / "out"
     output.mkdir()
-    SafeCheckpointer(torch.nn.Linear(2, 2), str(output)).save("model_0001", epoch=1)
+    model = torch.nn.Linear(2, 2)
+    adam = torch.optim.Adam(model.parameters())
+    SafeCheckpointer(model, str(output), optimizer=adam).save("model_0001", epoch=1)
+
     path = output / "model_0001.pth"
     if damage:
         path.write_bytes(path.read_bytes()[:100])
