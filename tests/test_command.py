@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -253,4 +254,8 @@ def test_script_ends_with_status_2_and_one_line() -> None:
         check=False,
     )
     assert done.returncode == 2
-    assert done.stderr == 'error: --config-file "absent.yml" is not there.\n'
+    assert re.fullmatch(
+        r'error: --config-file "absent\.yml" is not there\. The project has Base-Partial\.yml, '
+        r"demo\.yml, [^\n]*partial_market\.yml[^\n]*\.\n",
+        done.stderr,
+    )

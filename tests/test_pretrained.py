@@ -14,6 +14,8 @@ from fastreid.modeling.backbones.mobilenet import MobileNetV2
 from torch import Tensor, nn
 
 from partialreid import pretrained
+from partialreid.command import main
+from tests import tiny
 
 IBN = "resnet50_ibn_a-d9d0bb7b.pth"
 TORCHVISION = "mobilenet_v2-7ebf99e0.pth"
@@ -74,6 +76,23 @@ def test_ibn_weights_come_from_the_cache(make_config, cache: Path) -> None:
     del weights["fc.weight"]
     for name, value in weights.items():
         assert torch.equal(model[name], value), name
+
+
+def test_a_first_run_without_network_ends_in_one_sentence(
+    cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The config of MobileNetV2 as a stranger calls it, weights neither there nor to be had."""
+    changes = {"MODEL__BACKBONE__PRETRAIN": True, "MODEL__BACKBONE__DEPTH": "1.0x"}
+    arguments = tiny.options(tmp_path / "data", tmp_path / "out", **changes)
+    with pytest.raises(SystemExit) as caught:
+        main(["--config-file", "market_mobilenetv2.yml", *arguments])
+    assert caught.value.code == 2
+    said = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
+    assert len(said) == 1
+    for part in ("could not be downloaded", f'"{cache / TORCHVISION}"', "PRETRAIN_PATH"):
+        assert part in said[0]
+    assert not list((tmp_path / "out").glob("*.pth"))
+    assert not (tmp_path / "out" / "metrics.json").exists()
 
 
 def test_download_is_kept(make_config, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import torch
-import yaml
 from fastreid.config import get_cfg
 from fastreid.engine.defaults import default_argument_parser, default_setup
 from fastreid.utils import comm
@@ -24,6 +23,7 @@ from .catalogue import train_items
 from .checkpoint import last_checkpoint, read_checkpoint
 from .checks import check_config, check_identities, check_output_dir, check_test_sets
 from .config import add_partialreid_config
+from .config_files import expand_paths, find_config, merge_file, merge_options, plain
 from .engine import PartialTrainer
 from .inference import evaluate_test_sets, load_model
 from .launching import (
@@ -41,8 +41,6 @@ from .resumption import epochs_done
 logger = logging.getLogger(__name__)
 USER_ERROR = 2
 SECONDS_FOR_MAIN = 30.0
-# What FastReID's config raises on a key, a value or a file that it does not understand.
-CONFIG_ERRORS = (KeyError, ValueError, AssertionError, OSError)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -72,41 +70,16 @@ def setup_config(args: argparse.Namespace) -> Any:
     cfg = get_cfg()
     add_partialreid_config(cfg)
     if args.config_file:
-        if not os.path.isfile(args.config_file):
-            raise ValueError(f'--config-file "{args.config_file}" is not there.')
-        try:
-            cfg.merge_from_file(args.config_file)
-        except (TypeError, AttributeError) as error:
-            raise ValueError(f'"{args.config_file}" is no YAML file of keys and values.') from error
-        except (*CONFIG_ERRORS, yaml.YAMLError) as error:
-            raise ValueError(f'"{args.config_file}": {" ".join(_plain(error).split())}') from error
-    options = list(args.opts or [])
-    if len(options) % 2:
-        raise ValueError(
-            "keys and values must come in pairs, and options such as --resume before them, got: "
-            f"{' '.join(options)}"
-        )
-    for key, value in zip(options[::2], options[1::2], strict=True):
-        if key.startswith("-"):
-            raise ValueError(f"{key} must come before the first KEY VALUE of the command line.")
-        try:
-            cfg.merge_from_list([key, value])
-        except TypeError as error:
-            raise ValueError(f"command line: Non-existent key: {key}") from error
-        except CONFIG_ERRORS as error:
-            raise ValueError(f"command line, {key} {value}: {_plain(error)}") from error
+        # FastReID writes the file into the log, under this name.
+        args.config_file = find_config(args.config_file)
+        merge_file(cfg, args.config_file)
+    merge_options(cfg, list(args.opts or []))
+    expand_paths(cfg)
     cfg.MODEL.DEVICE = resolve_device(cfg.MODEL.DEVICE)
     if cfg.SEED < 0:
         cfg.SEED = int(np.random.SeedSequence().generate_state(1)[0] >> 1)
     cfg.freeze()
     return cfg
-
-
-def _plain(error: Exception) -> str:
-    # The text of a KeyError is quoted; the first argument of an OSError is its number.
-    if isinstance(error, KeyError) and error.args:
-        return str(error.args[0])
-    return str(error) or type(error).__name__
 
 
 def prepare(args: argparse.Namespace) -> tuple[Any, int]:
@@ -206,7 +179,7 @@ def user_errors() -> Iterator[None]:
         if not comm.is_main_process():
             # Mostly all processes fail alike: the main one says so, which ends the others here.
             time.sleep(SECONDS_FOR_MAIN)
-        sys.stderr.write(f"error: {_plain(error)}\n")
+        sys.stderr.write(f"error: {plain(error)}\n")
         sys.exit(USER_ERROR)
 
 
