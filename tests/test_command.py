@@ -82,7 +82,8 @@ def no_data(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_good_command_line_starts(options, started: list[Any], tmp_path: Path) -> None:
-    assert main(["--config-file", BASE, "--num-gpus", "2", *options("SEED", 3)]) == 0
+    two = ("DATALOADER.NUM_INSTANCE", 2)
+    assert main(["--config-file", BASE, "--num-gpus", "2", *options("SEED", 3, *two)]) == 0
     function, device, processes, machines, rank, url, (cfg, args) = started[0]
     assert len(started) == 1
     assert function is command.run

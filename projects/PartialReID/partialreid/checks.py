@@ -114,6 +114,17 @@ def _check_training(cfg: Any, world_size: int) -> None:
             f"each process gets {batch // world_size} of SOLVER.IMS_PER_BATCH {batch} images, which"
             f" is no multiple of DATALOADER.NUM_INSTANCE {instances}: change one of them."
         )
+    if batch // world_size < 2:
+        raise ValueError(
+            f"SOLVER.IMS_PER_BATCH {batch} gives each of {world_size} processes one image, of which"
+            " batch norm can learn nothing: make it at least twice the number of processes."
+        )
+    if "Identity" in sampler and batch // world_size == instances:
+        raise ValueError(
+            f"each process gets {batch // world_size} of SOLVER.IMS_PER_BATCH {batch} images, with "
+            f"DATALOADER.NUM_INSTANCE {instances} all of one identity, and losses have nothing to "
+            "tell apart: raise the first or lower the second."
+        )
     masks = cfg.INPUT.OCCLUSION.ENABLED or cfg.DATASETS.MASKS
     if cfg.MODEL.META_ARCHITECTURE == "FPRBaseline" and not masks:
         raise ValueError(
@@ -129,6 +140,12 @@ def _check_training(cfg: Any, world_size: int) -> None:
     known = optimizers()
     if cfg.SOLVER.OPT not in known:
         raise ValueError(f"SOLVER.OPT is {cfg.SOLVER.OPT!r}; it can be {', '.join(known)}.")
+    layers, iterations = cfg.MODEL.FREEZE_LAYERS, cfg.SOLVER.FREEZE_ITERS
+    if bool(layers) != (iterations > 0):
+        raise ValueError(
+            f"MODEL.FREEZE_LAYERS is {list(layers)} and SOLVER.FREEZE_ITERS {iterations}: layers "
+            "are frozen for a number of iterations, so set both or none."
+        )
     if cfg.SOLVER.AMP.ENABLED and cfg.MODEL.DEVICE == "cpu":
         raise ValueError("SOLVER.AMP.ENABLED needs a GPU: set it to False.")
     if not cfg.DATASETS.NAMES:
@@ -167,17 +184,23 @@ def check_identities(cfg: Any, items: Sequence[tuple[str, Any, Any]], world_size
         ValueError: too few identities or images.
     """
     batch = cfg.SOLVER.IMS_PER_BATCH
+
     if len(items) < batch:
         raise ValueError(
             f"there are {len(items)} training images, fewer than one batch: lower "
             f"SOLVER.IMS_PER_BATCH {batch}."
         )
     sampler = cfg.DATALOADER.SAMPLER_TRAIN
+    images = Counter(item[1] for item in items)
     if "Identity" not in sampler:
+        if len(images) < 2:
+            raise ValueError(
+                f"all {len(items)} training images show one identity, and there is nothing to tell "
+                "apart: add others to the sets in DATASETS.NAMES, or lower DATASETS.HELD_OUT."
+            )
         return
     instances = cfg.DATALOADER.NUM_INSTANCE
     wanted = batch // instances
-    images = Counter(item[1] for item in items)
     available = len(images)
     if sampler == "NaiveIdentitySampler":
         # It draws the identities of each process apart, and an identity whose images are used up

@@ -22,6 +22,7 @@ from .checks import check_identities
 from .heap import keep_freed_memory
 from .hooks import Evaluate, KeepBest, ProgressBar, Save, StartEpoch, WriteEvents
 from .inference import build_evaluator, evaluate_test_sets
+from .layer_freezing import FreezeLayers, check_layers
 from .loaders import TrainLoader, epoch_seed
 from .resumption import (
     differing_keys,
@@ -93,11 +94,18 @@ class PartialTrainer(DefaultTrainer):
 
     @classmethod
     def build_optimizer(cls, cfg: Any, model: nn.Module) -> Any:
-        """FastReID's optimizer without its flat buffers.
+        """FastReID's optimizer without its flat buffers and without its frozen layers.
 
         The buffers' gradients are set once; since torch 2.0 `zero_grad` drops them, and no
-        parameter ever changes.
+        parameter ever changes. `FreezeLayers` does the freezing.
+
+        Raises:
+            ValueError: MODEL.FREEZE_LAYERS names a layer that there is not.
         """
+        check_layers(model, cfg.MODEL.FREEZE_LAYERS)
+        cfg = cfg.clone()
+        cfg.defrost()
+        cfg.SOLVER.FREEZE_ITERS = 0
         return build_optimizer(cfg, model, contiguous=False)
 
     @classmethod
@@ -184,11 +192,8 @@ class PartialTrainer(DefaultTrainer):
             loader = self.build_train_loader(precise)
             ret.append(fastreid_hooks.PreciseBN(self.model, loader, cfg.TEST.PRECISE_BN.NUM_ITER))
         if cfg.MODEL.FREEZE_LAYERS and cfg.SOLVER.FREEZE_ITERS > 0:
-            ret.append(
-                fastreid_hooks.LayerFreeze(
-                    self.model, cfg.MODEL.FREEZE_LAYERS, cfg.SOLVER.FREEZE_ITERS
-                )
-            )
+            layers = cfg.MODEL.FREEZE_LAYERS
+            ret.append(FreezeLayers(self.model, layers, cfg.SOLVER.FREEZE_ITERS))
         main = comm.is_main_process()
         if main:
             ret.append(Save(self.checkpointer, cfg.SOLVER.CHECKPOINT_PERIOD))
