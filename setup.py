@@ -1,6 +1,14 @@
 """Packaging: maps `import partialreid` to projects/PartialReID/partialreid."""
 
+import re
+from pathlib import Path
+
 from setuptools import setup
+
+PACKAGE = "projects/PartialReID/partialreid"
+VERSION = re.search(
+    r'^__version__ = "(.+)"$', Path(PACKAGE, "__init__.py").read_text(encoding="utf-8"), re.M
+)
 
 # What fastreid 1.4.0 and this plugin really need. fastreid itself is not listed: its own pins
 # (torch==1.13.1, ...) contradict current Python, so it goes in with `pip install --no-deps`.
@@ -25,12 +33,13 @@ REQUIREMENTS = [
 
 setup(
     name="partialreid",
-    version="0.1.0",
+    version=VERSION[1],
     description="Partial and occluded person re-identification on FastReID",
     license="Apache-2.0",
     python_requires=">=3.10",
     packages=["partialreid"],
-    package_dir={"partialreid": "projects/PartialReID/partialreid"},
+    package_dir={"partialreid": PACKAGE},
+    package_data={"partialreid": ["py.typed"]},
     install_requires=REQUIREMENTS,
     extras_require={"dev": ["pytest", "ruff", "mypy"]},
 )

@@ -10,7 +10,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from partialreid.exact_product import exact_product
 from partialreid.lasso import lasso_codes
-from partialreid.pair_distance import coded_distance, pair_distance, ridge_codes
+from partialreid.pair_distance import coded_distance, differentiable_distance, ridge_codes
 from partialreid.reconstruction import reconstruction_distance
 
 
@@ -26,7 +26,7 @@ def test_equals_the_fast_engine(squared: bool, dtype: torch.dtype) -> None:
     weights = F.normalize(columns(2, 4, 1, 7)[:, 0] + torch.arange(7), p=1, dim=1)
     for w in (None, weights):
         pairs = None if w is None else w[:, None]
-        found = pair_distance(query[:, None], gallery[None], pairs, squared=squared)
+        found = differentiable_distance(query[:, None], gallery[None], pairs, squared=squared)
         expected = reconstruction_distance(query, gallery, w, squared=squared)
         torch.testing.assert_close(found, expected, atol=2e-6, rtol=0, check_dtype=False)
 
@@ -42,10 +42,12 @@ def test_gradients(squared: bool, hold: bool) -> None:
     def distance(q: Tensor, g: Tensor, w: Tensor) -> Tensor:
         if held is not None:
             return coded_distance(q, g, held, w, squared=squared)
-        return pair_distance(q, g, w, kappa=0.1, squared=squared)
+        return differentiable_distance(q, g, w, kappa=0.1, squared=squared)
 
     assert torch.autograd.gradcheck(distance, (query, gallery, weights))
-    total = pair_distance(query, gallery, weights, kappa=0.1, squared=squared, hold_codes=hold)
+    total = differentiable_distance(
+        query, gallery, weights, kappa=0.1, squared=squared, hold_codes=hold
+    )
     ours = torch.autograd.grad(total.sum(), (query, gallery, weights))
     theirs = torch.autograd.grad(distance(query, gallery, weights).sum(), (query, gallery, weights))
     for one, other in zip(ours, theirs):
@@ -56,7 +58,7 @@ def test_holding_the_codes_changes_the_gradient() -> None:
     query, gallery = columns(0, 9, 4).requires_grad_(), columns(1, 9, 5).requires_grad_()
     free, held = (
         torch.autograd.grad(
-            pair_distance(query, gallery, kappa=0.1, hold_codes=hold), (query, gallery)
+            differentiable_distance(query, gallery, kappa=0.1, hold_codes=hold), (query, gallery)
         )
         for hold in (False, True)
     )
@@ -77,20 +79,20 @@ def test_alternation_of_dsr_with_lasso_codes() -> None:
 def test_exact_reconstruction_has_a_finite_gradient() -> None:
     gallery = torch.zeros(12, 3)
     query = torch.zeros(12, 2, requires_grad=True)
-    pair_distance(query, gallery).backward()
+    differentiable_distance(query, gallery).backward()
     assert query.grad is not None and query.grad.abs().max() == 0
 
 
 def test_autocast_does_not_reach_the_products() -> None:
     query, gallery = columns(0, 64, 7), columns(1, 64, 9)
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        found = pair_distance(query, gallery)
-    torch.testing.assert_close(found, pair_distance(query, gallery), atol=0, rtol=0)
+        found = differentiable_distance(query, gallery)
+    torch.testing.assert_close(found, differentiable_distance(query, gallery), atol=0, rtol=0)
 
 
 def test_kappa_must_be_positive() -> None:
     with pytest.raises(ValueError, match="kappa must be > 0, got 0"):
-        pair_distance(columns(0, 9, 4), columns(1, 9, 5), kappa=0)
+        differentiable_distance(columns(0, 9, 4), columns(1, 9, 5), kappa=0)
 
 
 class Products(TorchDispatchMode):
@@ -114,7 +116,7 @@ def test_products_are_exact_in_both_directions(hold: bool) -> None:
     torch.set_float32_matmul_precision("medium")
     try:
         with Products() as products, torch.autocast("cpu", dtype=torch.bfloat16):
-            distance = pair_distance(query, gallery, hold_codes=hold).sum()
+            distance = differentiable_distance(query, gallery, hold_codes=hold).sum()
             forward = len(products.seen)
             distance.backward()
         assert torch.get_float32_matmul_precision() == "medium"

@@ -9,6 +9,8 @@ from typing import Any
 
 from fastreid.config import CfgNode as CN
 
+from .launching import resolve_device
+
 
 def add_partialreid_config(cfg: Any) -> None:
     """Add the keys of partial re-identification to a FastReID config, in place.
@@ -16,8 +18,9 @@ def add_partialreid_config(cfg: Any) -> None:
     Args:
         cfg: the result of `fastreid.config.get_cfg()`.
     """
-    # "auto" is the GPU where there is one and the CPU elsewhere; "cuda" and "cpu" insist.
-    cfg.MODEL.DEVICE = "auto"
+    # The GPU where there is one and the CPU elsewhere, which a config can ask for as "auto"; "cuda"
+    # and "cpu" insist. By its name at once, as FastReID's own functions know no "auto".
+    cfg.MODEL.DEVICE = resolve_device("auto")
     # Memory format of the backbone: "auto" is on for the CPU, where it is 1.5 to 2 times faster.
     cfg.MODEL.CHANNELS_LAST = "auto"  # "auto", "on", "off"
 

@@ -25,6 +25,7 @@ from .distance_refinement import is_refined, refined_global
 from .dsr_distance import LassoMatcher, RidgeMatcher
 from .figures import Ids, fused_distance, report_of
 from .heap import release_freed_memory
+from .launching import settle_device
 from .roc import roc
 from .sharding import Images, Matcher, sharded_distances
 
@@ -78,6 +79,7 @@ class DsrEvaluator(ReidEvaluator):
         output_dir: str | None = None,
         keep_distances: bool = False,
     ) -> None:
+        settle_device(cfg)
         super().__init__(cfg, num_query, output_dir)
         self.keep_distances = keep_distances
         self._store: ColumnStore | None = None

@@ -22,8 +22,9 @@ from .checks import check_identities
 from .heap import keep_freed_memory
 from .hooks import Evaluate, KeepBest, ProgressBar, Save, StartEpoch, WriteEvents
 from .inference import build_evaluator, evaluate_test_sets
+from .launching import settle_device
 from .layer_freezing import FreezeLayers, check_layers
-from .loaders import TrainLoader, epoch_seed
+from .loaders import TrainLoader, build_test_loader, epoch_seed
 from .resumption import (
     differing_keys,
     epochs_done,
@@ -39,7 +40,7 @@ class PartialTrainer(DefaultTrainer):
     """Trains and evaluates on one CPU, one GPU or many processes of either.
 
     Args:
-        cfg: config, MODEL.DEVICE resolved, checked by `checks.check_config`.
+        cfg: config; `checks.check_config` says what does not fit before data are read.
         allow_partial: load checkpoints whose keys match in part.
 
     Raises:
@@ -49,6 +50,9 @@ class PartialTrainer(DefaultTrainer):
     def __init__(self, cfg: Any, allow_partial: bool = False) -> None:
         # Not DefaultTrainer's constructor: it needs CUDA for the loader and for DDP.
         TrainerBase.__init__(self)
+        settle_device(cfg)
+        if comm.is_main_process():
+            os.makedirs(cfg.OUTPUT_DIR or ".", exist_ok=True)
         if cfg.MODEL.DEVICE == "cpu":
             keep_freed_memory()
         items = train_items(cfg)
@@ -93,6 +97,11 @@ class PartialTrainer(DefaultTrainer):
         return TrainLoader(cfg, train_items(cfg) if items is None else items)
 
     @classmethod
+    def build_test_loader(cls, cfg: Any, dataset_name: str) -> tuple[Any, int]:
+        """Batches of queries, then gallery, and the number of queries."""
+        return build_test_loader(cfg, dataset_name)
+
+    @classmethod
     def build_optimizer(cls, cfg: Any, model: nn.Module) -> Any:
         """FastReID's optimizer without its flat buffers and without its frozen layers.
 
@@ -124,12 +133,15 @@ class PartialTrainer(DefaultTrainer):
     def resume_or_load(self, resume: bool = True) -> None:
         """Continue from the last checkpoint in OUTPUT_DIR, or start from MODEL.WEIGHTS.
 
-        A resumed run follows the schedule of its own config, see `resumption`.
+        A resumed run follows the schedule of its own config, see `resumption`. As in FastReID, one
+        that has no checkpoint starts from MODEL.WEIGHTS; the command line refuses it before.
 
         Raises:
-            ValueError: the checkpoint does not fit, there is none to resume from, or training
-                cannot go on from it.
+            ValueError: the checkpoint does not fit, or training cannot go on from it.
         """
+        if resume and not self.checkpointer.has_checkpoint():
+            logger.info(f'"{self.cfg.OUTPUT_DIR}" has no checkpoint to resume from: a new training')
+            resume = False
         if not resume:
             self.checkpointer.load(self.cfg.MODEL.WEIGHTS, checkpointables=[])
             return

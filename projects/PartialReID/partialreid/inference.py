@@ -17,6 +17,7 @@ from torch.nn.parallel import DistributedDataParallel
 from .checkpoint import classes_in, load_weights, read_checkpoint, write_json
 from .dsr_evaluation import DsrEvaluator
 from .heap import keep_freed_memory, release_freed_memory
+from .launching import settle_device
 from .loaders import build_test_loader
 from .progress import progress
 from .results import results_table, run_record
@@ -66,6 +67,7 @@ def load_model(cfg: Any, weights: str, allow_partial: bool = False) -> nn.Module
     cfg.defrost()
     cfg.MODEL.HEADS.NUM_CLASSES = classes_in(state)
     cfg.MODEL.BACKBONE.PRETRAIN = False
+    settle_device(cfg)
     if cfg.MODEL.DEVICE == "cpu":
         keep_freed_memory()
     model = build_model(cfg)

@@ -129,7 +129,7 @@ def lasso_distance(
     """Compute e = ||X - Y W||_F^2 / N with the lasso codes W (DSR, equation 3).
 
     Columns are taken as they are: normalise them first, `beta` is in the units of their squared
-    length. The result carries no gradient; see `pair_distance` for that.
+    length. The result carries no gradient; see `differentiable_distance`.
 
     Args:
         query: (Q, C, N), or Q tensors (C, N_q): X of each query.

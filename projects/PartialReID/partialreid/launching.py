@@ -43,6 +43,20 @@ def resolve_device(wanted: str) -> str:
     return wanted
 
 
+def settle_device(cfg: Any) -> None:
+    """Replace "auto" in MODEL.DEVICE by what it stands for, in a frozen config too.
+
+    FastReID's `build_model` and loaders read the key themselves and know no "auto".
+    """
+    if cfg.MODEL.DEVICE != "auto":
+        return
+    frozen = cfg.MODEL.is_frozen()
+    cfg.MODEL.defrost()
+    cfg.MODEL.DEVICE = resolve_device("auto")
+    if frozen:
+        cfg.MODEL.freeze()
+
+
 def processes_here(device: str, num_gpus: int | None) -> int:
     """How many processes this machine runs: --num-gpus, or all visible GPUs, or one on a CPU.
 

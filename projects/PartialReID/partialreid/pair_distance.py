@@ -76,7 +76,7 @@ def coded_distance(
         return errors.mean(-1) if weights is None else (errors * weights).sum(-1)
 
 
-def pair_distance(
+def differentiable_distance(
     query: Tensor,
     gallery: Tensor,
     weights: Tensor | None = None,

@@ -10,6 +10,9 @@ from fastreid.modeling.losses import cross_entropy_loss, log_accuracy, triplet_l
 from fastreid.modeling.meta_arch import META_ARCH_REGISTRY, Baseline
 from torch import Tensor
 
+from .head_outputs import HeadOutputs
+from .launching import settle_device
+
 LOSSES = ("CrossEntropyLoss", "TripletLoss")
 
 
@@ -45,7 +48,8 @@ class PartialBaseline(Baseline):
 
     @classmethod
     def from_config(cls, cfg: Any) -> dict[str, Any]:
-        """Arguments of the constructor from the config."""
+        """Arguments of the constructor from the config, whose device is settled in it."""
+        settle_device(cfg)
         arguments = super().from_config(cfg)
         wanted = cfg.MODEL.CHANNELS_LAST
         arguments["channels_last"] = wanted == "on" or (
@@ -55,7 +59,7 @@ class PartialBaseline(Baseline):
         return arguments
 
     def forward(self, batched_inputs: Any) -> Any:
-        """Losses in training, the three outputs of DSRHead in evaluation.
+        """Losses in training, `HeadOutputs` in evaluation.
 
         Args:
             batched_inputs: a dict with `images` (B, 3, H, W) in 0..255 and, in training, `targets`
@@ -66,7 +70,8 @@ class PartialBaseline(Baseline):
             features = self.backbone(images)
             if self.flip_test:
                 features = (features + self.backbone(images.flip(3)).flip(3)) / 2
-            return self.heads(features)
+            outputs = self.heads(features)
+            return HeadOutputs(*outputs) if isinstance(outputs, tuple) else outputs
 
         targets = batched_inputs["targets"].to(self.device)
         # Precise batch norm marks its batches, whose classes do not matter, with targets of -1.

@@ -1,0 +1,136 @@
+"""FastReID's own way: get_cfg, add_partialreid_config, build_model, a trainer of one's own.
+
+No command line and nothing that only it does.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from fastreid.config import get_cfg
+from fastreid.data.build import build_reid_test_loader
+from fastreid.engine import DefaultPredictor, DefaultTrainer
+from fastreid.modeling.meta_arch import build_model
+
+from partialreid import DsrEvaluator, PartialTrainer, add_partialreid_config
+from partialreid.inference import load_model
+from partialreid.launching import settle_device
+from tests import tiny
+
+HERE = "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def plain_config(root: Path, output: Path, *options: Any) -> Any:
+    cfg = get_cfg()
+    add_partialreid_config(cfg)
+    cfg.merge_from_file(tiny.CONFIG)
+    cfg.merge_from_list(tiny.options(root, output, MODEL__DEVICE=None, SOLVER__MAX_EPOCH=1))
+    cfg.merge_from_list(list(options))
+    return cfg
+
+
+class Trainer(PartialTrainer):
+    """The trainer of the original project, with this package's class as its base."""
+
+    @classmethod
+    def build_evaluator(cls, cfg: Any, dataset_name: str, output_dir: str | None = None) -> Any:
+        data_loader, num_query = cls.build_test_loader(cfg, dataset_name)
+        return data_loader, DsrEvaluator(cfg, num_query, output_dir)
+
+    test = DefaultTrainer.__dict__["test"]
+
+
+def test_the_device_is_one_that_fastreid_knows() -> None:
+    cfg = get_cfg()
+    add_partialreid_config(cfg)
+    assert cfg.MODEL.DEVICE == HERE
+    assert torch.device(cfg.MODEL.DEVICE).type == HERE
+
+
+@pytest.mark.parametrize("frozen", [True, False])
+@pytest.mark.parametrize("device", ["auto", HERE])
+def test_build_model(tmp_path: Path, device: str, frozen: bool) -> None:
+    cfg = plain_config(tmp_path / "data", tmp_path, "MODEL.DEVICE", device)
+    if frozen:
+        cfg.freeze()
+    model = build_model(cfg).eval()
+    assert cfg.is_frozen() == frozen
+    assert model.device.type == HERE
+    with torch.no_grad():
+        features, columns, weights = model({"images": torch.rand(2, 3, 64, 32)})
+    assert (features.shape, columns.shape, weights.shape) == ((2, 1280), (2, 1280, 4), (2, 4))
+
+
+def test_evaluator_and_settled_device(tmp_path: Path) -> None:
+    cfg = plain_config(tmp_path / "data", tmp_path, "MODEL.DEVICE", "auto")
+    cfg.freeze()
+    DsrEvaluator(cfg, 1).reset()
+    assert cfg.MODEL.DEVICE == HERE
+    other = plain_config(tmp_path / "data", tmp_path)
+    other.MODEL.DEVICE = "of another kind"
+    settle_device(other)
+    assert other.MODEL.DEVICE == "of another kind"
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, dict[str, float]]:
+    """A training as FastReID's users write it: their trainer, resume_or_load(), train()."""
+    folder = tmp_path_factory.mktemp("flow")
+    cfg = plain_config(folder / "data", folder / "out", "MODEL.DEVICE", "auto")
+    cfg.freeze()
+    trainer = Trainer(cfg)
+    trainer.resume_or_load()
+    return cfg, dict(trainer.train())
+
+
+def test_training_and_evaluation(trained) -> None:
+    cfg, results = trained
+    assert (Path(cfg.OUTPUT_DIR) / "model_final.pth").is_file()
+    for key in ("Rank-1", "mAP", "global/Rank-1", "reconstruction/mAP", "fused/mINP"):
+        assert 0 < results[key] <= 100, key
+
+
+def test_fastreids_evaluation_gives_the_figures_of_ours(trained) -> None:
+    """FastReID's loop over our loader and evaluator, and `inference.evaluate_test_sets`."""
+    cfg, _ = trained
+    weights = os.path.join(cfg.OUTPUT_DIR, "model_final.pth")
+    model = load_model(cfg, weights)
+    theirs = Trainer.test(cfg, model)
+    ours = PartialTrainer.test(cfg, model)
+    assert {key: theirs[key] for key in ours} == pytest.approx(ours)
+
+
+def test_resume_or_load_goes_on_where_there_is_a_checkpoint(trained) -> None:
+    cfg, _ = trained
+    trainer = Trainer(cfg)
+    trainer.resume_or_load()
+    assert trainer.start_epoch == 1
+
+
+def test_default_predictor(trained) -> None:
+    cfg, _ = trained
+    cfg = cfg.clone()
+    cfg.defrost()
+    cfg.MODEL.WEIGHTS = os.path.join(cfg.OUTPUT_DIR, "model_final.pth")
+    images = 255 * torch.rand(2, 3, 64, 32)
+    found = DefaultPredictor(cfg)(images)
+    model = load_model(cfg, cfg.MODEL.WEIGHTS).eval()
+    with torch.no_grad():
+        wanted = model(images)
+    for name in ("features", "columns", "weights"):
+        part = getattr(found, name)
+        assert part.device.type == "cpu"
+        torch.testing.assert_close(part, getattr(wanted, name).cpu())
+
+
+@pytest.mark.skipif(HERE == "cuda", reason="there is a GPU")
+def test_fastreids_own_loader_needs_a_gpu(tmp_path: Path) -> None:
+    """Why DefaultTrainer itself cannot run on a CPU, and PartialTrainer takes its place."""
+    cfg = plain_config(tmp_path / "data", tmp_path)
+    test_set = torch.utils.data.TensorDataset(torch.zeros(4, 3, 8, 8))
+    with pytest.raises((RuntimeError, AssertionError)):
+        iter(build_reid_test_loader(cfg, test_set=test_set, num_query=1, num_workers=0)[0])
