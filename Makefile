@@ -15,7 +15,7 @@ PURE := $(addprefix projects/PartialReID/partialreid/,pyramid.py reconstruction.
 	coarse.py sharding.py collectives.py lambda_selection.py lambda_sweep.py uncertainty.py \
 	single_shot.py pair_distance.py exact_product.py lasso.py keep_ratio.py occlusion.py occlusion_shapes.py)
 
-.PHONY: install demo test lint types unit bench clean
+.PHONY: install demo test lint types unit bench gpu clean
 
 install: $(STAMP)
 
@@ -57,6 +57,10 @@ BENCHMARKS := distances ranking evaluation freed_memory scale shards recall
 bench: install
 	@echo "== benchmarks, on an idle machine; results go to logs/bench/"
 	for name in $(BENCHMARKS); do $(BIN)/python -m benchmarks.$$name || exit 1; done
+
+gpu: install
+	@echo "== everything that needs a GPU, under eight minutes; results go to logs/gpu.json"
+	@$(BIN)/python -m benchmarks.gpu
 
 clean:
 	rm -rf .venv build projects/PartialReID/*.egg-info *.egg-info .pytest_cache .ruff_cache .mypy_cache

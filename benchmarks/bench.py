@@ -6,6 +6,7 @@ import json
 import os
 import platform
 import resource
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -42,18 +43,40 @@ def machine() -> dict[str, Any]:
     }
 
 
+def commit() -> str:
+    """The commit that is measured, marked if files have changed since."""
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    try:
+        said = subprocess.run(
+            command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=10
+        )
+    except (OSError, subprocess.SubprocessError):
+        return "unknown"
+    return said.stdout.strip()
+
+
+def finish(device: str) -> None:
+    """Wait until a GPU has done what it was given; the CPU is never behind."""
+    kind = torch.device(device).type
+    if kind != "cpu":
+        getattr(torch, kind).synchronize()
+
+
 def time_in_turn(
-    work: Mapping[str, Callable[[], Any]], rounds: int = 7
+    work: Mapping[str, Callable[[], Any]], rounds: int = 7, device: str = "cpu"
 ) -> dict[str, dict[str, float]]:
     """Seconds of each alternative: median and quartiles of `rounds` after one to warm up.
 
-    All alternatives run once in every round, so that a slow moment of the machine meets all.
+    All alternatives run once in every round, so that a slow moment of the machine meets all. On a
+    GPU the clock is read when it has finished.
     """
     seconds: dict[str, list[float]] = {name: [] for name in work}
     for turn in range(rounds + 1):
         for name, function in work.items():
+            finish(device)
             start = time.perf_counter()
             function()
+            finish(device)
             if turn:
                 seconds[name].append(time.perf_counter() - start)
     return {
@@ -70,6 +93,15 @@ def peak_gigabytes() -> float:
     """Largest resident memory of this process so far."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak * (1 if sys.platform == "darwin" else 1024) / 1e9
+
+
+def peak_device_gigabytes(device: str) -> float | None:
+    """Most memory of the GPU that this process held so far, and count anew; None on others."""
+    if torch.device(device).type != "cuda":
+        return None
+    peak = torch.cuda.max_memory_allocated() / 1e9
+    torch.cuda.reset_peak_memory_stats()
+    return round(peak, 2)
 
 
 def report(name: str, shapes: Any, rows: list[dict[str, Any]], **more: Any) -> None:

@@ -21,8 +21,8 @@ def original_loop(
         weights: (Q, N).
         shortlist: (Q, K) galleries of each query.
     """
-    out = torch.empty(shortlist.shape)
-    ridge = kappa * torch.eye(gallery.shape[2])
+    out = torch.empty(shortlist.shape, device=query.device)
+    ridge = kappa * torch.eye(gallery.shape[2], device=query.device)
     for i, some in enumerate(shortlist.tolist()):
         for k, j in enumerate(some):
             columns = gallery[j]

@@ -26,6 +26,19 @@ SHARED = Path(os.environ.get("PARTIALREID_SHARED") or ROOT.parent / "shared")
 torch.set_num_threads(int(os.environ.get("PARTIALREID_TEST_THREADS", "2")))
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the tests marked `cuda` (or `cuda(2)`) where fewer GPUs are visible."""
+    visible = torch.cuda.device_count()
+    kept, left_out = [], []
+    for item in items:
+        mark = item.get_closest_marker("cuda")
+        enough = mark is None or visible >= (mark.args or (1,))[0]
+        (kept if enough else left_out).append(item)
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = kept
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder of conformance vectors, weights and real data beside the repository."""

@@ -2,37 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 import torch
-from fastreid.utils.events import EventStorage
-from torch import Tensor
 
+from .small_systems import SYSTEMS, step
 from .standin_gpu import StandInGpu
-from .standin_training import SYSTEMS, batch, config, network
 
 # Share of a loss. A network of 16-bit products is off by a few roundings: 2^-11 or 2^-8 each.
 # The verification loss is a difference of squared residuals between 0 and 1, hence a share of 1.
 TOLERANCE = {torch.float16: 0.01, torch.bfloat16: 0.05}
-
-
-def step(
-    device: str, system: str, dtype: torch.dtype | None
-) -> tuple[dict[str, float], dict[str, Tensor], Any]:
-    """Losses of a training step, its gradients and the model after it."""
-    model, optimizer, _ = network(config(device, *SYSTEMS[system]))
-    # A scale at which nothing overflows; the scaler's own first one is lowered by steps left out.
-    scaler = torch.amp.GradScaler(device, init_scale=2.0**8, enabled=dtype == torch.float16)
-    with EventStorage(0):
-        with torch.autocast(device, dtype=dtype, enabled=dtype is not None):
-            losses = model(batch(0))
-        scaler.scale(sum(losses.values())).backward()
-        scaler.unscale_(optimizer)
-        gradients = {k: v.grad.clone() for k, v in model.named_parameters() if v.grad is not None}
-        scaler.step(optimizer)
-        scaler.update()
-    return {name: float(loss.detach()) for name, loss in losses.items()}, gradients, model
 
 
 @pytest.mark.parametrize("dtype", TOLERANCE, ids=str)

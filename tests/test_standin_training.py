@@ -10,8 +10,8 @@ from fastreid.engine.train_loop import SimpleTrainer
 from fastreid.utils.events import EventStorage
 from torch import Tensor
 
+from .small_systems import SYSTEMS, batch, config, network
 from .standin_gpu import StandInGpu
-from .standin_training import SYSTEMS, batch, config, network
 
 STEPS = 2
 

@@ -1,4 +1,4 @@
-"""The systems with a small network, for training steps on the stand-in GPU."""
+"""The systems with a small network, for training steps on any device."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from fastreid.modeling import build_model
+from fastreid.utils.events import EventStorage
 from torch import Tensor, nn
 
 import partialreid
@@ -56,3 +57,21 @@ def batch(seed: int) -> dict[str, Tensor]:
         "camids": torch.zeros(IMAGES, dtype=torch.long),
         "masks": masks,
     }
+
+
+def step(
+    device: str, system: str, dtype: torch.dtype | None
+) -> tuple[dict[str, float], dict[str, Tensor], Any]:
+    """Losses of a training step, its gradients and the model after it; None is float32."""
+    model, optimizer, _ = network(config(device, *SYSTEMS[system]))
+    # A scale at which nothing overflows; the scaler's own first one is lowered by steps left out.
+    scaler = torch.amp.GradScaler(device, init_scale=2.0**8, enabled=dtype == torch.float16)
+    with EventStorage(0):
+        with torch.autocast(device, dtype=dtype, enabled=dtype is not None):
+            losses = model(batch(0))
+        scaler.scale(sum(losses.values())).backward()
+        scaler.unscale_(optimizer)
+        gradients = {k: v.grad.clone() for k, v in model.named_parameters() if v.grad is not None}
+        scaler.step(optimizer)
+        scaler.update()
+    return {name: float(loss.detach()) for name, loss in losses.items()}, gradients, model
