@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from tabulate import tabulate
 
-from partialreid.checkpoint import write_json
+from partialreid.files import write_json
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "logs" / "bench"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -210,15 +209,3 @@ def test_other_ranks_write_nothing(tmp_path: Path) -> None:
 def test_classes_in() -> None:
     assert checkpoint.classes_in({"heads.weight": torch.zeros(751, 8)}) == 751
     assert checkpoint.classes_in({"backbone.weight": torch.zeros(2, 2)}) == 0
-
-
-def test_json_is_whole_or_absent(tmp_path: Path) -> None:
-    path = tmp_path / "results.json"
-    checkpoint.write_json(str(path), {"b": 1.5, "a": [1, None]})
-    assert list(json.loads(path.read_text()).items()) == [("b", 1.5), ("a", [1, None])]
-    with pytest.raises(TypeError):
-        checkpoint.write_json(str(path), {"b": object()})
-    with pytest.raises(UnicodeEncodeError):
-        checkpoint.write_text(str(path), "\ud800")
-    assert json.loads(path.read_text())["b"] == 1.5
-    assert [file.name for file in tmp_path.iterdir()] == ["results.json"]

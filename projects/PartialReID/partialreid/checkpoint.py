@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import pickle
@@ -13,6 +12,8 @@ from typing import Any
 import torch
 from fastreid.utils.checkpoint import Checkpointer
 from torch import Tensor
+
+from .files import write_text
 
 logger = logging.getLogger(__name__)
 
@@ -181,19 +182,3 @@ class SafeCheckpointer(Checkpointer):
             if key in data:
                 self.checkpointables[key].load_state_dict(data.pop(key))
         return data
-
-
-def write_text(path: str, text: str) -> None:
-    """Write a text file in one step: under a temporary name, then renamed."""
-    try:
-        with open(path + ".tmp", "w", encoding="utf-8") as file:
-            file.write(text)
-        os.replace(path + ".tmp", path)
-    finally:
-        if os.path.exists(path + ".tmp"):
-            os.remove(path + ".tmp")
-
-
-def write_json(path: str, data: Any) -> None:
-    """Write JSON in one step, keys in the order given."""
-    write_text(path, json.dumps(data, indent=2) + "\n")

@@ -14,8 +14,9 @@ from fastreid.utils import comm
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from .checkpoint import classes_in, load_weights, read_checkpoint, write_json
+from .checkpoint import classes_in, load_weights, read_checkpoint
 from .dsr_evaluation import DsrEvaluator
+from .files import write_json
 from .heap import keep_freed_memory, release_freed_memory
 from .launching import settle_device
 from .loaders import build_test_loader

@@ -28,11 +28,11 @@ import logging
 import os
 import sys
 
-from partialreid.checkpoint import write_json, write_text
 from partialreid.checks import check_config, check_output_dir, check_test_sets
 from partialreid.collectives import rank, world_size
 from partialreid.command import log_to_stderr, setup_config, user_errors
 from partialreid.comparison import RUN, comparison_table, draw_curves, earlier_systems
+from partialreid.files import write_json, write_text
 from partialreid.inference import build_evaluator, evaluate_model, load_model
 from partialreid.launching import launch, processes_here
 from partialreid.ranking import rank_metrics

@@ -16,10 +16,11 @@ import os
 import sys
 
 from partialreid.catalogue import train_items
-from partialreid.checkpoint import classes_in, read_checkpoint, write_json
+from partialreid.checkpoint import classes_in, read_checkpoint
 from partialreid.checks import check_config, check_output_dir, check_test_sets
 from partialreid.command import log_to_stderr, setup_config, user_errors
 from partialreid.figures import lambda_grid
+from partialreid.files import write_json
 from partialreid.held_out import SUFFIX
 from partialreid.inference import build_evaluator, evaluate_model, load_model
 from partialreid.lambda_pictures import draw_curves
