@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -178,17 +179,26 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("name", ["model", "model_0008"])
-def test_failing_write_leaves_everything_as_it_was(
+def test_full_disk_leaves_everything_as_it_was(
     saved: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    def half(data: Any, path: str) -> None:
-        Path(path).write_bytes(b"PK half of a file")
-        raise OSError(28, "No space left on device")
+    """The file behind torch.save takes 1000 bytes; torch then raises an error of its own."""
+
+    class Full(io.FileIO):
+        def write(self, data: Any) -> int:
+            if self.tell() + len(data) > 1000:
+                raise OSError(28, "No space left on device")
+            return super().write(data)
 
     before = contents(saved.parent)
-    monkeypatch.setattr(torch, "save", half)
-    with pytest.raises(OSError, match="No space left"):
-        SafeCheckpointer(network(1), str(saved.parent)).save(name, epoch=8)
+    with monkeypatch.context() as patch:
+        patch.setattr("builtins.open", lambda path, mode: Full(path, mode))
+        with pytest.raises(OSError) as caught:
+            SafeCheckpointer(network(1), str(saved.parent)).save(name, epoch=8)
+    assert str(caught.value) == (
+        f'"{saved.parent / name}.pth" cannot be written (No space left on device); no part of it '
+        "is left, and an earlier one stays: make room there, or choose another folder."
+    )
     assert contents(saved.parent) == before
     assert set(before) == {"model.pth", "last_checkpoint"}
 

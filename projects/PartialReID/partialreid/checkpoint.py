@@ -13,7 +13,7 @@ import torch
 from fastreid.utils.checkpoint import Checkpointer
 from torch import Tensor
 
-from .files import write_text
+from .files import whole_file, write_text
 
 logger = logging.getLogger(__name__)
 
@@ -141,12 +141,15 @@ class SafeCheckpointer(Checkpointer):
         self.always = dict(always or {})
 
     def save(self, name: str, *, tag: bool = True, **extra: Any) -> None:
-        """Write `name`.pth under a temporary name, rename it, then point `last_checkpoint` to it.
+        """Write `name`.pth in one step, then point `last_checkpoint` to it.
 
         Args:
             name: file name without its ending.
             tag: whether this is the checkpoint that a resumed run continues from.
             **extra: plain values to store besides.
+
+        Raises:
+            OSError: there is no room; the last checkpoint stays as it is.
         """
         if not self.save_dir or not self.save_to_disk:
             return
@@ -154,12 +157,8 @@ class SafeCheckpointer(Checkpointer):
         data.update({key: obj.state_dict() for key, obj in self.checkpointables.items()})
         target = os.path.join(self.save_dir, f"{name}.pth")
         logger.info(f"Saving checkpoint to {target}")
-        try:
-            torch.save(data, target + ".tmp")
-            os.replace(target + ".tmp", target)
-        finally:
-            if os.path.exists(target + ".tmp"):
-                os.remove(target + ".tmp")
+        with whole_file(target) as file:
+            torch.save(data, file)
         if tag:
             write_text(os.path.join(self.save_dir, "last_checkpoint"), os.path.basename(target))
 

@@ -10,6 +10,7 @@ from typing import Any
 from tabulate import tabulate
 
 from .figures import FIGURES
+from .files import whole_file
 from .results import DISTANCES, figure_cell, fused_label, oracle_cells
 
 # What compare.json holds for a system beside its test sets.
@@ -129,7 +130,6 @@ def draw_curves(record: Mapping[str, Mapping[str, Any]], path: str) -> None:
         axis.legend(fontsize=7, title="dotted: global", title_fontsize=7)
     axes[0][0].set_ylabel("matching rate, %")
     figure.tight_layout()
-    part = Path(f"{path}.tmp")
-    figure.savefig(part, format="png", dpi=120)
+    with whole_file(path) as file:
+        figure.savefig(file, format="png", dpi=120)
     pyplot.close(figure)
-    part.replace(path)

@@ -2,22 +2,62 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, BinaryIO
 
 
-def write_text(path: str, text: str) -> None:
-    """Write a text file in one step: under a temporary name, then renamed."""
+@contextlib.contextmanager
+def whole_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    """A file to write into, which takes the place of `path` when the body is done.
+
+    It lies beside `path` under a temporary name and is on the disk before it is renamed: after a
+    power cut or on a full disk `path` is what it was before, or absent as before.
+
+    Args:
+        path: of the file to be; its folder is there.
+
+    Raises:
+        OSError: it cannot be written, as the disk is full or may not be written to.
+    """
+    part = f"{os.fspath(path)}.tmp"
     try:
-        with open(path + ".tmp", "w", encoding="utf-8") as file:
-            file.write(text)
-        os.replace(path + ".tmp", path)
+        with open(part, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, path)
+    except Exception as error:
+        reason = _refusal(error)
+        if reason is None:
+            raise
+        raise OSError(
+            f'"{os.fspath(path)}" cannot be written ({reason}); no part of it is left, and an '
+            "earlier one stays: make room there, or choose another folder."
+        ) from error
     finally:
-        if os.path.exists(path + ".tmp"):
-            os.remove(path + ".tmp")
+        with contextlib.suppress(FileNotFoundError):
+            os.remove(part)
 
 
-def write_json(path: str, data: Any) -> None:
+def _refusal(error: BaseException | None) -> str | None:
+    """What the system said when it refused to write; None if it did not."""
+    while error is not None:
+        # torch.save raises an error of its own over the system's.
+        if isinstance(error, OSError) and error.strerror:
+            return error.strerror
+        error = error.__cause__ or error.__context__
+    return None
+
+
+def write_text(path: str | os.PathLike[str], text: str) -> None:
+    """Write a text file in one step, in UTF-8."""
+    with whole_file(path) as file:
+        file.write(text.encode("utf-8"))
+
+
+def write_json(path: str | os.PathLike[str], data: Any) -> None:
     """Write JSON in one step, keys in the order given."""
     write_text(path, json.dumps(data, indent=2) + "\n")

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 
+from .files import whole_file
 from .lambda_selection import LambdaCurve
 
 
@@ -30,7 +30,6 @@ def draw_curves(curves: Mapping[str, LambdaCurve], path: str) -> None:
     axis.grid(alpha=0.3)
     axis.legend(fontsize=8)
     figure.tight_layout()
-    part = Path(f"{path}.tmp")
-    figure.savefig(part, format="png", dpi=120)
+    with whole_file(path) as file:
+        figure.savefig(file, format="png", dpi=120)
     pyplot.close(figure)
-    part.replace(path)

@@ -15,6 +15,7 @@ import sys
 import numpy as np
 
 from partialreid.command import log_to_stderr, setup_config, user_errors
+from partialreid.files import whole_file
 from partialreid.inference import build_evaluator, evaluate_model, load_model
 from partialreid.ranking_pictures import draw_rows, ranked_row
 
@@ -44,8 +45,8 @@ def main() -> int:
                 for label, distances in evaluator.distances.items()
             ]
             target = os.path.join(folder, f"{name}.png")
-            draw_rows(rows).save(target + ".tmp", format="PNG")
-            os.replace(target + ".tmp", target)
+            with whole_file(target) as file:
+                draw_rows(rows).save(file, format="PNG")
             print(f"ranked lists of {len(chosen)} queries: {target}")
     return 0
 
