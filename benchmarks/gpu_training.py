@@ -7,13 +7,13 @@ import warnings
 from typing import Any
 
 import torch
-from fastreid.engine.train_loop import AMPTrainer, SimpleTrainer
 from fastreid.modeling import build_model
 from fastreid.utils.events import EventStorage
 
 from benchmarks.bench import ROOT, finish, peak_device_gigabytes
 from partialreid.config import add_partialreid_config
 from partialreid.engine import PartialTrainer
+from partialreid.training_steps import FullPrecisionSteps, MixedPrecisionSteps
 
 CONFIG = ROOT / "projects" / "PartialReID" / "configs" / "Base-Partial.yml"
 DSR2018 = ["MODEL.META_ARCHITECTURE", "DSR2018", "MODEL.HEADS.NAME", "DSR2018Head"]
@@ -31,14 +31,14 @@ def measure(device: str, options: tuple[Any, ...] = (), batch: int = BATCH) -> l
     """A row for each system and precision.
 
     Args:
-        device: "cuda"; elsewhere mixed precision is left out.
+        device: "cuda"; on the CPU mixed precision is left out.
         options: config keys and values besides those of Base-Partial.yml.
         batch: images of a step.
     """
     return [
         _row(device, system, mixed, options, batch)
         for system in SYSTEMS
-        for mixed in ((False, True) if torch.device(device).type == "cuda" else (False,))
+        for mixed in ((False,) if device == "cpu" else (False, True))
     ]
 
 
@@ -56,7 +56,7 @@ def _row(
     torch.manual_seed(0)
     model = build_model(cfg)
     optimizer, wrapper = PartialTrainer.build_optimizer(cfg, model)
-    kind = AMPTrainer if mixed else SimpleTrainer
+    kind = MixedPrecisionSteps if mixed else FullPrecisionSteps
     made_up = _batch(batch, cfg.INPUT.SIZE_TRAIN)
     trainer = kind(model, [made_up] * (WARM_UP + STEPS + 1), optimizer, wrapper)
     with EventStorage(0) as storage:

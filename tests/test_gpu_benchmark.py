@@ -122,9 +122,11 @@ def test_training(standin: StandInGpu, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gpu_training, "WARM_UP", 1)
     monkeypatch.setattr(gpu_training, "STEPS", 1)
     rows = gpu_training.measure(standin.name, SMALL_NETWORK, batch=8)
-    assert [row["system"] for row in rows] == list(gpu_training.SYSTEMS)
+    assert [(row["system"], row["precision"]) for row in rows] == [
+        (system, precision) for system in gpu_training.SYSTEMS for precision in ("float32", "mixed")
+    ]
     expected = gpu_training.measure("cpu", SMALL_NETWORK, batch=8)
-    for row, other in zip(rows, expected, strict=True):
+    for row, other in zip(rows[::2], expected, strict=True):
         assert row["images per second"] > 0
         assert row["total loss"] == pytest.approx(other["total loss"], rel=1e-3)
 

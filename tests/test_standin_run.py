@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
-from typing import Any
 
 import pytest
+import torch
 
 from partialreid.command import build_parser, setup_config
 from partialreid.engine import PartialTrainer
@@ -31,12 +32,14 @@ KEYS = {
 }
 
 
-def run(root: Path, output: Path, device: str, resume: bool = False) -> Any:
+def run(
+    root: Path, output: Path, device: str, mixed: bool = False, resume: bool = False
+) -> dict[str, float]:
     """Train two epochs, or the second of them again, and evaluate after each: the last results."""
     keys = tiny.options(root, output, **KEYS)
     cfg = setup_config(build_parser().parse_args(["--config-file", tiny.CONFIG, *keys]))
     cfg.defrost()
-    cfg.MODEL.DEVICE = device
+    cfg.MODEL.DEVICE, cfg.SOLVER.AMP.ENABLED = device, mixed
     trainer = PartialTrainer(cfg)
     if resume:
         (output / "last_checkpoint").write_text("model_0000.pth")
@@ -46,15 +49,22 @@ def run(root: Path, output: Path, device: str, resume: bool = False) -> Any:
 
 
 def test_train_evaluate_resume(standin: StandInGpu, tmp_path: Path) -> None:
-    outputs = {name: tmp_path / name for name in ("gpu", "cpu")}
-    for output in outputs.values():
-        output.mkdir()
-    results = run(tmp_path, outputs["gpu"], standin.name)
-    written = json.loads((outputs["gpu"] / "results.json").read_text())
+    gpu, cpu = tmp_path / "gpu", tmp_path / "cpu"
+    results = run(tmp_path, gpu, standin.name)
+    written = json.loads((gpu / "results.json").read_text())
     assert written["SyntheticPartial"]["global"]["mAP"] == results["global/mAP"]
-    expected = run(tmp_path, outputs["cpu"], "cpu")
-    losses, expected_losses = (tiny.losses(output) for output in outputs.values())
-    assert losses == pytest.approx(expected_losses, rel=1e-3)
+    expected = run(tmp_path, cpu, "cpu")
+    assert tiny.losses(gpu) == pytest.approx(tiny.losses(cpu), rel=1e-3)
     # Two equally near images may change places.
     assert results == pytest.approx(expected, abs=10)
-    assert run(tmp_path, outputs["gpu"], standin.name, resume=True) == results
+    assert run(tmp_path, gpu, standin.name, resume=True) == results
+
+
+def test_mixed_precision_resumes_with_its_scale(standin: StandInGpu, tmp_path: Path) -> None:
+    results = run(tmp_path, tmp_path / "run", standin.name, mixed=True)
+    saved = torch.load(tmp_path / "run" / "model_final.pth")
+    steps = len(tiny.losses(tmp_path / "run"))
+    # Begun at 2^16, halved whenever a gradient overflows and not doubled in so few steps.
+    halved = math.log2(2.0**16 / saved["grad_scaler"]["scale"])
+    assert 0 <= halved < steps and halved.is_integer()
+    assert run(tmp_path, tmp_path / "run", standin.name, mixed=True, resume=True) == results

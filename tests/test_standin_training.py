@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 import torch
-from fastreid.engine.train_loop import SimpleTrainer
 from fastreid.utils.events import EventStorage
 from torch import Tensor
+
+from partialreid.training_steps import FullPrecisionSteps
 
 from .small_systems import SYSTEMS, batch, config, network
 from .standin_gpu import StandInGpu
@@ -19,7 +20,7 @@ STEPS = 2
 def trained(device: str, system: str) -> tuple[list[dict[str, float]], dict[str, Tensor], Any]:
     """Losses of each step, gradients of the last one and the weights after it."""
     model, optimizer, wrapper = network(config(device, *SYSTEMS[system]))
-    trainer = SimpleTrainer(model, [batch(0), batch(1)], optimizer, wrapper)
+    trainer = FullPrecisionSteps(model, [batch(0), batch(1)], optimizer, wrapper)
     losses = []
     with EventStorage(0) as storage:
         for _ in range(STEPS):

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from fastreid.engine import hooks as fastreid_hooks
 from fastreid.engine.defaults import DefaultTrainer
-from fastreid.engine.train_loop import AMPTrainer, SimpleTrainer, TrainerBase
+from fastreid.engine.train_loop import TrainerBase
 from fastreid.solver import build_optimizer
 from fastreid.utils import comm
 from fastreid.utils.events import CommonMetricPrinter, JSONWriter, TensorboardXWriter
@@ -32,6 +32,7 @@ from .resumption import (
     restore_optimizer,
     skipped_steps,
 )
+from .training_steps import FullPrecisionSteps, MixedPrecisionSteps
 
 logger = logging.getLogger(__name__)
 
@@ -65,7 +66,7 @@ class PartialTrainer(DefaultTrainer):
         if comm.get_world_size() > 1:
             devices = [torch.cuda.current_device()] if cfg.MODEL.DEVICE == "cuda" else None
             model = DistributedDataParallel(model, device_ids=devices, broadcast_buffers=False)
-        kind = AMPTrainer if cfg.SOLVER.AMP.ENABLED else SimpleTrainer
+        kind = MixedPrecisionSteps if cfg.SOLVER.AMP.ENABLED else FullPrecisionSteps
         self._trainer = kind(model, loader, optimizer, wrapper)
 
         self.cfg = cfg

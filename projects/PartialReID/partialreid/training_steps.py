@@ -1,0 +1,68 @@
+"""One iteration of training, in float32 or in mixed precision: FastReID's, for any device.
+
+FastReID reads the losses one by one, each a wait for the GPU, and on a stream of their own that
+does not wait for their computation: what is logged, and looked at for NaN, may be what the memory
+held before. Its mixed precision knows CUDA alone.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import torch
+from fastreid.engine.train_loop import AMPTrainer, SimpleTrainer
+from torch import Tensor, nn
+
+
+class FullPrecisionSteps(SimpleTrainer):
+    """Steps in the dtype of the weights.
+
+    Args, as FastReID's trainer:
+        model: returns a dict of losses.
+        data_loader: gives batches.
+        optimizer: of the model's parameters.
+        param_wrapper: what FastReID's `build_optimizer` returns with the optimizer.
+    """
+
+    def _write_metrics(self, loss_dict: dict[str, Tensor], data_time: float) -> None:
+        super()._write_metrics(fetched(loss_dict), data_time)
+
+
+class MixedPrecisionSteps(AMPTrainer):
+    """Steps under autocast to float16, with losses scaled so that small gradients survive.
+
+    Where a gradient overflows, the step is left out and the scale halved.
+
+    Args: as `FullPrecisionSteps`.
+    """
+
+    def __init__(
+        self, model: nn.Module, data_loader: Any, optimizer: Any, param_wrapper: Any
+    ) -> None:
+        self._device = next(model.parameters()).device.type
+        scaler = torch.amp.GradScaler(self._device)
+        super().__init__(model, data_loader, optimizer, param_wrapper, scaler)
+
+    def run_step(self) -> None:
+        """Train on the next batch."""
+        start = time.perf_counter()
+        data = next(self._data_loader_iter)
+        data_time = time.perf_counter() - start
+        with torch.autocast(self._device, dtype=torch.float16):
+            losses = self.model(data)
+            total = sum(losses.values())
+        self.optimizer.zero_grad()
+        self.grad_scaler.scale(total).backward()
+        self._write_metrics(losses, data_time)
+        self.grad_scaler.step(self.optimizer)
+        self.grad_scaler.update()
+
+    def _write_metrics(self, loss_dict: dict[str, Tensor], data_time: float) -> None:
+        super()._write_metrics(fetched(loss_dict), data_time)
+
+
+def fetched(losses: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The losses on the CPU, in one copy that waits for them."""
+    values = torch.stack([loss.detach().double() for loss in losses.values()]).cpu()
+    return dict(zip(losses, values, strict=True))
