@@ -151,3 +151,28 @@ def test_identical_columns_leave_the_shrinkage() -> None:
     y = torch.eye(6)[None, :, :3]
     found = lasso_distance(y, y, beta=0.4)
     torch.testing.assert_close(found, torch.tensor([[0.04]]))
+
+
+@pytest.mark.parametrize("beta", [0.4, 0.02])
+def test_codes_of_several_pairs_are_those_of_each(beta: float) -> None:
+    """The pairs need from one step to dozens, and are finished at different times."""
+    x, y = features(0, 5, 64, 9).double(), features(1, 5, 64, 24).double()
+    x[1] = 0
+    y[2, :, 7] = y[2, :, 3]
+    x[3] = y[3, :, :9]
+    gram, correlation = y.mT @ y, y.mT @ x
+    together = lasso_codes(gram, correlation, beta)
+    assert together.shape == (5, 24, 9)
+    for pair in range(5):
+        alone = lasso_codes(gram[pair], correlation[pair], beta)
+        # Two equal columns share a coefficient in any way.
+        torch.testing.assert_close(y[pair] @ together[pair], y[pair] @ alone, atol=1e-9, rtol=0)
+        assert violation(x[pair], y[pair], together[pair], beta) <= 1e-6 * beta + 1e-12
+    none = lasso_codes(gram[:0], correlation[:0], beta)
+    assert none.shape == (0, 24, 9)
+
+
+def test_several_pairs_say_that_steps_were_too_few() -> None:
+    x, y = features(0, 2, 64, 9).double(), features(1, 2, 64, 24).double()
+    with pytest.raises(RuntimeError, match="of 18 lasso codes are not optimal"):
+        lasso_codes(y.mT @ y, y.mT @ x, 0.02, max_steps=3)

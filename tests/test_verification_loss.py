@@ -7,7 +7,9 @@ import torch
 import torch.nn.functional as F
 
 from partialreid.lasso import lasso_codes
+from partialreid.pair_distance import coded_distance, ridge_codes
 from partialreid.verification_loss import hard_pairs, verification_loss
+from tests.standin_gpu import StandInGpu
 
 
 def batch(seed: int = 0) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -93,3 +95,71 @@ def test_unknown_codes() -> None:
     probe, gallery, _ = batch()
     with pytest.raises(ValueError, match="lasso or ridge"):
         verification_loss(probe, gallery, torch.tensor([[0, 1]]), torch.ones(1), codes="omp")
+
+
+def pair_by_pair(
+    probe: torch.Tensor, gallery: torch.Tensor, pairs: torch.Tensor, alpha: torch.Tensor, codes: str
+) -> torch.Tensor:
+    """The loss by a loop over pairs, each of which is coded alone."""
+    found = []
+    for asking, asked in pairs.tolist():
+        x, y = F.normalize(probe[asking], dim=0), F.normalize(gallery[asked], dim=0)
+        with torch.no_grad():
+            if codes == "ridge":
+                w = ridge_codes(x, y, 1e-3)
+            else:
+                w = lasso_codes(y.double().T @ y.double(), y.double().T @ x.double(), 0.1)
+        found.append(coded_distance(x, y, w, squared=True))
+    return (alpha * torch.stack(found)).mean()
+
+
+@pytest.mark.parametrize("codes", ["lasso", "ridge"])
+def test_all_pairs_at_once_are_the_pairs_one_by_one(codes: str) -> None:
+    probe, gallery, labels = batch()
+    pairs, alpha = hard_pairs(probe.mean(2), labels, 10)
+    gradients = []
+    for loss in (verification_loss, pair_by_pair):
+        x, y = probe.float().requires_grad_(), gallery.float().requires_grad_()
+        options = {"codes": codes, "beta": 0.1} if loss is verification_loss else {"codes": codes}
+        value = loss(x, y, pairs, alpha.float(), **options)
+        value.backward()
+        gradients.append((value.detach(), x.grad, y.grad))
+    for got, wanted in zip(*gradients, strict=True):
+        torch.testing.assert_close(got, wanted, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+@pytest.mark.parametrize(("codes", "waits"), [("lasso", 2), ("ridge", 2)])
+def test_waits_do_not_grow_with_the_pairs(
+    standin: StandInGpu, codes: str, waits: int, dtype: torch.dtype
+) -> None:
+    """One wait for the number of usable anchors, one for the codes; values are the CPU's."""
+    generator = torch.Generator().manual_seed(5)
+    labels = torch.arange(12) // 2
+    features, probe, gallery = (
+        torch.randn(12, 24, *size, generator=generator).to(dtype) for size in ((), (6,), (11,))
+    )
+    for count in (4, 24):
+        values, waited = [], []
+        for device in (torch.device("cpu"), standin.device):
+            sides = [side.clone().to(device).requires_grad_() for side in (probe, gallery)]
+            given = features.to(device), labels.to(device)
+            with standin.count() as seen, torch.autocast(device.type, dtype=torch.bfloat16):
+                pairs, alpha = hard_pairs(*given, count)
+                loss = verification_loss(*sides, pairs, alpha, codes=codes)
+                loss.backward()
+            waited.append(seen.synchronisations)
+            values.append([value.detach().cpu() for value in (pairs, loss, sides[0].grad)])
+        assert len(values[0][0]) == count
+        assert waited == [0, waits], seen
+        for got, wanted in zip(*values, strict=True):
+            torch.testing.assert_close(got, wanted, atol=1e-6, rtol=0)
+
+
+def test_mining_is_in_float32_under_autocast() -> None:
+    """In bfloat16 the four other images would be equally near."""
+    features = torch.tensor([[1.0, 0.0], [1.0, 0.1], [1, 0.0201], [1, 0.0202], [1, 0.02]])
+    labels = torch.tensor([0, 0, 1, 2, 3])
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        pairs, _ = hard_pairs(features, labels, 4)
+    assert pairs.tolist() == [[0, 1], [1, 0], [0, 4], [1, 3]]

@@ -41,15 +41,18 @@ def lasso_codes(
     (the Karush-Kuhn-Tucker conditions): -beta sign(w_m) where w_m is not zero, and between -beta
     and beta where it is.
 
+    The steps depend on values: on a GPU the host would wait for it several times in each. Bring
+    Gram matrices to the CPU where there are few of them.
+
     Args:
-        gram: (M, M), Y'Y.
-        correlation: (M, R), Y'X.
+        gram: (M, M), Y'Y; or (P, M, M), those of P pairs, whose columns are then coded together.
+        correlation: (M, R), Y'X; or (P, M, R).
         beta: weight of the L1 norm, > 0.
         tolerance: largest violation of optimality, as a share of beta (float64 sets a limit).
         max_steps: bound on the steps; 20 M + 100 by default, many times what is needed.
 
     Returns:
-        (M, R) codes in the dtype of `correlation`, found in float64.
+        (M, R) or (P, M, R) codes in the dtype of `correlation`, found in float64.
 
     Raises:
         ValueError: beta <= 0.
@@ -57,28 +60,46 @@ def lasso_codes(
     """
     if not beta > 0:
         raise ValueError(f"beta must be > 0, got {beta}")
-    gram, wanted = gram.double(), correlation.double().T
+    gram, wanted = gram.double(), correlation.double().mT
+    shape = wanted.shape
+    several = gram.dim() == 3
+    wanted = wanted.flatten(0, 1) if several else wanted
     codes = torch.zeros_like(wanted)
     columns = torch.arange(len(codes), device=codes.device)
     if not codes.numel():
-        return codes.T.to(correlation.dtype)
-    largest = gram.diagonal().max()
-    for _ in range(20 * len(gram) + 100 if max_steps is None else max_steps):
+        return codes.view(shape).mT.to(correlation.dtype)
+    largest = gram.diagonal(dim1=-2, dim2=-1).amax(-1)
+    pair = None
+    for _ in range(20 * gram.shape[-1] + 100 if max_steps is None else max_steps):
         code, target = codes[columns], wanted[columns]
-        gradient = 2 * (code @ gram - target)
+        if several:
+            pair = columns // shape[1]
+            gradient = 2 * ((codes.view(shape) @ gram).flatten(0, 1)[columns] - target)
+            rounding = ROUNDING * largest[pair] * code.abs().sum(1)
+        else:
+            gradient = 2 * (code @ gram - target)
+            rounding = ROUNDING * largest * code.abs().sum(1)
         signs = code.sign()
-        allowed = tolerance * beta + ROUNDING * largest * code.abs().sum(1)
+        allowed = tolerance * beta + rounding
         slack = (gradient + beta * signs).abs().masked_fill(signs == 0, 0).amax(1)
         excess, entering = (gradient.abs() - beta).masked_fill(signs != 0, -beta).max(1)
         settled = slack <= allowed
         left = ~settled | (excess > allowed)
         if not left.any():
-            return codes.T.to(correlation.dtype)
+            return codes.view(shape).mT.to(correlation.dtype)
         # One more gallery column joins where the present ones are at their optimum.
         joining = (settled & left).nonzero().flatten()
         signs[joining, entering[joining]] = -gradient[joining, entering[joining]].sign()
         columns = columns[left]
-        codes[columns] = _step(gram, target[left], code[left], gradient[left], signs[left], beta)
+        codes[columns] = _step(
+            gram,
+            None if pair is None else pair[left],
+            target[left],
+            code[left],
+            gradient[left],
+            signs[left],
+            beta,
+        )
     raise RuntimeError(
         f"{len(columns)} of {len(codes)} lasso codes are not optimal to {tolerance} beta after the "
         "last step: raise max_steps or tolerance"
@@ -86,13 +107,25 @@ def lasso_codes(
 
 
 def _step(
-    gram: Tensor, target: Tensor, code: Tensor, gradient: Tensor, signs: Tensor, beta: float
+    gram: Tensor,
+    pair: Tensor | None,
+    target: Tensor,
+    code: Tensor,
+    gradient: Tensor,
+    signs: Tensor,
+    beta: float,
 ) -> Tensor:
-    """Move codes (R, M) to the optimum for the given signs, or to the best sign change before."""
+    """Move codes (R, M) to the optimum for the given signs, or to the best sign change before.
+
+    `pair` (R,) says which Gram matrix is each code's where there are several.
+    """
     size = (signs != 0).sum(1, keepdim=True)
     active = (signs == 0).to(torch.uint8).argsort(dim=1, stable=True)[:, : int(size.max())]
     padding = torch.arange(active.shape[1], device=code.device) >= size
-    system = gram[active[:, :, None], active[:, None, :]]
+    if pair is None:
+        system = gram[active[:, :, None], active[:, None, :]]
+    else:
+        system = gram[pair[:, None, None], active[:, :, None], active[:, None, :]]
     system.masked_fill_(padding[:, :, None] | padding[:, None, :], 0)
     diagonal = system.diagonal(dim1=1, dim2=2)
     diagonal.mul_(1 + JITTER).masked_fill_(padding, 1)

@@ -6,6 +6,10 @@ P pairs.
 An image should be reconstructed well from another of the same person and badly from one of
 somebody else. The codes W are found with the network fixed, then the network takes a step with W
 fixed. The sign of the pairs of two persons is our reading of the paper.
+
+On a GPU the host waits for it a fixed number of times, however many pairs there are. Each step of
+feature-sign search depends on values, so that the lasso's codes are found on the CPU: the Gram
+matrices of all pairs go there at once, a megabyte or two, and the codes come back.
 """
 
 from __future__ import annotations
@@ -16,6 +20,7 @@ from torch import Tensor
 
 from .lasso import lasso_codes
 from .pair_distance import coded_distance, ridge_codes
+from .precision import at_least_float32, full_precision
 
 CODES = ("lasso", "ridge")
 # Codes of a network that changes with every step need not be those of the last digit.
@@ -35,8 +40,8 @@ def hard_pairs(features: Tensor, labels: Tensor, count: int) -> tuple[Tensor, Te
         pairs (P, 2), a probe and a gallery image each, and alpha (P,): 1 for the same person, -1
         for another.
     """
-    with torch.no_grad():
-        unit = F.normalize(features.float(), dim=1)
+    with torch.no_grad(), full_precision(features.device):
+        unit = F.normalize(at_least_float32(features), dim=1)
         distance = 1 - unit @ unit.T
         same = labels[:, None] == labels
         other = ~same
@@ -46,13 +51,13 @@ def hard_pairs(features: Tensor, labels: Tensor, count: int) -> tuple[Tensor, Te
         usable = ((same & ~itself).any(1) & other.any(1)).nonzero().flatten()
         wanted = min(len(usable), max(1, count // 2))
         if not wanted:
-            return labels.new_zeros(0, 2, dtype=torch.long), features.new_zeros(0)
+            return labels.new_zeros(0, 2, dtype=torch.long), unit.new_zeros(0)
         places = torch.linspace(0, len(usable) - 1, wanted, device=labels.device)
         anchors = usable[places.round().long()]
         pairs = torch.cat(
             [torch.stack([anchors, found[anchors]], 1) for found in (farthest, nearest)]
         )
-        alpha = features.new_ones(len(pairs))
+        alpha = unit.new_ones(len(pairs))
         alpha[wanted:] = -1
         return pairs, alpha
 
@@ -84,18 +89,21 @@ def verification_loss(
     """
     if codes not in CODES:
         raise ValueError(f"codes are {codes!r}; they can be {' or '.join(CODES)}")
-    probe, gallery = F.normalize(probe.float(), dim=1), F.normalize(gallery.float(), dim=1)
-    if not len(pairs):
-        return probe.sum() * 0
-    found = []
-    for asking, asked in pairs.tolist():
-        x, y = probe[asking], gallery[asked]
+    with full_precision(probe.device):
+        x, y = (F.normalize(side.float(), dim=1) for side in (probe, gallery))
+        if not len(pairs):
+            return x.sum() * 0
+        x, y = x[pairs[:, 0]], y[pairs[:, 1]]
         with torch.no_grad():
-            if codes == "ridge":
-                w = ridge_codes(x, y, kappa)
-            else:
-                # In float32 the products of similar columns need not be of any real columns.
-                wide = y.double()
-                w = lasso_codes(wide.T @ wide, wide.T @ x.double(), beta, tolerance=TOLERANCE)
-        found.append(coded_distance(x, y, w.to(x.dtype), squared=True))
-    return (alpha * torch.stack(found)).mean()
+            w = ridge_codes(x, y, kappa) if codes == "ridge" else _sparse_codes(x, y, beta)
+        return (alpha * coded_distance(x, y, w, squared=True)).mean()
+
+
+def _sparse_codes(x: Tensor, y: Tensor, beta: float) -> Tensor:
+    """Codes (P, M, N) of the columns (P, C, N) by those of (P, C, M), found on the CPU."""
+    # In float32 the products of similar columns need not be of any real columns.
+    wide = y.double()
+    products = wide.mT @ torch.cat([wide, x.double()], dim=2)
+    gram, correlation = products.cpu().split([y.shape[2], x.shape[2]], dim=2)
+    found = lasso_codes(gram, correlation, beta, tolerance=TOLERANCE)
+    return found.to(x.device, x.dtype, non_blocking=True)
