@@ -51,8 +51,8 @@ def add_partialreid_config(cfg: Any) -> None:
     # training images.
     cfg.INPUT.OCCLUSION.KINDS = ("shapes", "pieces")
 
-    # How a window is pooled: "max"; DSR2018Head also takes "avg".
-    cfg.MODEL.HEADS.DSR.POOL = "max"
+    # How a window is pooled.
+    cfg.MODEL.HEADS.DSR.POOL = "max"  # "max", "avg"
 
     # FPRBaseline: weight of the loss of the foreground probabilities.
     cfg.MODEL.LOSSES.FOREGROUND = CN({"SCALE": 1.0})

@@ -11,13 +11,13 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from fastreid.config import configurable
-from fastreid.layers import any_softmax, get_norm
+from fastreid.layers import get_norm
 from fastreid.layers.weight_init import weights_init_kaiming
 from fastreid.modeling.heads import REID_HEADS_REGISTRY
-from fastreid.modeling.heads.embedding_head import EmbeddingHead
 from torch import Tensor, nn
 
 from .pyramid import KERNELS, STRIDE, pyramid_columns
+from .pyramid_head import PyramidHead, class_logits
 
 
 class OcclusionUnit(nn.Module):
@@ -27,14 +27,20 @@ class OcclusionUnit(nn.Module):
         in_planes: C, channels of the feature map.
         kernels: window sizes of the pyramid.
         stride: step of the windows.
+        pool: how a window is pooled, "max" or "avg".
     """
 
     def __init__(
-        self, in_planes: int = 2048, kernels: Sequence[int] = KERNELS, stride: int = STRIDE
+        self,
+        in_planes: int = 2048,
+        kernels: Sequence[int] = KERNELS,
+        stride: int = STRIDE,
+        pool: str = "max",
     ) -> None:
         super().__init__()
         self.kernels = tuple(kernels)
         self.stride = stride
+        self.pool = pool
         self.mask_layer = nn.Linear(in_planes, 1, bias=True)
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -45,7 +51,7 @@ class OcclusionUnit(nn.Module):
             positive and sum to one for each image, and the logits (B, N) of their probabilities
             to be foreground.
         """
-        columns, first = pyramid_columns(features, self.kernels, self.stride)
+        columns, first = pyramid_columns(features, self.kernels, self.stride, self.pool)
         logits = self.mask_layer(columns.transpose(1, 2)).squeeze(2)
         scores = torch.sigmoid(logits)
         weights = F.normalize(scores, p=1, dim=1)
@@ -54,15 +60,8 @@ class OcclusionUnit(nn.Module):
         return foreground, columns, weights, logits
 
 
-def class_logits(features: Tensor, weight: Tensor, cls_layer: nn.Module) -> Tensor:
-    """Logits (B, classes): inner products for the linear layer, cosines for the margin layers."""
-    if type(cls_layer) is any_softmax.Linear:
-        return F.linear(features, weight)
-    return F.linear(F.normalize(features), F.normalize(weight))
-
-
 @REID_HEADS_REGISTRY.register()
-class DSRHead(EmbeddingHead):
+class DSRHead(PyramidHead):
     """Two branches on one map: the whole map pooled, and the foreground feature.
 
     In training both are classified and returned for the losses; in evaluation the foreground
@@ -70,9 +69,7 @@ class DSRHead(EmbeddingHead):
     """
 
     @configurable
-    def __init__(
-        self, *, kernels: Sequence[int] = KERNELS, stride: int = STRIDE, **kwargs: Any
-    ) -> None:
+    def __init__(self, **kwargs: Any) -> None:
         embedding_dim = kwargs["embedding_dim"]
         if embedding_dim > 0:
             raise ValueError(
@@ -81,7 +78,7 @@ class DSRHead(EmbeddingHead):
             )
         super().__init__(**kwargs)
         feat_dim, num_classes = kwargs["feat_dim"], kwargs["num_classes"]
-        self.occ_unit = OcclusionUnit(feat_dim, kernels, stride)
+        self.occ_unit = OcclusionUnit(feat_dim, self.kernels, self.stride, self.pool)
         neck = []
         if kwargs["with_bnneck"]:
             neck.append(get_norm(kwargs["norm_type"], feat_dim, bias_freeze=True))
@@ -89,22 +86,14 @@ class DSRHead(EmbeddingHead):
         self.bnneck_occ.apply(weights_init_kaiming)
         self.weight_occ = nn.Parameter(torch.empty(num_classes, feat_dim).normal_(std=0.01))
 
-    @classmethod
-    def from_config(cls, cfg: Any) -> dict[str, Any]:
-        """Arguments of the constructor from the config."""
-        arguments = super().from_config(cfg)
-        arguments["kernels"] = tuple(cfg.MODEL.HEADS.DSR.KERNELS)
-        arguments["stride"] = cfg.MODEL.HEADS.DSR.STRIDE
-        return arguments
-
-    def forward(self, features: Tensor, targets: Tensor | None = None) -> Any:
-        """Head of a feature map (B, C, H, W).
+    def outputs(self, features: Tensor, targets: Tensor | None) -> Any:
+        """Outputs of a feature map (B, C, H, W).
 
         Returns:
-            In training a dict: `cls_outputs`, `fore_cls_outputs`, `pred_class_logits` (B, classes)
-            and `features`, `foreground_features` (B, C), `foreground_logits` (B, N) and `map_size`,
-            H and W. In evaluation the foreground feature
-            after its BNNeck (B, C), the columns (B, C, N) and their weights (B, N).
+            In training a dict: `cls_outputs`, `fore_cls_outputs`, `pred_class_logits` (B, classes),
+            `features` and `foreground_features` (B, C), `foreground_logits` (B, N), and `map_size`,
+            which is H and W. In evaluation the foreground feature after its BNNeck (B, C), the
+            columns (B, C, N) and their weights (B, N).
         """
         foreground, columns, weights, foreground_logits = self.occ_unit(features)
         fore_neck = self.bnneck_occ(foreground[..., None, None])[..., 0, 0]
@@ -120,8 +109,8 @@ class DSRHead(EmbeddingHead):
             "cls_outputs": self.cls_layer(logits.clone(), targets),
             "fore_cls_outputs": self.cls_layer(fore_logits.clone(), targets),
             "pred_class_logits": logits * self.cls_layer.s,
-            "features": pooled[..., 0, 0],
-            "foreground_features": foreground,
+            "features": self.for_triplets(pooled[..., 0, 0], neck),
+            "foreground_features": self.for_triplets(foreground, fore_neck),
             "foreground_logits": foreground_logits,
             "map_size": tuple(features.shape[2:]),
         }

@@ -68,7 +68,7 @@ class FPRBaseline(PartialBaseline):
         }
 
     def more_losses(
-        self, outputs: dict[str, Any], batched_inputs: dict[str, Tensor]
+        self, outputs: dict[str, Any], batched_inputs: dict[str, Tensor], labels: Tensor
     ) -> dict[str, Tensor]:
         """The foreground loss.
 
@@ -80,7 +80,7 @@ class FPRBaseline(PartialBaseline):
                 "FPRBaseline needs masks: set INPUT.OCCLUSION.ENABLED True or DATASETS.MASKS"
             )
         unit = self.heads.occ_unit
-        masks = batched_inputs["masks"].to(self.device)
+        masks = batched_inputs["masks"].to(self.device, non_blocking=True)
         targets = mask_targets(masks, outputs["map_size"], unit.kernels, unit.stride)
         value = foreground_loss(outputs["foreground_logits"], targets)
         return {"loss_foreground": value * self.foreground_scale}

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import torch
 from fastreid.config import configurable
-from fastreid.modeling.losses import cross_entropy_loss, log_accuracy, triplet_loss
+from fastreid.modeling.losses import log_accuracy
 from fastreid.modeling.meta_arch import META_ARCH_REGISTRY, Baseline
-from torch import Tensor
+from torch import Tensor, nn
 
+from .dsr_head import DSRHead
+from .float32_losses import cross_entropy, triplet
 from .head_outputs import HeadOutputs
 from .launching import settle_device
 
+logger = logging.getLogger(__name__)
 LOSSES = ("CrossEntropyLoss", "TripletLoss")
+# Parts of the heads that the cross entropy alone reaches, and those that only what comes after the
+# BNNeck reaches.
+CLASSIFIERS = ("weight", "weight_occ")
+NECKS = ("bottleneck.", "bnneck_occ.")
 
 
 @META_ARCH_REGISTRY.register()
@@ -27,20 +35,30 @@ class PartialBaseline(Baseline):
         **kwargs: as FastReID's Baseline.
 
     Raises:
-        ValueError: MODEL.LOSSES.NAME holds a loss that has no counterpart on both branches.
+        ValueError: MODEL.LOSSES.NAME is empty or holds a loss that has no counterpart on both
+            branches, or the head has other outputs than the losses need.
     """
+
+    # The head whose outputs the losses need.
+    HEAD: type[nn.Module] = DSRHead
 
     @configurable
     def __init__(
         self, *, channels_last: bool = False, flip_test: bool = False, **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
-        unknown = [n for n in self.loss_kwargs["loss_names"] if n not in LOSSES]
-        if unknown:
+        own = type(self).__name__
+        names = self.loss_kwargs["loss_names"]
+        unknown = [name for name in names if name not in LOSSES]
+        if unknown or not names:
+            held = f"holds {', '.join(unknown)}" if unknown else "is empty"
+            raise ValueError(f"MODEL.LOSSES.NAME {held}; {own} knows {' and '.join(LOSSES)}.")
+        if not isinstance(self.heads, self.HEAD):
             raise ValueError(
-                f"MODEL.LOSSES.NAME holds {', '.join(unknown)}; PartialBaseline knows "
-                f"{' and '.join(LOSSES)}."
+                f"MODEL.HEADS.NAME is {type(self.heads).__name__}, but MODEL.META_ARCHITECTURE "
+                f"{own} needs the outputs of {self.HEAD.__name__}: set it to that."
             )
+        self._freeze_what_no_loss_reaches()
         self.flip_test = flip_test
         self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
         if channels_last:
@@ -73,17 +91,27 @@ class PartialBaseline(Baseline):
             outputs = self.heads(features)
             return HeadOutputs(*outputs) if isinstance(outputs, tuple) else outputs
 
-        targets = batched_inputs["targets"].to(self.device)
-        # Precise batch norm marks its batches, whose classes do not matter, with targets of -1.
-        if targets.sum() < 0:
-            targets = torch.zeros_like(targets)
+        if "targets" not in batched_inputs:
+            raise KeyError('a training batch needs "targets", the classes of its images')
+        targets = batched_inputs["targets"].to(self.device, non_blocking=True)
+        # Precise batch norm marks its batches, whose classes do not matter, with targets of -1. The
+        # host would wait for the device where it asked for the sum itself.
+        targets = targets.where(targets.sum() >= 0, torch.zeros_like(targets))
         outputs = self.heads(self.backbone(images), targets)
-        return {**self.losses(outputs, targets), **self.more_losses(outputs, batched_inputs)}
+        losses = self.losses(outputs, targets)
+        return {**losses, **self.more_losses(outputs, batched_inputs, targets)}
+
+    def branches(self, outputs: dict[str, Any]) -> tuple[tuple[str, Tensor, Tensor], ...]:
+        """For each branch the prefix of its losses, its class outputs and its features."""
+        return (
+            ("", outputs["cls_outputs"], outputs["features"]),
+            ("fore_", outputs["fore_cls_outputs"], outputs["foreground_features"]),
+        )
 
     def more_losses(
-        self, outputs: dict[str, Any], batched_inputs: dict[str, Tensor]
+        self, outputs: dict[str, Any], batched_inputs: dict[str, Tensor], labels: Tensor
     ) -> dict[str, Tensor]:
-        """Losses that need more of the batch than its labels; none here."""
+        """Losses besides those of the branches; none here."""
         return {}
 
     def preprocess_image(self, batched_inputs: Any) -> Tensor:
@@ -93,29 +121,38 @@ class PartialBaseline(Baseline):
         images = (images - self.pixel_mean) / self.pixel_std
         return images.contiguous(memory_format=self.memory_format)
 
-    def losses(self, outputs: dict[str, Tensor], gt_labels: Tensor) -> dict[str, Tensor]:
-        """Cross entropy and triplet loss of the global and of the foreground branch.
+    def losses(self, outputs: dict[str, Any], gt_labels: Tensor) -> dict[str, Tensor]:
+        """The losses of MODEL.LOSSES.NAME on each branch, in float32.
 
         Args:
-            outputs: what DSRHead returns in training.
+            outputs: what the head returns in training.
             gt_labels: (B,) class indices.
         """
         log_accuracy(outputs["pred_class_logits"].detach(), gt_labels)
         losses = {}
         names = self.loss_kwargs["loss_names"]
-        branches = (
-            ("", outputs["cls_outputs"], outputs["features"]),
-            ("fore_", outputs["fore_cls_outputs"], outputs["foreground_features"]),
-        )
-        for prefix, logits, features in branches:
+        for prefix, logits, features in self.branches(outputs):
             if "CrossEntropyLoss" in names:
-                ce = self.loss_kwargs["ce"]
-                value = cross_entropy_loss(logits, gt_labels, ce["eps"], ce["alpha"])
-                losses[f"loss_{prefix}cls"] = value * ce["scale"]
-            if "TripletLoss" in names:
-                tri = self.loss_kwargs["tri"]
-                value = triplet_loss(
-                    features, gt_labels, tri["margin"], tri["norm_feat"], tri["hard_mining"]
+                losses[f"loss_{prefix}cls"] = cross_entropy(
+                    logits, gt_labels, self.loss_kwargs["ce"]
                 )
-                losses[f"loss_{prefix}triplet"] = value * tri["scale"]
+            if "TripletLoss" in names:
+                losses[f"loss_{prefix}triplet"] = triplet(
+                    features, gt_labels, self.loss_kwargs["tri"]
+                )
         return losses
+
+    def _freeze_what_no_loss_reaches(self) -> None:
+        """Take parameters that no loss depends on out of the training; checkpoints keep them.
+
+        DistributedDataParallel waits for a gradient of every parameter that wants one.
+        """
+        if "CrossEntropyLoss" in self.loss_kwargs["loss_names"]:
+            return
+        necks = NECKS if self.heads.neck_feat == "before" else ()
+        frozen = []
+        for name, parameter in self.heads.named_parameters():
+            if name in CLASSIFIERS or name.startswith(necks):
+                parameter.requires_grad_(False)
+                frozen.append(f"heads.{name}")
+        logger.info(f"without CrossEntropyLoss these stay as they are: {', '.join(frozen)}")
