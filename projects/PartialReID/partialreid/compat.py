@@ -11,6 +11,7 @@ import and taken away again; what it does wrong later is cured where this packag
 | deprecated TypedStorage for every image             | `ToTensor`, here             |
 | gdown for pretrained weights                        | `pretrained.py`              |
 | flat parameter buffers: nothing trains              | `engine.py`                  |
+| losses read before they are there; AMP on CUDA only | `training_steps.py`          |
 | loader threads that swallow errors, fixed workers   | `loaders.py`                 |
 | CUDA and NCCL assumed, fixed port                   | `launching.py`               |
 | unsafe or silent checkpoint loading                 | `checkpoint.py`              |
