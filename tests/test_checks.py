@@ -21,6 +21,8 @@ BASE = (
     ("DATASETS.TESTS", ("Market1501",)),
     # Nothing is there: a check that read data would fail otherwise.
     ("DATASETS.ROOT", "absent/folder"),
+    ("MODEL.META_ARCHITECTURE", "PartialBaseline"),
+    ("MODEL.HEADS.NAME", "DSRHead"),
     ("DATALOADER.SAMPLER_TRAIN", NAIVE),
     ("DATALOADER.NUM_INSTANCE", 4),
     ("SOLVER.IMS_PER_BATCH", 16),

@@ -46,6 +46,7 @@ def options(tmp_path: Path, make_market) -> Callable[..., list[str]]:
             *("DATASETS.NAMES", "('Market1501',)", "DATASETS.TESTS", "('Market1501',)"),
             *("DATASETS.ROOT", root, "OUTPUT_DIR", tmp_path / "out", "MODEL.DEVICE", "cpu"),
             *("MODEL.BACKBONE.PRETRAIN", False, "SOLVER.IMS_PER_BATCH", 8),
+            *("MODEL.META_ARCHITECTURE", "PartialBaseline", "MODEL.HEADS.NAME", "DSRHead"),
         ]
         return [str(value) for value in (*given, *changes)]
 

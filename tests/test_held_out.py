@@ -94,6 +94,7 @@ def cfg(make_config, make_market, tmp_path: Path):
         *("DATASETS.TESTS", tests),
         *("DATASETS.HELD_OUT", 2),
         *("INPUT.SIZE_TEST", [256, 128]),
+        *("MODEL.META_ARCHITECTURE", "PartialBaseline", "MODEL.HEADS.NAME", "DSRHead"),
     )
 
 

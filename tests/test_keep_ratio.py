@@ -177,6 +177,7 @@ def cfg(make_config) -> Any:
         *("MODEL.META_ARCHITECTURE", "PartialBaseline", "MODEL.HEADS.DSR.KERNELS", (2, 4)),
         *("MODEL.BACKBONE.NAME", "build_small_resnet_backbone", "MODEL.BACKBONE.FEAT_DIM", 128),
         *("MODEL.BACKBONE.LAST_STRIDE", 1, "MODEL.BACKBONE.PRETRAIN", False),
+        *("MODEL.HEADS.NAME", "DSRHead"),
         *("INPUT.SIZE_TEST", [64, 32], "DATASETS.TESTS", ("Market1501",)),
     )
 
@@ -271,6 +272,6 @@ def test_checks(cfg: Any, key: str, value: Any, message: str) -> None:
     cfg.merge_from_list([key, value])
     with pytest.raises(ValueError, match=message):
         check_config(cfg, 1, eval_only=True)
-    if key not in ("INPUT.KEEP_RATIO", "INPUT.KEEP_RATIO_STEP"):
+    if key not in ("INPUT.KEEP_RATIO", "INPUT.KEEP_RATIO_STEP") and value != [64]:
         cfg.INPUT.KEEP_RATIO = "off"
         check_config(cfg, 1, eval_only=True)

@@ -154,7 +154,8 @@ def numbers() -> set[str]:
 def config(make_config, key: str, value: Any) -> Any:
     cfg = make_config(
         "DATASETS.ROOT", "absent/folder", "DATALOADER.SAMPLER_TRAIN", "NaiveIdentitySampler",
-        "SOLVER.IMS_PER_BATCH", 16, *SWITCHES,
+        "SOLVER.IMS_PER_BATCH", 16, "MODEL.META_ARCHITECTURE", "PartialBaseline",
+        "MODEL.HEADS.NAME", "DSRHead", *SWITCHES,
     )  # fmt: skip
     *path, name = key.split(".")
     node = cfg

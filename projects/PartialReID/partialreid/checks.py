@@ -24,6 +24,7 @@ from .image_reading import check_images
 from .keep_ratio import keep_ratio_resize
 from .key_ranges import check_ranges
 from .lambda_selection import halves_of_identities
+from .network_check import check_network
 from .occlusion import KINDS
 
 # Test sets up to this size are decoded before long work, which takes some seconds.
@@ -78,6 +79,7 @@ def check_config(cfg: Any, world_size: int, eval_only: bool) -> None:
         _check_keep_ratio(cfg)
     if not eval_only:
         _check_training(cfg, world_size)
+    check_network(cfg, eval_only)
 
 
 def _check_keep_ratio(cfg: Any) -> None:
