@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
-import resource
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping
 from importlib.metadata import version
@@ -19,6 +17,7 @@ import torch
 from tabulate import tabulate
 
 from partialreid.files import write_json
+from partialreid.machine_record import peak_memory_gb
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "logs" / "bench"
@@ -90,9 +89,9 @@ def time_in_turn(
 
 
 def peak_gigabytes() -> float:
-    """Largest resident memory of this process so far."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak * (1 if sys.platform == "darwin" else 1024) / 1e9
+    """Largest resident memory of this process so far; not a number where nobody counts."""
+    peak = peak_memory_gb()
+    return float("nan") if peak is None else peak
 
 
 def peak_device_gigabytes(device: str) -> float | None:

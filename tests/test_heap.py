@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -26,6 +29,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 
 
 def faults(mode: str) -> int:
+    pytest.importorskip("resource")
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, mode],
         capture_output=True,
@@ -86,3 +90,38 @@ def test_evaluation_gives_memory_back_as_it_goes(monkeypatch: pytest.MonkeyPatch
     assert results == {"seen": len(loader)}
     # Once before the loader's workers are forked, too.
     assert len(calls) == 3
+
+
+@pytest.mark.parametrize("platform", ["win32", "darwin", "linux"])
+def test_another_c_library_is_left_as_it_is(monkeypatch: pytest.MonkeyPatch, platform: str) -> None:
+    """Windows has no C library under no name; musl, on Linux, has no such functions."""
+
+    def library(name: str | None) -> Any:
+        assert platform == "linux", "the C library was asked for"
+        return SimpleNamespace()
+
+    monkeypatch.setattr(sys, "platform", platform)
+    monkeypatch.setattr(ctypes, "CDLL", library)
+    assert heap.keep_freed_memory() is False
+    heap.release_freed_memory()
+
+
+def test_evaluation_tries_no_algorithms(monkeypatch: pytest.MonkeyPatch) -> None:
+    """CUDNN_BENCHMARK holds for the training alone, and is on again after an evaluation."""
+    seen = []
+
+    class Model(torch.nn.Module):
+        def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+            seen.append(torch.backends.cudnn.benchmark)
+            if len(seen) == 3:
+                raise KeyError("an image")
+            return inputs
+
+    evaluator = SimpleNamespace(reset=list, process=lambda *_: None, evaluate=dict)
+    monkeypatch.setattr(torch.backends.cudnn, "benchmark", True)
+    inference.evaluate_model(Model(), [torch.zeros(1, 2)] * 2, evaluator)
+    assert seen == [False, False]
+    assert torch.backends.cudnn.benchmark
+    with pytest.raises(KeyError):
+        inference.evaluate_model(Model(), [torch.zeros(1, 2)], evaluator)
+    assert torch.backends.cudnn.benchmark

@@ -8,7 +8,6 @@ from __future__ import annotations
 import logging
 import os
 import tempfile
-import time
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,6 +20,7 @@ from torch import Tensor
 from .coarse_shortlist import build_coarse
 from .collectives import collect, gather_objects, rank
 from .column_store import ColumnStore
+from .device_clock import seconds_on
 from .distance_refinement import is_refined, refined_global
 from .dsr_distance import LassoMatcher, RidgeMatcher
 from .figures import Ids, fused_distance, report_of
@@ -132,10 +132,10 @@ class DsrEvaluator(ReidEvaluator):
         """
         release_freed_memory()
         try:
-            start = time.perf_counter()
+            start = seconds_on(self._device)
             computed = self._distances()
             refined = self._refined_global() if is_refined(self.cfg.TEST) else None
-            self.matching_seconds = time.perf_counter() - start
+            self.matching_seconds = seconds_on(self._device) - start
             pids, camids = (
                 torch.cat(collect(_joined(part, torch.int64)) or [torch.empty(0)]).numpy()
                 for part in (self._collected.pids, self._collected.camids)

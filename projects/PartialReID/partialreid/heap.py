@@ -1,7 +1,10 @@
-"""Freed memory stays with the process: on a CPU, page faults slow the network down.
+"""Memory that the network frees stays with the process, and goes back when it is asked for.
 
-Each layer's output is tens of megabytes. glibc maps such a block anew and unmaps it when it is
-freed, so that the kernel clears every page of every layer of every batch.
+glibc gives each block of tens of megabytes, such as the output of a layer, back to the system when
+it is freed. The next layer's is then mapped anew, and the system clears all of its pages: on a CPU
+that takes a good part of the network's time. Kept blocks are used again at once.
+
+Other C libraries (macOS, Windows, musl) are left as they are.
 """
 
 from __future__ import annotations
@@ -33,7 +36,8 @@ def keep_freed_memory() -> bool:
 def release_freed_memory() -> None:
     """Give what is free now back to the system, between two kinds of work.
 
-    What the network has used is cut into pieces that do not fit what the matching needs.
+    Free memory lies in pieces between what is in use, and the next kind of work asks for blocks of
+    other sizes, which fit into none of them.
     """
     trim = _of_the_c_library("malloc_trim")
     if trim is not None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 from collections import OrderedDict
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -25,8 +27,9 @@ from .results import results_table, run_record
 
 logger = logging.getLogger(__name__)
 RESULTS = "results.json"
-# Batches. What is kept of each lies between the blocks of the network, which then no longer fit
-# into the space that they leave: without this the process grows with every batch.
+# Batches after which freed memory goes back. The outputs that are kept lie scattered in the memory
+# that the network has freed: its next blocks fit in none of the gaps, and the process would grow
+# with every batch.
 RELEASE_EVERY = 32
 
 
@@ -35,6 +38,21 @@ def share_buffers(model: nn.Module) -> None:
     if comm.get_world_size() > 1:
         for buffer in model.buffers():
             torch.distributed.broadcast(buffer, src=0)
+
+
+@contextlib.contextmanager
+def first_algorithm() -> Iterator[None]:
+    """Let cuDNN take its own choice of algorithms in the block, whatever CUDNN_BENCHMARK says.
+
+    With that key it tries all of them anew for each size of a batch. Over a training of one size
+    this pays; here images come in several sizes, and the last batch has another length.
+    """
+    before = torch.backends.cudnn.benchmark
+    torch.backends.cudnn.benchmark = False
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.benchmark = before
 
 
 def evaluate_model(model: nn.Module, loader: Any, evaluator: DsrEvaluator) -> dict[str, float]:
@@ -46,7 +64,7 @@ def evaluate_model(model: nn.Module, loader: Any, evaluator: DsrEvaluator) -> di
     evaluator.reset()
     # As in `TrainLoader.start_epoch`: before workers are forked.
     release_freed_memory()
-    with inference_context(model), torch.inference_mode():
+    with inference_context(model), torch.inference_mode(), first_algorithm():
         batches = progress(loader, len(loader), "extracting features")
         for number, inputs in enumerate(batches, start=1):
             evaluator.process(inputs, model(inputs))

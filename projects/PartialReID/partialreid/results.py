@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import platform
-import resource
 import subprocess
-import sys
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -15,6 +13,7 @@ import yaml
 from tabulate import tabulate
 
 from .figures import FIGURES
+from .machine_record import machine_record, peak_memory_gb
 
 DISTANCES = ("global", "reconstruction", "fused")
 PACKAGES = ("partialreid", "fastreid", "torch", "torchvision", "numpy", "opencv-python-headless")
@@ -91,19 +90,13 @@ def _commit() -> str | None:
         return None
 
 
-def _peak_memory_gb() -> float:
-    """Largest resident memory of this process so far, in 10^9 bytes."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return round(peak * (1 if sys.platform == "darwin" else 1024) / 1e9, 2)
-
-
 def run_record(cfg: Any, world_size: int) -> dict[str, Any]:
     """What is needed to make the figures again: versions, commit, seed, protocol and config."""
     dsr = cfg.TEST.DSR
     return {
         "versions": {"python": platform.python_version(), **{p: _version(p) for p in PACKAGES}},
-        "machine": {"processor": platform.machine(), "system": platform.system()},
-        "peak_memory_gb": _peak_memory_gb(),
+        "machine": machine_record(cfg.MODEL.DEVICE),
+        "peak_memory_gb": peak_memory_gb(),
         "commit": _commit(),
         "seed": cfg.SEED,
         "processes": world_size,
