@@ -19,8 +19,8 @@ from partialreid.catalogue import load_dataset
 from partialreid.column_store import ColumnPart, ColumnStore
 from partialreid.command import build_parser, setup_config
 from partialreid.compat import build_transforms
-from partialreid.image_list import sort_items
 from partialreid.inference import load_model
+from partialreid.labels import evaluation_lists
 from partialreid.loaders import ImageItems
 from partialreid.progress import progress
 
@@ -58,7 +58,7 @@ def extract(test_set: str, queries: int, folder: str) -> Real:
     cfg = setup_config(build_parser().parse_args([*arguments, "MODEL.WEIGHTS", str(WEIGHTS)]))
     model = load_model(cfg, cfg.MODEL.WEIGHTS).eval()
     data_set = load_dataset(cfg, test_set)
-    query, gallery = sort_items(data_set.query), sort_items(data_set.gallery)
+    query, gallery = evaluation_lists(test_set, data_set)
     chosen = np.linspace(0, len(query) - 1, min(queries, len(query))).round().astype(int)
     images = ImageItems([query[i] for i in chosen] + gallery, build_transforms(cfg, is_train=False))
     loader = DataLoader(images, 32, num_workers=1, collate_fn=fast_batch_collator)

@@ -12,8 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from partialreid.catalogue import load_dataset
-from partialreid.derived_dataset import is_data_set, split_name
+from partialreid.catalogue import is_data_set, load_dataset, split_name
 from partialreid.derived_images import Derivation, hidden_queries
 from tests.drawn_set import draw, make_set, pixels
 
@@ -40,8 +39,14 @@ def test_names() -> None:
     assert split_name("Market1501PartialOccluded") == ("Market1501Partial", "Occluded")
     for name in ("Market1501", "Occluded", "Partial", "TypoOccluded", "DukeMTMCHidden"):
         assert split_name(name) is None
-    assert is_data_set("DukeMTMCOccluded") and is_data_set("PartialREIDOccluded")
+    assert is_data_set("DukeMTMCOccluded") and is_data_set("PartialREIDUncropped")
     assert not is_data_set("TypoPartial")
+
+
+def test_the_old_name_of_the_uncropped_queries_is_refused_with_the_new_one(cfg: Any) -> None:
+    assert not is_data_set("PartialREIDOccluded")
+    with pytest.raises(KeyError, match="PartialREIDUncropped"):
+        load_dataset(cfg, "PartialREIDOccluded")
 
 
 def test_unknown_names_say_what_there_is(cfg: Any) -> None:

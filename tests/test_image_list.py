@@ -23,7 +23,7 @@ def test_images_of_all_folders_by_name(tmp_path: Path) -> None:
     for name in ("b/003_1.TIF", "a/004_1.Bmp", "002_1.jpeg", "z/001_1.JPG", "005_1.png"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
-    for name in ("._001_1.jpg", "Thumbs.db", "readme.txt", "006_1.gif"):
+    for name in ("._001_1.jpg", "Thumbs.db", "readme.txt", "._006_1.gif"):
         (tmp_path / name).touch()
     found = [Path(path).relative_to(tmp_path).as_posix() for path in list_images(tmp_path)]
     assert found == ["z/001_1.JPG", "002_1.jpeg", "b/003_1.TIF", "a/004_1.Bmp", "005_1.png"]
@@ -124,3 +124,10 @@ def test_worker_of_a_loader_names_the_broken_file(tmp_path: Path) -> None:
         next(batches)
     # left to the garbage collector, which the traceback delays, it takes five seconds
     batches._shutdown_workers()
+
+
+def test_images_that_are_not_read_are_refused(tmp_path: Path) -> None:
+    for name in ("001_1.jpg", "002_1.gif", "003_1.HEIC"):
+        (tmp_path / name).touch()
+    with pytest.raises(ValueError, match=r"2 images.*\.webp are: .*002_1\.gif.*003_1\.HEIC"):
+        list_images(tmp_path)

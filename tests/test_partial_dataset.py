@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -14,7 +16,7 @@ from partialreid.partial_dataset import (
     OccludedREID,
     PartialiLIDS,
     PartialREID,
-    PartialREIDOccluded,
+    PartialREIDUncropped,
     PartialTestSet,
 )
 
@@ -33,13 +35,13 @@ LAYOUTS = [
         "{id:03d}_{shot:03d}.jpg",
     ),
     (
-        PartialREIDOccluded,
+        PartialREIDUncropped,
         "Partial_REID/occluded_body_images",
         "Partial_REID/whole_body_images",
         "{id:03d}_{shot:03d}.jpg",
     ),
     (
-        PartialREIDOccluded,
+        PartialREIDUncropped,
         "Partial-REID_Dataset/occluded_body_images",
         "Partial-REID_Dataset/whole_body_images",
         "{id:03d}_{shot:03d}.jpg",
@@ -201,7 +203,7 @@ def test_published_counts_give_no_warning(tmp_path: Path, caplog: pytest.LogCapt
 def test_empty_part_is_an_error(tmp_path: Path, empty: str) -> None:
     root = partial_reid(tmp_path, ("001_001.jpg",), ("001_001.jpg",))
     folder = root / (REPACK_QUERY if empty == "query" else REPACK_GALLERY)
-    (folder / "001_001.jpg").rename(folder / "001_001.gif")
+    (folder / "001_001.jpg").rename(folder / "001_001.txt")
     with pytest.raises(ValueError, match=f"the {empty} is empty.*{folder}.*\\.tiff"):
         PartialREID(root=str(root))
 
@@ -221,3 +223,22 @@ def test_name_without_identity_is_named(tmp_path: Path, name: str) -> None:
     root = partial_reid(tmp_path, ("001_001.jpg", name), ("001_001.jpg",))
     with pytest.raises(ValueError, match=f"no identity.*{REPACK_QUERY}/{name}"):
         PartialREID(root=str(root))
+
+
+@pytest.mark.parametrize(
+    ("kind", "counts"),
+    [
+        (PartialREID, (60, 300, 300)),
+        (PartialREIDUncropped, (60, 300, 300)),
+        (PartialiLIDS, (119, 119, 119)),
+    ],
+)
+def test_real_sets_have_the_published_counts(kind: type[PartialTestSet], counts: Any) -> None:
+    root = os.environ.get("FASTREID_DATASETS", "datasets")
+    folders = [layout.query.partition("/")[0] for layout in kind.layouts]
+    if not any(os.path.isdir(os.path.join(root, folder)) for folder in folders):
+        pytest.skip(f"none of {folders} in FASTREID_DATASETS")
+    data = kind(root=root)
+    people = {pid for _, pid, _ in data.query}
+    assert (len(people), len(data.query), len(data.gallery)) == counts
+    assert people == {pid for _, pid, _ in data.gallery}

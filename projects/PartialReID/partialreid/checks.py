@@ -14,15 +14,15 @@ from typing import Any
 
 import torch
 
-from .catalogue import load_dataset
+from .catalogue import is_data_set, is_held_out, load_dataset, unknown_name
 from .config import CHOICES, config_value
-from .derived_dataset import derivation_of, is_data_set, known_names, split_name
+from .derived_dataset import derivation_of
 from .distance_refinement import check_refinement
-from .held_out import held_out_stem
-from .image_list import check_protocol, sort_items
+from .image_list import check_protocol
 from .image_reading import check_images
 from .keep_ratio import keep_ratio_resize
 from .key_ranges import check_ranges
+from .labels import evaluation_lists
 from .lambda_selection import halves_of_identities
 from .network_check import check_network
 from .occlusion import KINDS
@@ -61,9 +61,9 @@ def check_config(cfg: Any, world_size: int, eval_only: bool) -> None:
     for group in ("NAMES", "TESTS"):
         for name in cfg.DATASETS[group]:
             if not is_data_set(name):
-                raise ValueError(f"DATASETS.{group} holds {name!r}; known are {known_names()}.")
+                raise ValueError(f"DATASETS.{group} holds {name!r}: {unknown_name(name)}")
     for name in cfg.DATASETS.NAMES:
-        if held_out_stem((split_name(name) or (name,))[0]):
+        if is_held_out(name):
             raise ValueError(
                 f"DATASETS.NAMES holds {name!r}, which is there to test with: name the whole set, "
                 "and set DATASETS.HELD_OUT."
@@ -236,7 +236,7 @@ def check_test_sets(cfg: Any) -> None:
     keep_ratio_resize(cfg)
     for name in cfg.DATASETS.TESTS:
         data = load_dataset(cfg, name)
-        query, gallery = sort_items(data.query), sort_items(data.gallery)
+        query, gallery = evaluation_lists(name, data)
         check_protocol(name, query, gallery)
         check_refinement(cfg.TEST, len(query) + len(gallery))
         if cfg.TEST.DSR.ENABLED and cfg.TEST.DSR.LAMBDA_SELECTION == "crossfit":

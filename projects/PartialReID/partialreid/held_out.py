@@ -15,6 +15,7 @@ from fastreid.data.datasets import DATASET_REGISTRY
 from fastreid.data.datasets.bases import ImageDataset
 
 from .image_list import Item, check_protocol, sort_items
+from .labels import training_list
 
 SUFFIX = "HeldOut"
 
@@ -78,7 +79,7 @@ class HeldOutSet(ImageDataset):
         # Tells apart what is made of different numbers of identities.
         self.made_name = f"{name}{count}"
         self.dataset_name = getattr(whole, "dataset_name", name)
-        train = sort_items(whole.train)
+        train = training_list(name, whole)
         chosen = sorted(held_out_identities(train, count), key=str)
         pids = {pid: number for number, pid in enumerate(chosen)}
         cameras = {c: number for number, c in enumerate(sorted({c for *_, c in train}, key=str))}

@@ -15,7 +15,12 @@ from pathlib import Path
 Item = tuple[str, int | str, int | str]
 """Path of the image, identity, camera: numbers in test lists, names in FastReID's train lists."""
 
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp")
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp")
+# Images that nothing here looks for. They are refused: left out, they would be missed in a gallery.
+UNREAD_SUFFIXES = (
+    *(".jpe", ".jfif", ".jp2", ".j2k", ".jxl", ".gif", ".ppm", ".pgm", ".pnm", ".tga"),
+    *(".heic", ".heif", ".avif"),
+)
 NAMED = 5  # an error names this many files and counts the others
 
 
@@ -40,14 +45,21 @@ def list_images(folder: str | os.PathLike[str]) -> list[str]:
 
     Raises:
         OSError: the folder, or one below it, cannot be listed.
+        ValueError: there are images in formats that are not read.
     """
-    found = []
+    found, unread = [], []
     for parent, _, names in os.walk(folder, onerror=_reraise):
-        found += [
-            os.path.join(parent, name)
-            for name in names
-            if name.lower().endswith(IMAGE_SUFFIXES) and not name.startswith(".")
-        ]
+        for name in names:
+            if not name.startswith("."):
+                if name.lower().endswith(IMAGE_SUFFIXES):
+                    found.append(os.path.join(parent, name))
+                elif name.lower().endswith(UNREAD_SUFFIXES):
+                    unread.append(os.path.join(parent, name))
+    if unread:
+        raise ValueError(
+            f'{len(unread)} images in "{folder}" are not read, as only {" ".join(IMAGE_SUFFIXES)} '
+            f"are: {name_some(sorted(unread))}. Convert them or move them away."
+        )
     return sorted(found, key=lambda path: (os.path.basename(path), Path(path).as_posix()))
 
 

@@ -16,13 +16,13 @@ from fastreid.utils import comm
 from torch.utils.data import BatchSampler, DataLoader
 
 from .catalogue import data_root, load_dataset
-from .catalogue import train_items as train_items
 from .compat import build_transforms
 from .epoch_sampler import EpochSampler, epoch_seed
 from .heap import release_freed_memory
-from .image_list import check_protocol, sort_items
+from .image_list import check_protocol
 from .image_reading import read_image
 from .keep_ratio import build_test_transform, keep_ratio_resize
+from .labels import evaluation_lists
 from .occlusion_transform import MaskedItems, wants_masks
 from .size_batches import order_by_size, size_batches
 
@@ -116,7 +116,7 @@ def build_test_loader(cfg: Any, name: str) -> tuple[DataLoader, int]:
         OSError: with INPUT.KEEP_RATIO, the size of an image cannot be read.
     """
     data = load_dataset(cfg, name)
-    query, gallery = sort_items(data.query), sort_items(data.gallery)
+    query, gallery = evaluation_lists(name, data)
     check_protocol(name, query, gallery)
     if comm.is_main_process():
         data.show_test()

@@ -83,6 +83,11 @@ class PartialTestSet(ImageDataset):
     layouts: ClassVar[tuple[Layout, ...]]  # FastReID's repack first, then as distributed
     published: ClassVar[Counts]
 
+    @staticmethod
+    def arguments_from(cfg: Any) -> dict[str, Any]:
+        """What `catalogue.load_dataset` passes to the constructor beside what FastReID does."""
+        return {"cameras": cfg.TEST.DSR.CAMERAS}
+
     def __init__(self, root: str = "datasets", cameras: str = "constant", **kwargs: Any) -> None:
         name = type(self).__name__
         if cameras not in CAMERAS:
@@ -151,10 +156,12 @@ class PartialREID(PartialTestSet):
 
 
 @DATASET_REGISTRY.register()
-class PartialREIDOccluded(PartialTestSet):
+class PartialREIDUncropped(PartialTestSet):
     """Partial-REID with the uncropped, occluded images as queries, as in PVPM and HPNet.
 
-    Another protocol than `PartialREID`: numbers of the two are not comparable.
+    Another protocol than `PartialREID`: numbers of the two are not comparable. The set was once
+    called PartialREIDOccluded, which by the rule of `<Name>Occluded` would be queries that this
+    project hides; that name is refused (`catalogue.RENAMED`).
     """
 
     dataset_name = "partialreid_occluded"

@@ -123,7 +123,6 @@ class SyntheticPartial(ImageDataset):
         synthetic_seed: of everything: people, cameras, places, poses; from 0.
         synthetic_train_ids: number of training identities, at least 2.
         synthetic_test_ids: number of test identities, at least 2.
-        cameras: ignored: the cameras of this set are known.
         **kwargs: as for `ImageDataset` (mode, combineall, ...).
 
     Raises:
@@ -133,13 +132,22 @@ class SyntheticPartial(ImageDataset):
 
     dataset_name = "syntheticpartial"
 
+    @staticmethod
+    def arguments_from(cfg: Any) -> dict[str, Any]:
+        """What `catalogue.load_dataset` passes to the constructor beside what FastReID does."""
+        keys = cfg.DATASETS.SYNTHETIC
+        return {
+            "synthetic_seed": keys.SEED,
+            "synthetic_train_ids": keys.TRAIN_IDS,
+            "synthetic_test_ids": keys.TEST_IDS,
+        }
+
     def __init__(
         self,
         root: str | os.PathLike[str] = "datasets",
         synthetic_seed: int = 0,
         synthetic_train_ids: int = 100,
         synthetic_test_ids: int = 60,
-        cameras: Any = None,
         **kwargs: Any,
     ) -> None:
         seed = _checked("synthetic_seed", synthetic_seed, 0, 2**31 - 1)
