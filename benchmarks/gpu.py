@@ -29,7 +29,7 @@ import torch
 
 from benchmarks import distances, gpu_groups, gpu_training, made_up_evaluation
 from benchmarks.bench import ROOT, commit, machine
-from partialreid.checkpoint import write_json
+from partialreid.files import write_json
 
 OUT = ROOT / "logs" / "gpu.json"
 SECONDS = 460.0  # for all parts together

@@ -25,7 +25,7 @@ from partialreid.loaders import ImageItems
 from partialreid.progress import progress
 
 CONFIG = ROOT / "projects/PartialReID/configs/market_mobilenetv2.yml"
-SHARED = Path(os.environ.get("PARTIALREID_SHARED") or ROOT.parent / "shared")
+SHARED = Path(os.environ.get("PARTIALREID_SHARED") or ROOT)
 WEIGHTS = SHARED / "weights" / "market_mobilenetv2_original.pth"
 
 
@@ -49,7 +49,7 @@ def extract(test_set: str, queries: int, folder: str) -> Real:
 
     Exits with a sentence where the checkpoint or the data set is absent.
     """
-    data = os.environ.get("FASTREID_DATASETS") or str(SHARED / "datasets")
+    data = os.environ.get("FASTREID_DATASETS") or str(ROOT / "datasets")
     for needed in (WEIGHTS, Path(data) / "Market-1501-v15.09.15"):
         if not needed.exists():
             print(f'skipped: "{needed}" is not there (PARTIALREID_SHARED, FASTREID_DATASETS)')

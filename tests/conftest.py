@@ -17,13 +17,15 @@ from PIL import Image
 
 # Before any module of fastreid, which cannot be imported without it on current Python and torch.
 import partialreid
+from tests.paths import ROOT
+from tests.standin_gpu import StandInGpu, standin_gpu
 
-from .standin_gpu import StandInGpu, standin_gpu
-
-ROOT = Path(__file__).resolve().parents[1]
-SHARED = Path(os.environ.get("PARTIALREID_SHARED") or ROOT.parent / "shared")
-
-torch.set_num_threads(int(os.environ.get("PARTIALREID_TEST_THREADS", "2")))
+# Two processes of one thread each (`make test`), or one of two: as many as a small machine has.
+THREADS = os.environ.get("PARTIALREID_TEST_THREADS") or (
+    "1" if "PYTEST_XDIST_WORKER" in os.environ else "2"
+)
+torch.set_num_threads(int(THREADS))
+os.environ["OMP_NUM_THREADS"] = THREADS  # for the processes that tests start
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -39,21 +41,51 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = kept
 
 
-@pytest.fixture(scope="session")
-def shared() -> Path:
-    """The folder of conformance vectors, weights and real data beside the repository."""
-    if not (SHARED / "conformance").is_dir():
-        pytest.skip(f"no conformance vectors at {SHARED} (set PARTIALREID_SHARED)")
-    return SHARED
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Made folders of one run of the tests, in one process of it, are found by no other."""
+    os.environ["PARTIALREID_CACHE"] = str(tmp_path_factory.mktemp("cache"))
 
 
-@pytest.fixture(scope="session")
-def market(shared: Path) -> Path:
-    """The data root that holds Market-1501."""
-    root = Path(os.environ.get("FASTREID_DATASETS") or shared / "datasets")
-    if not (root / "Market-1501-v15.09.15" / "query").is_dir():
-        pytest.skip(f"no Market-1501 under {root} (set FASTREID_DATASETS)")
+def needed_folder(name: str) -> Path:
+    """The data root, if it holds this data set; else the test is skipped."""
+    root = Path(os.environ.get("FASTREID_DATASETS") or ROOT / "datasets")
+    if not (root / name).is_dir():
+        pytest.skip(f"needs {name} in the data root (FASTREID_DATASETS, see datasets/README.md)")
     return root
+
+
+def needed_weights(name: str, what: str) -> Path:
+    """A file of weights that cannot be part of the repository; without it the test is skipped."""
+    path = Path(os.environ.get("PARTIALREID_SHARED") or ROOT, "weights", name)
+    if not path.is_file():
+        pytest.skip(f"needs {what}, as weights/{name} in the folder PARTIALREID_SHARED")
+    return path
+
+
+@pytest.fixture(scope="session")
+def data_root() -> Callable[[str], Path]:
+    """A function that finds the data root with a real data set, or skips the test."""
+    return needed_folder
+
+
+@pytest.fixture(scope="session")
+def market() -> Path:
+    """The data root that holds Market-1501."""
+    return needed_folder("Market-1501-v15.09.15/query").absolute()
+
+
+@pytest.fixture(scope="session")
+def original_checkpoint() -> Path:
+    """What the original code trained on Market-1501, by the recipe of market_mobilenetv2.yml."""
+    what = "the original code's MobileNetV2 of Market-1501"
+    return needed_weights("market_mobilenetv2_original.pth", what)
+
+
+@pytest.fixture(scope="session")
+def imagenet_weights() -> Path:
+    """ImageNet weights of MobileNetV2 under FastReID's names."""
+    return needed_weights("mobilenetv2_imagenet.pth", "ImageNet weights of MobileNetV2")
 
 
 @pytest.fixture(autouse=True)

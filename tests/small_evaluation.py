@@ -15,9 +15,8 @@ from torch import Tensor
 
 import partialreid
 from partialreid.dsr_evaluation import DsrEvaluator
-
-from .pairwise import pairwise
-from .standin_gpu import StandInGpu, standin_gpu
+from tests.pairwise import pairwise
+from tests.standin_gpu import StandInGpu, standin_gpu
 
 QUERIES, IMAGES, PEOPLE, CHANNELS = 7, 34, 5, 12
 BATCH = 9

@@ -24,9 +24,9 @@ from typing import Any
 
 import torch
 
-from .standin_autocast import register_autocast
-from .standin_counts import Counts, note_wait, watching
-from .standin_tensor import NAME, Factories, Literals
+from tests.standin_autocast import register_autocast
+from tests.standin_counts import Counts, note_wait, watching
+from tests.standin_tensor import NAME, Factories, Literals
 
 
 class StandInGpu(Counts):

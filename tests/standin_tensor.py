@@ -17,8 +17,8 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten, tree_map
 
-from .standin_counts import note_copy, note_wait, place
-from .standin_waits import INDEXING, copies_to_host, waits_for_device
+from tests.standin_counts import note_copy, note_wait, place
+from tests.standin_waits import INDEXING, copies_to_host, waits_for_device
 
 NAME = "pgpu"
 COPYING = ("aten::copy_", "aten::_to_copy")

@@ -15,6 +15,7 @@ import fastreid
 import pytest
 
 import partialreid
+from tests.paths import ROOT
 
 PACKAGE = Path(partialreid.__file__).parent
 
@@ -148,8 +149,7 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
 
 def test_version_is_that_of_the_distribution() -> None:
     assert re.fullmatch(r"\d+\.\d+\.\d+", partialreid.__version__)
-    root = PACKAGE.parents[2]
     done = subprocess.run(
-        [sys.executable, "setup.py", "--version"], cwd=root, capture_output=True, text=True
+        [sys.executable, "setup.py", "--version"], cwd=ROOT, capture_output=True, text=True
     )
     assert done.stdout.split() == [partialreid.__version__], done.stderr

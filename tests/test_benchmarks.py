@@ -5,15 +5,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-import torch.nn.functional as F
 
 from benchmarks import bench, distances, evaluation, predict, ranking, recall, scale, shards
 from benchmarks.original_loop import original_loop
 from partialreid.coarse import CoarseIndex
-from tests.conformance import columns_of
+from tests.conformance_columns import recorded_distances
 from tests.reconstruction_oracle import features, oracle, weights_of
 from tests.test_coarse import space
 
@@ -28,20 +26,10 @@ def result(folder: Path, name: str) -> dict:
     return json.loads((folder / f"{name}.json").read_text())
 
 
-def test_baseline_is_the_originals_distance(shared: Path) -> None:
-    data = np.load(shared / "conformance" / "distance.npz")
-    seed, channels = int(data["seed"]), int(data["channels"])
-    query = columns_of(seed + 10, data["query_ids"], channels, 1.0, seed, 120)
-    gallery = columns_of(seed + 11, data["gallery_ids"], channels, 1.0, seed, 120)
-    gallery[7] = query[2]
-    wanted = torch.from_numpy(data["dsr_dist"])
+def test_baseline_is_the_originals_distance() -> None:
+    query, gallery, _, weights, wanted = recorded_distances()
     shortlist = (wanted != 100).nonzero()[:, 1].view(len(wanted), -1)
-    got = original_loop(
-        F.normalize(query, dim=1),
-        F.normalize(gallery, dim=1),
-        torch.from_numpy(data["scores"]),
-        shortlist,
-    )
+    got = original_loop(query, gallery, weights, shortlist)
     torch.testing.assert_close(got, wanted.gather(1, shortlist), atol=1e-4, rtol=0)
 
 

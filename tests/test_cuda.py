@@ -11,8 +11,7 @@ import torch
 
 from partialreid.launching import launch
 from tests import tiny
-
-from .small_evaluation import (
+from tests.small_evaluation import (
     EVERY,
     check_distances,
     check_halves,
@@ -20,7 +19,7 @@ from .small_evaluation import (
     evaluated,
     name_of,
 )
-from .small_systems import SYSTEMS, step
+from tests.small_systems import SYSTEMS, step
 
 # Products of float32 add up in another order; float16 columns meet in float32.
 DISTANCES = 1e-4

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
+from tests.paths import ROOT
+
 PAGES = sorted(path for path in (ROOT / "docs").glob("*.md"))
 OTHERS = ("README.md", "projects/PartialReID/README.md", "datasets/README.md", "CONTRIBUTING.md")
 DOCUMENTS = [*PAGES, *(ROOT / name for name in OTHERS), ROOT / "benchmarks" / "README.md"]

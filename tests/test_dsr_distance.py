@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 
 from partialreid.dsr_distance import compute_dsr_dist, nearest
-from tests.conformance import columns_of
+from tests.conformance_columns import recorded_distances
 
 
 def oracle(query, gallery, weights, kappa: float) -> torch.Tensor:
@@ -25,19 +22,10 @@ def oracle(query, gallery, weights, kappa: float) -> torch.Tensor:
     return out
 
 
-def test_conformance(shared: Path) -> None:
-    data = np.load(shared / "conformance" / "distance.npz")
-    seed, channels = int(data["seed"]), int(data["channels"])
-    query = columns_of(seed + 10, data["query_ids"], channels, 1.0, seed, 120)
-    gallery = columns_of(seed + 11, data["gallery_ids"], channels, 1.0, seed, 120)
-    gallery[7] = query[2]
-    got = compute_dsr_dist(
-        F.normalize(query, dim=1),
-        F.normalize(gallery, dim=1),
-        torch.from_numpy(data["global_dist"]),
-        torch.from_numpy(data["scores"]),
-    )
-    torch.testing.assert_close(got, torch.from_numpy(data["dsr_dist"]), atol=1e-4, rtol=0)
+def test_conformance() -> None:
+    recorded = recorded_distances()
+    got = compute_dsr_dist(recorded.query, recorded.gallery, recorded.near, recorded.weights)
+    torch.testing.assert_close(got, recorded.wanted, atol=1e-4, rtol=0)
     assert (got == 100).sum() == 6 * 20
 
 

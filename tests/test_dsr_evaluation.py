@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-import numpy as np
 import pytest
 import torch
 from fastreid.config import get_cfg
 
 import partialreid
 from partialreid.dsr_evaluation import DsrEvaluator
-from tests.conformance import columns_of
+from tests.conformance_columns import recorded_evaluation
 
 FIGURES = ("Rank-1", "Rank-5", "Rank-10", "mAP", "mINP")
 
@@ -47,12 +44,8 @@ def random_case(num_query: int = 6, total: int = 30, ids: int = 5):
 
 
 @pytest.fixture(scope="module")
-def conformance(shared: Path):
-    data = np.load(shared / "conformance" / "evaluator.npz")
-    seed, channels = int(data["seed"]), int(data["channels"])
-    columns = columns_of(
-        seed + 21, data["pids"], channels, float(data["noise"]), seed + 22, int(data["num_ids"])
-    )
+def conformance():
+    data, columns = recorded_evaluation()
     arrays = [torch.from_numpy(data[k]) for k in ("global_feat", "scores", "pids", "camids")]
     features, scores, pids, camids = arrays
     return data, (features, columns, scores, pids, camids, int(data["num_query"]))

@@ -15,6 +15,7 @@ from fastreid.utils.events import EventStorage
 
 import partialreid
 from partialreid.partialbaseline import PartialBaseline
+from tests.paths import CONFORMANCE
 
 CASES = [
     (size, layer)
@@ -52,8 +53,8 @@ def load_head(path: Path, layer: str):
 
 
 @pytest.mark.parametrize(("size", "layer"), CASES)
-def test_evaluation_outputs(shared: Path, size: str, layer: str) -> None:
-    data, head = load_head(shared / "conformance" / f"head_{size}_{layer}.npz", layer)
+def test_evaluation_outputs(size: str, layer: str) -> None:
+    data, head = load_head(CONFORMANCE / f"head_{size}_{layer}.npz", layer)
     with torch.no_grad():
         outputs = head.eval()(torch.from_numpy(data["features"]))
     for got, name in zip(outputs, ("eval_global", "eval_spatial", "eval_scores"), strict=True):
@@ -61,8 +62,8 @@ def test_evaluation_outputs(shared: Path, size: str, layer: str) -> None:
 
 
 @pytest.mark.parametrize(("size", "layer"), CASES)
-def test_training_outputs_losses_and_gradients(shared: Path, size: str, layer: str) -> None:
-    data, head = load_head(shared / "conformance" / f"head_{size}_{layer}.npz", layer)
+def test_training_outputs_losses_and_gradients(size: str, layer: str) -> None:
+    data, head = load_head(CONFORMANCE / f"head_{size}_{layer}.npz", layer)
     targets = torch.from_numpy(data["targets"])
     outputs = head.train()(torch.from_numpy(data["features"]), targets)
     for name, got in outputs.items():
@@ -94,8 +95,8 @@ def test_training_outputs_losses_and_gradients(shared: Path, size: str, layer: s
         torch.testing.assert_close(gradients[name], value, rtol=1e-4, atol=5e-5)
 
 
-def test_state_dict_keys_of_the_original_model(shared: Path) -> None:
-    wanted = json.loads((shared / "conformance" / "state_dict_keys.json").read_text())
+def test_state_dict_keys_of_the_original_model() -> None:
+    wanted = json.loads((CONFORMANCE / "state_dict_keys.json").read_text())
     cfg = get_cfg()
     partialreid.add_partialreid_config(cfg)
     cfg.merge_from_file("projects/PartialReID/configs/partial_market.yml")

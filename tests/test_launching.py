@@ -22,6 +22,7 @@ import partialreid  # noqa: F401
 from partialreid import command, launching
 from partialreid.command import share_seed, user_errors
 from partialreid.launching import comm, launch
+from tests.paths import ROOT
 
 TORCHRUN = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR")
 SCRIPT = """
@@ -150,7 +151,7 @@ def test_torchrun_and_two_machines(tmp_path: Path) -> None:
     module = ["torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     done = subprocess.run(
         [sys.executable, "-m", *module, str(script), str(tmp_path)],
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[1])},
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
         timeout=400,

@@ -49,11 +49,12 @@ def evaluate(root: Path, output: Path, *options: str) -> dict:
     return json.loads((output / "results.json").read_text())
 
 
-def test_original_checkpoint_gives_its_figures(shared: Path, market: Path, tmp_path: Path) -> None:
+def test_original_checkpoint_gives_its_figures(
+    original_checkpoint: Path, market: Path, tmp_path: Path
+) -> None:
     """All 3,368 queries against 15,913: what the original code reports for its own checkpoint."""
-    weights = shared / "weights" / "market_mobilenetv2_original.pth"
     arguments = ["MODEL.DEVICE", "cpu", "DATASETS.ROOT", str(market), "OUTPUT_DIR", str(tmp_path)]
-    arguments += ["MODEL.WEIGHTS", str(weights), "DATASETS.TESTS", "('Market1501',)"]
+    arguments += ["MODEL.WEIGHTS", str(original_checkpoint), "DATASETS.TESTS", "('Market1501',)"]
     arguments += ["TEST.DSR.SHORTLIST", "global", "TEST.DSR.LAMBDA_SELECTION", "fixed"]
     parser = build_parser()
     cfg = setup_config(parser.parse_args(["--config-file", CONFIG, *arguments]))
@@ -79,10 +80,9 @@ def test_original_checkpoint_gives_its_figures(shared: Path, market: Path, tmp_p
 
 
 def test_partial_queries_gain_from_reconstruction_and_from_their_proportions(
-    shared: Path, small_market: Path, tmp_path: Path
+    original_checkpoint: Path, small_market: Path, tmp_path: Path
 ) -> None:
-    weights = shared / "weights" / "market_mobilenetv2_original.pth"
-    arguments = ("--eval-only", "MODEL.WEIGHTS", str(weights), "INPUT.KEEP_RATIO")
+    arguments = ("--eval-only", "MODEL.WEIGHTS", str(original_checkpoint), "INPUT.KEEP_RATIO")
     tests = ("DATASETS.TESTS", "('Market1501Partial',)")
     stretched, kept = (
         evaluate(small_market, tmp_path / policy, *arguments, policy, *tests)["Market1501Partial"]
@@ -93,12 +93,13 @@ def test_partial_queries_gain_from_reconstruction_and_from_their_proportions(
     assert kept["reconstruction"]["mAP"] > stretched["reconstruction"]["mAP"]
 
 
-def test_short_training_on_real_images(shared: Path, small_market: Path, tmp_path: Path) -> None:
-    weights = shared / "weights" / "mobilenetv2_imagenet.pth"
+def test_short_training_on_real_images(
+    imagenet_weights: Path, small_market: Path, tmp_path: Path
+) -> None:
     figures = evaluate(
         small_market,
         tmp_path,
-        *("MODEL.BACKBONE.PRETRAIN_PATH", str(weights)),
+        *("MODEL.BACKBONE.PRETRAIN_PATH", str(imagenet_weights)),
         *("SOLVER.MAX_EPOCH", "1", "SOLVER.IMS_PER_BATCH", "32", "SOLVER.WARMUP_ITERS", "2"),
         *("DATASETS.TESTS", "('Market1501',)", "LOG_PERIOD", "1"),
         *("TEST.DSR.LAMBDA_SELECTION", "fixed"),

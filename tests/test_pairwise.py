@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .pairwise import pairwise
+from tests.pairwise import pairwise
 
 
 def test_every_pair_of_values_occurs() -> None:

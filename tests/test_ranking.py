@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
@@ -19,7 +17,7 @@ from partialreid.ranking import (
     rank_metrics,
 )
 from partialreid.reconstruction import reconstruction_distance_topk
-from tests.conformance import columns_of
+from tests.conformance_columns import recorded_evaluation
 
 LAMBDAS = [0.01 * i for i in range(101)]
 
@@ -149,12 +147,10 @@ def test_figures_of_queries_have_the_metrics_as_mean() -> None:
 
 
 @pytest.fixture(scope="module")
-def recorded(shared: Path) -> dict[str, np.ndarray]:
+def recorded() -> dict[str, np.ndarray]:
     """The recorded evaluation, with its distance matrices recomputed."""
-    stored = dict(np.load(shared / "conformance" / "evaluator.npz"))
+    stored, columns = recorded_evaluation()
     n, pids, cams = int(stored["num_query"]), stored["pids"], stored["camids"]
-    seed, channels, ids = (int(stored[k]) for k in ("seed", "channels", "num_ids"))
-    columns = columns_of(seed + 21, pids, channels, float(stored["noise"]), seed + 22, ids)
     columns = F.normalize(columns, dim=1)
     features = F.normalize(torch.from_numpy(stored["global_feat"]), dim=1)
     near = 1 - features[:n] @ features[n:].T

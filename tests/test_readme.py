@@ -14,8 +14,8 @@ import pytest
 
 from partialreid.command import main
 from tests import tiny
+from tests.paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[1]
 TRAIN = "projects/PartialReID/train_net.py"
 
 

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 
 from partialreid.reconstruction import reconstruction_distance, reconstruction_distance_topk
-from tests.conformance import columns_of
+from tests.conformance_columns import recorded_distances
 from tests.reconstruction_oracle import features, oracle, weights_of
 
 # What float16 and bfloat16 storage loses is in the columns before the distance sees them.
@@ -160,15 +157,8 @@ def test_inputs_stay_as_they_are() -> None:
     torch.testing.assert_close(reconstruction_distance(query, transposed), found)
 
 
-def test_recorded_distances(shared: Path) -> None:
-    data = np.load(shared / "conformance" / "distance.npz")
-    seed, channels = int(data["seed"]), int(data["channels"])
-    query = columns_of(seed + 10, data["query_ids"], channels, 1.0, seed, 120)
-    gallery = columns_of(seed + 11, data["gallery_ids"], channels, 1.0, seed, 120)
-    gallery[7] = query[2]
-    query, gallery = F.normalize(query, dim=1), F.normalize(gallery, dim=1)
-    near, expected = torch.from_numpy(data["global_dist"]), torch.from_numpy(data["dsr_dist"])
-    weights = torch.from_numpy(data["scores"])
+def test_recorded_distances() -> None:
+    query, gallery, near, weights, expected = recorded_distances()
     shortlist = near.sort(dim=1, stable=True).indices[:, :100]
     found = reconstruction_distance_topk(query, gallery, shortlist, weights)
     torch.testing.assert_close(found, expected.gather(1, shortlist), atol=1e-5, rtol=0)

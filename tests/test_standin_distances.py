@@ -12,8 +12,7 @@ from torch.utils._pytree import tree_map
 
 import partialreid
 from tests.reconstruction_oracle import features, weights_of
-
-from .standin_gpu import StandInGpu
+from tests.standin_gpu import StandInGpu
 
 QUERY, GALLERY, WEIGHTS = features(1, 4, 16, 5), features(2, 9, 16, 7), weights_of(3, 4, 5)
 RAGGED = (

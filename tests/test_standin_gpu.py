@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from .standin_gpu import StandInGpu
+from tests.standin_gpu import StandInGpu
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from .small_systems import SYSTEMS, step
-from .standin_gpu import StandInGpu
+from tests.small_systems import SYSTEMS, step
+from tests.standin_gpu import StandInGpu
 
 # Share of a loss. A network of 16-bit products is off by a few roundings: 2^-11 or 2^-8 each.
 # The verification loss is a difference of squared residuals between 0 and 1, hence a share of 1.

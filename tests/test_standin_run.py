@@ -12,8 +12,7 @@ import torch
 from partialreid.command import build_parser, setup_config
 from partialreid.engine import PartialTrainer
 from tests import tiny
-
-from .standin_gpu import StandInGpu
+from tests.standin_gpu import StandInGpu
 
 # What puts something more on the device: masks, mirrored images, precise batch norm.
 KEYS = {

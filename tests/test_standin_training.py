@@ -10,9 +10,8 @@ from fastreid.utils.events import EventStorage
 from torch import Tensor
 
 from partialreid.training_steps import FullPrecisionSteps
-
-from .small_systems import SYSTEMS, batch, config, network
-from .standin_gpu import StandInGpu
+from tests.small_systems import SYSTEMS, batch, config, network
+from tests.standin_gpu import StandInGpu
 
 STEPS = 2
 

@@ -8,9 +8,8 @@ import pytest
 from fastreid.utils.events import EventStorage
 
 from partialreid.training_steps import FullPrecisionSteps, MixedPrecisionSteps
-
-from .small_systems import SYSTEMS, batch, config, network
-from .standin_gpu import StandInGpu
+from tests.small_systems import SYSTEMS, batch, config, network
+from tests.standin_gpu import StandInGpu
 
 # Of every step: the losses are fetched to be logged, and so is the accuracy. In mixed precision the
 # host also asks whether a gradient has overflowed.

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
@@ -14,6 +12,7 @@ from fastreid.utils.events import EventStorage
 
 import partialreid
 from partialreid.engine import PartialTrainer
+from tests.paths import CONFORMANCE
 
 
 def osnet_config(classes: int = 6):
@@ -36,8 +35,8 @@ def batch(seed: int) -> dict[str, torch.Tensor]:
 
 
 @pytest.mark.parametrize("channels_last", ["off", "on"])
-def test_losses_of_the_first_step(shared: Path, channels_last: str) -> None:
-    data = np.load(shared / "conformance" / "train_steps.npz")
+def test_losses_of_the_first_step(channels_last: str) -> None:
+    data = np.load(CONFORMANCE / "train_steps.npz")
     cfg = osnet_config()
     cfg.MODEL.CHANNELS_LAST = channels_last
     model = build_model(cfg).train()

@@ -10,8 +10,7 @@ from fastreid.utils.events import EventStorage
 from torch import Tensor, nn
 
 from partialreid.training_steps import FullPrecisionSteps, MixedPrecisionSteps
-
-from .standin_gpu import StandInGpu
+from tests.standin_gpu import StandInGpu
 
 KINDS = (FullPrecisionSteps, MixedPrecisionSteps)
 
