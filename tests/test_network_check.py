@@ -97,7 +97,7 @@ def test_a_backbone_of_one_size(cfg: Any) -> None:
         (["MODEL.HEADS.POOL_LAYER", "AvgPool"], ["AvgPool", "GlobalAvgPool"]),
         (["MODEL.HEADS.CLS_LAYER", "Softmax"], ["Softmax", "ArcSoftmax"]),
         (["MODEL.HEADS.NORM", "LayerNorm", "MODEL.HEADS.WITH_BNNECK", True],
-         ["MODEL.HEADS.NAME DSRHead"]),
+         ["MODEL.HEADS.NORM is 'LayerNorm'", "syncBN"]),
         (["MODEL.LOSSES.NAME", ("CenterLoss",)], ["MODEL.LOSSES.NAME holds CenterLoss"]),
         (["MODEL.META_ARCHITECTURE", "Baseline", "MODEL.HEADS.NAME", "EmbeddingHead"],
          ["TEST.DSR.ENABLED is True", "MODEL.HEADS.NAME EmbeddingHead", "DSRHead"]),
