@@ -6,7 +6,6 @@ import json
 import os
 import platform
 import subprocess
-import time
 from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -16,6 +15,7 @@ import numpy as np
 import torch
 from tabulate import tabulate
 
+from partialreid.device_clock import seconds_on
 from partialreid.files import write_json
 from partialreid.machine_record import peak_memory_gb
 
@@ -54,13 +54,6 @@ def commit() -> str:
     return said.stdout.strip()
 
 
-def finish(device: str) -> None:
-    """Wait until a GPU has done what it was given; the CPU is never behind."""
-    kind = torch.device(device).type
-    if kind != "cpu":
-        getattr(torch, kind).synchronize()
-
-
 def time_in_turn(
     work: Mapping[str, Callable[[], Any]], rounds: int = 7, device: str = "cpu"
 ) -> dict[str, dict[str, float]]:
@@ -72,12 +65,11 @@ def time_in_turn(
     seconds: dict[str, list[float]] = {name: [] for name in work}
     for turn in range(rounds + 1):
         for name, function in work.items():
-            finish(device)
-            start = time.perf_counter()
+            start = seconds_on(device)
             function()
-            finish(device)
+            end = seconds_on(device)
             if turn:
-                seconds[name].append(time.perf_counter() - start)
+                seconds[name].append(end - start)
     return {
         name: {
             "median": float(np.median(values)),

@@ -30,6 +30,7 @@ import torch
 from benchmarks import distances, gpu_groups, gpu_training, made_up_evaluation
 from benchmarks.bench import ROOT, commit, machine
 from partialreid.files import write_json
+from partialreid.machine_record import machine_record
 
 OUT = ROOT / "logs" / "gpu.json"
 SECONDS = 460.0  # for all parts together
@@ -46,30 +47,6 @@ PARTS: dict[str, Callable[[], Any]] = {
     "distances": lambda: distances.measure("cuda", scale=5),
     "evaluation": _evaluations,
 }
-
-
-def gpus() -> dict[str, Any]:
-    """The visible GPUs, and the versions of what drives them."""
-    cards = [torch.cuda.get_device_properties(i) for i in range(torch.cuda.device_count())]
-    query = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
-    try:
-        driver = subprocess.run(query, capture_output=True, text=True, check=True, timeout=20)
-        version = driver.stdout.split("\n")[0].strip()
-    except (OSError, subprocess.SubprocessError):
-        version = "unknown"
-    return {
-        "gpus": [
-            {
-                "name": card.name,
-                "memory GB": round(card.total_memory / 1e9, 1),
-                "compute capability": f"{card.major}.{card.minor}",
-            }
-            for card in cards
-        ],
-        "driver": version,
-        "cuda": torch.version.cuda,
-        "cudnn": torch.backends.cudnn.version(),
-    }
 
 
 class Command(NamedTuple):
@@ -146,7 +123,7 @@ def main(arguments: list[str]) -> int:
     if arguments:
         print(json.dumps(PARTS[arguments[0]]()))
         return 0
-    record = {"commit": commit(), "machine": {**machine(), **gpus()}}
+    record = {"commit": commit(), "machine": {**machine_record("cuda"), **machine()}}
     done = run(commands())
     OUT.parent.mkdir(parents=True, exist_ok=True)
     write_json(str(OUT), {**record, "parts": done})

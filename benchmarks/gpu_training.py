@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import warnings
 from typing import Any
 
@@ -10,8 +9,9 @@ import torch
 from fastreid.modeling import build_model
 from fastreid.utils.events import EventStorage
 
-from benchmarks.bench import ROOT, finish, peak_device_gigabytes
+from benchmarks.bench import ROOT, peak_device_gigabytes
 from partialreid.config import add_partialreid_config
+from partialreid.device_clock import seconds_on
 from partialreid.engine import PartialTrainer
 from partialreid.training_steps import FullPrecisionSteps, MixedPrecisionSteps
 
@@ -62,12 +62,10 @@ def _row(
     with EventStorage(0) as storage:
         for _ in range(WARM_UP):
             trainer.run_step()
-        finish(device)
-        start = time.perf_counter()
+        start = seconds_on(device)
         for _ in range(STEPS):
             trainer.run_step()
-        finish(device)
-        seconds = time.perf_counter() - start
+        seconds = seconds_on(device) - start
         waits = _waits(trainer, device)
         loss = storage.latest()["total_loss"][0]
     return {

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import json
 import tempfile
-import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,9 +19,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from benchmarks.bench import finish, peak_device_gigabytes, peak_gigabytes
+from benchmarks.bench import peak_device_gigabytes, peak_gigabytes
 from partialreid.collectives import rank, world_size
 from partialreid.config import add_partialreid_config
+from partialreid.device_clock import seconds_on
 from partialreid.dsr_evaluation import DsrEvaluator
 from partialreid.launching import launch
 
@@ -66,16 +66,16 @@ def evaluate(cfg: Any, sizes: Sizes) -> tuple[DsrEvaluator, dict[str, float], di
     # Whole batches, whose numbers are the same whichever process draws them.
     batches = torch.arange(sizes.queries + sizes.galleries).split(BATCH)
     first, last = (len(batches) * place // world_size() for place in (rank(), rank() + 1))
-    start = time.perf_counter()
+    start = seconds_on(cfg.MODEL.DEVICE)
     evaluator = DsrEvaluator(cfg, sizes.queries, keep_distances=True)
     evaluator.reset()
     for images in batches[first:last]:
         inputs = {"targets": images % sizes.people, "camids": (images >= sizes.queries).long()}
         evaluator.process(inputs, _outputs(images, sizes, cfg.MODEL.DEVICE))
-    finish(cfg.MODEL.DEVICE)
-    drawn = time.perf_counter()
+    drawn = seconds_on(cfg.MODEL.DEVICE)
     results = evaluator.evaluate()
-    seconds = {"drawing and storing": drawn - start, "evaluation": time.perf_counter() - drawn}
+    end = seconds_on(cfg.MODEL.DEVICE)
+    seconds = {"drawing and storing": drawn - start, "evaluation": end - drawn}
     return evaluator, dict(results), {**seconds, "of it matching": evaluator.matching_seconds}
 
 

@@ -64,7 +64,7 @@ def test_the_file_names_what_was_measured(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(gpu, "gpus", lambda: {"gpus": [{"name": "a card"}], "cuda": "13.0"})
+    monkeypatch.setattr(gpu, "machine_record", lambda _: {"gpus": [{"name": "a card"}]})
     monkeypatch.setattr(gpu, "OUT", tmp_path / "logs" / "gpu.json")
     part = Command([sys.executable, "-c", "print('[2]')"])
     monkeypatch.setattr(gpu, "commands", lambda: {"part": part})
