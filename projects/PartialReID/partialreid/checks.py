@@ -26,6 +26,7 @@ from .labels import evaluation_lists
 from .lambda_selection import halves_of_identities
 from .network_check import check_network
 from .occlusion import KINDS
+from .unread_keys import check_unread
 
 # Test sets up to this size are decoded before long work, which takes some seconds.
 DECODED_FIRST = 3000
@@ -55,6 +56,7 @@ def check_config(cfg: Any, world_size: int, eval_only: bool) -> None:
         value = config_value(cfg, key)
         if value not in allowed:
             raise ValueError(f"{key} is {value!r}; it can be {', '.join(allowed)}.")
+    check_unread(cfg)
     check_refinement(cfg.TEST)
     check_ranges(cfg, eval_only)
     derivation_of(cfg)

@@ -37,6 +37,7 @@ from .launching import (
 from .loaders import epoch_seed
 from .pretrained import check_pretrain_path
 from .resumption import epochs_done
+from .unread_keys import warn_of_idle_keys
 
 logger = logging.getLogger(__name__)
 USER_ERROR = 2
@@ -139,6 +140,8 @@ def run(cfg: Any, args: argparse.Namespace) -> dict[str, Any]:
     logger.info(f"SEED {cfg.SEED} determines this run; FastReID's random seed above is replaced")
     torch.manual_seed(epoch_seed(cfg.SEED, 0, comm.get_rank()))
     if args.eval_only:
+        if comm.is_main_process():
+            warn_of_idle_keys(cfg, eval_only=True)
         with user_errors():
             model = load_model(cfg, cfg.MODEL.WEIGHTS, args.allow_partial)
         return evaluate_test_sets(cfg, model)

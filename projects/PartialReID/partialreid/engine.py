@@ -33,6 +33,7 @@ from .resumption import (
     skipped_steps,
 )
 from .training_steps import FullPrecisionSteps, MixedPrecisionSteps
+from .unread_keys import warn_of_idle_keys
 
 logger = logging.getLogger(__name__)
 
@@ -54,6 +55,7 @@ class PartialTrainer(DefaultTrainer):
         settle_device(cfg)
         if comm.is_main_process():
             os.makedirs(cfg.OUTPUT_DIR or ".", exist_ok=True)
+            warn_of_idle_keys(cfg, eval_only=False)
         if cfg.MODEL.DEVICE == "cpu":
             keep_freed_memory()
         items = train_items(cfg)

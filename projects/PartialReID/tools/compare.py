@@ -38,6 +38,7 @@ from partialreid.launching import launch, processes_here
 from partialreid.ranking import rank_metrics
 from partialreid.remembered_outputs import RememberedOutputs
 from partialreid.results import run_record
+from partialreid.unread_keys import warn_of_idle_keys
 
 logger = logging.getLogger("partialreid.compare")
 CURVE = 20  # ranks
@@ -62,7 +63,9 @@ def main() -> int:
         help="results of earlier comparisons, whose systems come first",
     )
     parser.add_argument("--tests", nargs="+", required=True, help="test sets")
-    parser.add_argument("--output", required=True, help="folder of the results")
+    parser.add_argument(
+        "--output", type=os.path.expanduser, required=True, help="folder of the results"
+    )
     parser.add_argument("--opts", nargs="*", default=[], help="config keys and values for all")
     parser.add_argument(
         "--num-gpus",
@@ -87,6 +90,7 @@ def main() -> int:
         for cfg in configs:
             # Everything that can be wrong is found before the first long work.
             check_config(cfg, processes, eval_only=True)
+            warn_of_idle_keys(cfg, eval_only=True)
             check_test_sets(cfg)
             load_model(cfg, cfg.MODEL.WEIGHTS)
     launch(compare, device, processes, args=(args, configs, record))

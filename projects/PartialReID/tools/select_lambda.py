@@ -26,6 +26,7 @@ from partialreid.inference import build_evaluator, evaluate_model, load_model
 from partialreid.lambda_pictures import draw_curves
 from partialreid.lambda_selection import lambda_curve, mean_curve
 from partialreid.results import run_record
+from partialreid.unread_keys import warn_of_idle_keys
 
 KINDS = ("Partial", "Occluded", "Whole")
 
@@ -42,6 +43,7 @@ def main() -> int:
     with user_errors():
         cfg = config_of(args)
         check_config(cfg, 1, eval_only=True)
+        warn_of_idle_keys(cfg, eval_only=True)
         check_output_dir(cfg.OUTPUT_DIR)
         check_trained_without(cfg)
         check_test_sets(cfg)
