@@ -71,7 +71,10 @@ def test_an_overflow_leaves_the_step_out(standin: StandInGpu) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_loss_that_is_no_number_ends_the_training(standin: StandInGpu, kind: Any) -> None:
-    trainer, _ = steps(kind, standin.name, torch.full((1, 4), torch.nan))
-    trainer.iter = 7
-    with EventStorage(0), pytest.raises(FloatingPointError, match="iteration=7"):
+    trainer, model = steps(kind, standin.name, torch.full((1, 4), torch.nan))
+    said = "at iteration 7 loss_a is nan, loss_b is nan. Lower SOLVER.BASE_LR"
+    with EventStorage(7), pytest.raises(FloatingPointError, match=said) as caught:
         trainer.run_step()
+    assert ("AMP" in str(caught.value)) == (kind is MixedPrecisionSteps)
+    # The step is not taken.
+    assert torch.equal(model.layer.weight.detach().cpu(), torch.ones(1, 4))

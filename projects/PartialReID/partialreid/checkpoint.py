@@ -13,6 +13,7 @@ import torch
 from fastreid.utils.checkpoint import Checkpointer
 from torch import Tensor
 
+from .divergence import name_first, not_finite
 from .files import whole_file, write_text
 
 logger = logging.getLogger(__name__)
@@ -25,8 +26,9 @@ def read_checkpoint(path: str) -> dict[str, Any]:
         The dict in the file; `model` is a state dict without the prefix of DDP.
 
     Raises:
-        ValueError: the file is absent, truncated, not a checkpoint, or holds Python objects that
-            cannot be loaded safely. The message names the file and what to do.
+        ValueError: the file is absent, truncated, not a checkpoint, holds Python objects that
+            cannot be loaded safely, or weights that are no numbers. The message names the file and
+            what to do.
     """
     if not os.path.isfile(path):
         raise ValueError(
@@ -58,9 +60,20 @@ def read_checkpoint(path: str) -> dict[str, Any]:
             f'"{path}" is a file of torch but not a FastReID checkpoint: it has no state dict '
             "under the key 'model'. A bare state dict can be stored as {'model': state_dict}."
         )
+    if names := not_finite(state):
+        raise ValueError(
+            f'the checkpoint "{path}"{_age(data)} holds NaN or infinite numbers in '
+            f"{name_first(names, len(state))}: its training diverged. Take an earlier one."
+        )
     if state and all(key.startswith("module.") for key in state):
         data["model"] = {key[len("module.") :]: value for key, value in state.items()}
     return data
+
+
+def _age(data: Mapping[str, Any]) -> str:
+    """How long a checkpoint's training has been, as far as it says so."""
+    known = [f"{name} {data[name]}" for name in ("epoch", "iteration") if name in data]
+    return f" ({', '.join(known)})" if known else ""
 
 
 def last_checkpoint(folder: str) -> str:

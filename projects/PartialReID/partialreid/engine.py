@@ -19,6 +19,7 @@ from torch.nn.parallel import DistributedDataParallel
 from .catalogue import train_items
 from .checkpoint import SafeCheckpointer, last_checkpoint, read_checkpoint
 from .checks import check_identities
+from .divergence import StopIfDiverged
 from .heap import keep_freed_memory
 from .hooks import Evaluate, KeepBest, ProgressBar, Save, StartEpoch, WriteEvents
 from .inference import build_evaluator, evaluate_test_sets
@@ -209,6 +210,7 @@ class PartialTrainer(DefaultTrainer):
         if cfg.MODEL.FREEZE_LAYERS and cfg.SOLVER.FREEZE_ITERS > 0:
             layers = cfg.MODEL.FREEZE_LAYERS
             ret.append(FreezeLayers(self.model, layers, cfg.SOLVER.FREEZE_ITERS))
+        ret.append(StopIfDiverged(self.model))
         main = comm.is_main_process()
         if main:
             ret.append(Save(self.checkpointer, cfg.SOLVER.CHECKPOINT_PERIOD))

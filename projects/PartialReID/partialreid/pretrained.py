@@ -11,6 +11,8 @@ import torch
 from fastreid.utils import comm
 from torch import Tensor
 
+from .divergence import name_first, not_finite
+
 logger = logging.getLogger(__name__)
 
 MOBILENETV2_URL = "https://download.pytorch.org/models/mobilenet_v2-7ebf99e0.pth"
@@ -173,7 +175,8 @@ def check_pretrain_path(path: str) -> dict[str, Any]:
 
     Raises:
         FileNotFoundError: no file is there.
-        ValueError: the file cannot be read, or has no tensors where FastReID looks for them.
+        ValueError: the file cannot be read, has no tensors where FastReID looks for them, or holds
+            some that are no numbers.
     """
     if not path:
         return {}
@@ -193,6 +196,11 @@ def check_pretrain_path(path: str) -> dict[str, Any]:
         state = state.get(level, state) if isinstance(state, dict) else state
     if not isinstance(state, dict) or not any(isinstance(v, Tensor) for v in state.values()):
         raise ValueError(f"{key} is no state dict of a backbone. {ways_out}")
+    tensors = {name: value for name, value in state.items() if isinstance(value, Tensor)}
+    if names := not_finite(tensors):
+        raise ValueError(
+            f"{key} holds NaN or infinite numbers in {name_first(names, len(tensors))}. {ways_out}"
+        )
     return state
 
 

@@ -12,7 +12,10 @@ from typing import Any
 
 import torch
 from fastreid.engine.train_loop import AMPTrainer, SimpleTrainer
+from fastreid.utils.events import get_event_storage
 from torch import Tensor, nn
+
+from .divergence import check_losses
 
 
 class FullPrecisionSteps(SimpleTrainer):
@@ -26,7 +29,9 @@ class FullPrecisionSteps(SimpleTrainer):
     """
 
     def _write_metrics(self, loss_dict: dict[str, Tensor], data_time: float) -> None:
-        super()._write_metrics(fetched(loss_dict), data_time)
+        losses = fetched(loss_dict)
+        check_losses(losses, get_event_storage().iter)
+        super()._write_metrics(losses, data_time)
 
 
 class MixedPrecisionSteps(AMPTrainer):
@@ -59,7 +64,9 @@ class MixedPrecisionSteps(AMPTrainer):
         self.grad_scaler.update()
 
     def _write_metrics(self, loss_dict: dict[str, Tensor], data_time: float) -> None:
-        super()._write_metrics(fetched(loss_dict), data_time)
+        losses = fetched(loss_dict)
+        check_losses(losses, get_event_storage().iter, mixed=True)
+        super()._write_metrics(losses, data_time)
 
 
 def fetched(losses: dict[str, Tensor]) -> dict[str, Tensor]:
