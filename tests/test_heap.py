@@ -15,10 +15,11 @@ import torch
 from partialreid import heap, inference
 
 # The module alone: the whole package takes seconds to import.
-PROGRAM = """
+FILE = Path(heap.__file__)
+PROGRAM = f"""
 import resource, sys
 import torch
-from heap import keep_freed_memory
+from {FILE.stem} import keep_freed_memory
 if sys.argv[1] == "keep" and not keep_freed_memory():
     sys.exit(77)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
@@ -34,7 +35,7 @@ def faults(mode: str) -> int:
         [sys.executable, "-c", PROGRAM, mode],
         capture_output=True,
         text=True,
-        cwd=Path(heap.__file__).parent,
+        cwd=FILE.parent,
     )
     if done.returncode == 77:
         pytest.skip("the C library has no mallopt")
@@ -51,7 +52,7 @@ def test_large_blocks_are_used_again() -> None:
 
 def test_what_is_free_goes_back_on_request() -> None:
     program = PROGRAM.split("before")[0] + (
-        "from heap import release_freed_memory\n"
+        f"from {FILE.stem} import release_freed_memory\n"
         "pages = lambda: int(open('/proc/self/statm').read().split()[1])\n"
         "kept = [torch.ones(2**18) for _ in range(200)]\n"
         "del kept[::2]\n"
@@ -63,7 +64,7 @@ def test_what_is_free_goes_back_on_request() -> None:
         [sys.executable, "-c", program, "keep"],
         capture_output=True,
         text=True,
-        cwd=Path(heap.__file__).parent,
+        cwd=FILE.parent,
     )
     if done.returncode == 77 or not sys.platform.startswith("linux"):
         pytest.skip("the C library has no mallopt")
