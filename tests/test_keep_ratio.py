@@ -170,6 +170,30 @@ def test_arguments_that_make_no_sense() -> None:
             target_size(image, model, policy, step, least)
 
 
+@pytest.mark.parametrize(
+    ("longest", "wanted"),
+    [
+        # A strip of 4 : 1. Twice the model's 256 leaves the width its 128.
+        (2.0, (512, 128)),
+        # 1.5 * 256, and the width that the proportions leave is 96: below the least, so stretched.
+        (1.5, (384, 128)),
+        (1.0, (256, 128)),
+        # 1.9 * 256 is 486.4: 14 steps of 16 above 256 are 480.
+        (1.9, (480, 128)),
+    ],
+)
+def test_the_longest_side_is_a_key(cfg: Any, longest: float, wanted: tuple[int, int]) -> None:
+    assert target_size((128, 32), MODEL, "width", 16, LEAST, longest) == wanted
+    cfg.INPUT.KEEP_RATIO, cfg.INPUT.KEEP_RATIO_LONGEST = "width", longest
+    resize = keep_ratio_resize(cfg)
+    assert resize is not None
+    # The model of the fixture is 64 x 32, a quarter of this one, and so are its steps.
+    height, width = resize.target((128, 32))
+    assert (height, width) == (64 + int((longest - 1) * 64 // 16) * 16, 32)
+    with pytest.raises(ValueError, match="starts at 1"):
+        target_size((128, 32), MODEL, "width", 16, LEAST, 0.9)
+
+
 @pytest.fixture
 def cfg(make_config) -> Any:
     """Whole images of 64 x 32 pixels, and a map of stride 8 that must hold 4 x 4 cells."""

@@ -58,6 +58,19 @@ def test_masks_change_no_random_number(cfg: Any, root: Path, tmp_path: Path) -> 
         }
 
 
+def test_from_which_grey_a_mask_is_the_person(cfg: Any, root: Path, tmp_path: Path) -> None:
+    """A mask with a column of each of eight greys."""
+    greys = np.array([0, 50, 100, 127, 128, 150, 200, 255], np.uint8)
+    folder = write_masks(root, tmp_path / "m", lambda _: np.ones((16, 8)))
+    for path in folder.rglob("*.png"):
+        Image.fromarray(np.tile(greys, (16, 1))).save(path)
+    cfg.DATASETS.MASKS, cfg.INPUT.SIZE_TRAIN = str(folder), [16, 8]
+    for threshold, person in ((128, 4), (100, 6), (255, 1), (1, 7)):
+        cfg.DATASETS.MASK_THRESHOLD = threshold
+        mask = MaskedItems(cfg, train_items(cfg), str(root))[0]["masks"]
+        assert mask.sum(1).tolist() == [person] * 16
+
+
 def test_masks_of_a_folder_and_occluders_are_combined(cfg: Any, root: Path, tmp_path: Path) -> None:
     foreground = np.zeros((16, 8), bool)
     foreground[4:12, 2:6] = True

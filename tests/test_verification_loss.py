@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 import torch.nn.functional as F
 
+from partialreid import verification_loss as verification_module
 from partialreid.lasso import lasso_codes
 from partialreid.pair_distance import coded_distance, ridge_codes
 from partialreid.verification_loss import hard_pairs, verification_loss
@@ -89,6 +92,22 @@ def test_steps_bring_a_person_together_and_others_apart() -> None:
         optimizer.step()
     after = mean_errors()
     assert after[1] - after[0] > before[1] - before[0] + 0.05
+
+
+def test_tolerance_reaches_the_codes(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    found = verification_module.lasso_codes
+
+    def codes(*arguments: Any, tolerance: float) -> torch.Tensor:
+        asked.append(tolerance)
+        return found(*arguments, tolerance=tolerance)
+
+    monkeypatch.setattr(verification_module, "lasso_codes", codes)
+    columns = torch.rand(2, 6, 4, generator=torch.Generator().manual_seed(0))
+    pairs, alpha = torch.tensor([[0, 1]]), torch.ones(1)
+    verification_loss(columns, columns, pairs, alpha)
+    verification_loss(columns, columns, pairs, alpha, tolerance=0.25)
+    assert asked == [1e-4, 0.25]
 
 
 def test_unknown_codes() -> None:

@@ -28,10 +28,11 @@ from .precision import full_precision
 
 DIMENSIONS = 64
 KAPPA = 0.3
-# The tangent of a root near zero would be too steep.
+# The tangent of a root near zero would be too steep. Only a query column that the whole gallery
+# explains to a thousandth comes so low; it is a guard, no setting.
 LEAST_RESIDUAL = 1e-3
-BLOCK = 64  # images at a time
-LEVELS = 127  # of 8-bit storage
+BLOCK = 64  # images at a time: speed and memory alone
+LEVELS = 127  # of 8-bit storage: all that a signed byte has
 
 
 class CoarseSpace(NamedTuple):

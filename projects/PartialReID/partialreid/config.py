@@ -32,13 +32,14 @@ def add_partialreid_config(cfg: Any) -> None:
 
     # Size of test images; training is not affected. "off": all are stretched to SIZE_TEST [H, W].
     # Else their proportions are kept: "fit": scaled to fit into H x W, "width": to width W,
-    # "height": to height H, "area": to the area H * W. No side becomes longer than twice the
-    # model's, nor too short for the largest of KERNELS: see keep_ratio.py. In YAML "off" needs its
-    # quotes.
+    # "height": to height H, "area": to the area H * W. No side becomes too short for the largest of
+    # KERNELS: see keep_ratio.py. In YAML "off" needs its quotes.
     cfg.INPUT.KEEP_RATIO = "off"  # "off", "fit", "width", "height", "area"
     # Pixels: both sides are rounded to SIZE_TEST plus or minus a multiple of it. A multiple of the
     # backbone's stride gives whole cells, and few sizes, so that batches are full.
     cfg.INPUT.KEEP_RATIO_STEP = 16
+    # "width", "height", "area": no side becomes longer than so many times that of SIZE_TEST.
+    cfg.INPUT.KEEP_RATIO_LONGEST = 2.0
 
     # Objects put before training images. With these, or with DATASETS.MASKS, a batch also holds
     # "masks" (B, H, W): True where the person's image is visible, not hidden, padded or erased.
@@ -64,6 +65,9 @@ def add_partialreid_config(cfg: Any) -> None:
     cfg.MODEL.LOSSES.VERIFICATION.CODES = "lasso"
     cfg.MODEL.LOSSES.VERIFICATION.LASSO_BETA = 0.4
     cfg.MODEL.LOSSES.VERIFICATION.KAPPA = 0.001
+    # Largest violation of optimality of the sparse codes, as a share of beta. Codes of a network
+    # that changes with every step need not be those of the last digit.
+    cfg.MODEL.LOSSES.VERIFICATION.TOLERANCE = 1e-4
 
     # Where the data sets lie. Empty: FASTREID_DATASETS, and ./datasets without that.
     cfg.DATASETS.ROOT = ""
@@ -86,6 +90,8 @@ def add_partialreid_config(cfg: Any) -> None:
     # Foreground masks of training images: a folder that holds them under the images' names relative
     # to the data root, with the suffix .png, white where the person is. Empty: there are none.
     cfg.DATASETS.MASKS = ""
+    # Grey value, of 255, from which a pixel of a mask is the person.
+    cfg.DATASETS.MASK_THRESHOLD = 128
     # SyntheticPartial: seed of everything drawn, and how many identities.
     cfg.DATASETS.SYNTHETIC = CN()
     cfg.DATASETS.SYNTHETIC.SEED = 0

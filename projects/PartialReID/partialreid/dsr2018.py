@@ -98,5 +98,6 @@ class DSR2018(PartialBaseline):
             codes=wanted.CODES,
             beta=wanted.LASSO_BETA,
             kappa=wanted.KAPPA,
+            tolerance=wanted.TOLERANCE,
         )
         return {"loss_verification": value * wanted.SCALE}

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 # A Gram matrix is off by about its trace times the epsilon of its dtype. Beyond this share of
-# kappa the ridge no longer hides that, and the next more careful computation is used.
+# kappa the ridge no longer hides that, and the next more careful computation is used. Rounding
+# alone.
 TRUSTED_SHARE_OF_KAPPA = 0.03
 
 

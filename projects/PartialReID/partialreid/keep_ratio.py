@@ -10,12 +10,12 @@ The policy, for a model of H x W pixels (INPUT.SIZE_TEST) and INPUT.KEEP_RATIO:
    the area H * W ("area"). Of a body that one side of the picture has cut, "fit" keeps the scale
    whichever side it is, as long as the whole body would have the proportions H : W.
 2. Neither side may be so short that the map has no room for the largest pyramid window, nor longer
-   than twice the model's. An image out of these bounds is scaled further, up or down, with its
-   proportions kept. Only where no scale serves, for crops several times longer than wide, do sides
-   change on their own: the short one takes its lower bound and the long one its upper bound, which
-   are the proportions nearest to the image's that fit. With "fit" the scale always stays, and a
-   side too short for the pyramid is stretched alone: kernels of eight cells leave an image of
-   256 x 128 no room to become narrower.
+   than INPUT.KEEP_RATIO_LONGEST times the model's. An image out of these bounds is scaled further,
+   up or down, with its proportions kept. Only where no scale serves, for crops several times longer
+   than wide, do sides change on their own: the short one takes its lower bound and the long one its
+   upper bound, which are the proportions nearest to the image's that fit. With "fit" the scale
+   always stays, and a side too short for the pyramid is stretched alone: kernels of eight cells
+   leave an image of 256 x 128 no room to become narrower.
 3. Each side is rounded to the model's plus or minus a multiple of INPUT.KEEP_RATIO_STEP, half a
    step up. Few sizes remain, so that images fill batches, and an image whose proportions are H : W
    comes out as H x W exactly. Rounding moves each side by half a step at most.
@@ -37,11 +37,12 @@ from .map_room import smallest_sides
 
 Size = tuple[int, int]
 OFF = "off"
-# No side becomes longer than so many times that of the model.
-LONGEST = 2
+LONGEST = 2.0
 
 
-def target_size(image: Size, model: Size, policy: str, step: int, least: Size) -> Size:
+def target_size(
+    image: Size, model: Size, policy: str, step: int, least: Size, longest: float = LONGEST
+) -> Size:
     """The size an image is resized to; see the module's docstring.
 
     Args:
@@ -50,13 +51,16 @@ def target_size(image: Size, model: Size, policy: str, step: int, least: Size) -
         policy: "fit", "width", "height" or "area".
         step: both sides are the model's plus or minus a multiple of it.
         least: sides that the map needs, at most those of the model.
+        longest: no side becomes longer than so many times the model's; from 1.
 
     Raises:
-        ValueError: a side or the step is not positive, the policy is unknown, or `least` exceeds
-            `model`.
+        ValueError: a side or the step is not positive, the policy is unknown, `least` exceeds
+            `model`, or `longest` is below 1.
     """
     if min(*image, *model, *least, step) < 1:
         raise ValueError(f"sides and step must be positive: {image}, {model}, {least}, {step}")
+    if longest < 1:
+        raise ValueError(f"the longest side is {longest} times the model's: it starts at 1")
     if least[0] > model[0] or least[1] > model[1]:
         raise ValueError(f"the model's size {model} has less than the least sides {least}")
     if policy == "width":
@@ -71,13 +75,13 @@ def target_size(image: Size, model: Size, policy: str, step: int, least: Size) -
         raise ValueError(f'the policy {policy!r} is not "fit", "width", "height" or "area"')
     # The bounds lie on the grid of sizes, so that rounding cannot leave them.
     low = [own - (own - bound) // step * step for own, bound in zip(model, least)]
-    high = [own + (LONGEST - 1) * own // step * step for own in model]
+    high = [own + int((longest - 1) * own // step) * step for own in model]
     if policy != "fit":
         scale = max(scale, *(bound / side for bound, side in zip(low, image)))
     scale = min(scale, *(bound / side for bound, side in zip(high, image)))
     height, width = (
-        min(max(own + step * math.floor((side * scale - own) / step + 0.5), shortest), longest)
-        for side, own, shortest, longest in zip(image, model, low, high)
+        min(max(own + step * math.floor((side * scale - own) / step + 0.5), shortest), most)
+        for side, own, shortest, most in zip(image, model, low, high)
     )
     return height, width
 
@@ -93,10 +97,11 @@ class KeepRatioResize:
     policy: str
     step: int
     least: Size
+    longest: float = LONGEST
 
     def target(self, image: Size) -> Size:
         """The size that an image of this size gets."""
-        return target_size(image, self.model, self.policy, self.step, self.least)
+        return target_size(image, self.model, self.policy, self.step, self.least, self.longest)
 
     def __call__(self, image: Image.Image) -> Image.Image:
         """The resized image."""
@@ -113,8 +118,13 @@ def keep_ratio_resize(cfg: Any) -> KeepRatioResize | None:
     if cfg.INPUT.KEEP_RATIO == OFF:
         return None
     height, width = cfg.INPUT.SIZE_TEST
+    keys = cfg.INPUT
     return KeepRatioResize(
-        (height, width), cfg.INPUT.KEEP_RATIO, cfg.INPUT.KEEP_RATIO_STEP, smallest_sides(cfg)
+        (height, width),
+        keys.KEEP_RATIO,
+        keys.KEEP_RATIO_STEP,
+        smallest_sides(cfg),
+        keys.KEEP_RATIO_LONGEST,
     )
 
 

@@ -86,6 +86,7 @@ ALWAYS: dict[str, Range] = {
         lambda size: SIZE.holds(size) and min(size) > 0, "it is [height, width] in pixels"
     ),
     "INPUT.KEEP_RATIO_STEP": _from(1)._replace(says="it is a number of pixels, from 1"),
+    "INPUT.KEEP_RATIO_LONGEST": _from(1)._replace(says="it starts at 1, the size of SIZE_TEST"),
     "DATALOADER.NUM_WORKERS": FROM_0._replace(says="use 0 to load in the main process"),
     "DATASETS.SYNTHETIC.SEED": _between(0, 2**31 - 1),
     "DATASETS.SYNTHETIC.TRAIN_IDS": _between(2, 5000),
@@ -135,6 +136,8 @@ TRAINING: dict[str, Range] = {
     ),
     "MODEL.LOSSES.VERIFICATION.LASSO_BETA": POSITIVE,
     "MODEL.LOSSES.VERIFICATION.KAPPA": POSITIVE,
+    "MODEL.LOSSES.VERIFICATION.TOLERANCE": POSITIVE,
+    "DATASETS.MASK_THRESHOLD": _between(1, 255),
     "KD.EMA.MOMENTUM": SHARE,
     "MODEL.HEADS.NUM_CLASSES": FROM_0._replace(says="0 counts the training identities"),
     "INPUT.SIZE_TRAIN": SIZE,

@@ -20,6 +20,12 @@ from .occlusion_shapes import Family, Rng, between, pick
 
 KINDS = ("shapes", "pieces")
 SIDES = ("bottom", "left", "right", "top")
+# What a piece looks like: like the forms and textures of `occlusion_shapes`, part of a drawing and
+# no setting. Derived sets are made with these numbers, and `derived_images.DRAWING_VERSION` counts
+# every change of them. Where along its side a piece comes in, its half width (shares of that side):
+MIDDLE, HALF_WIDTH = (0.3, 0.7), (0.6, 1.6)
+# How much of the other image is enlarged to the piece's size, as share of each side.
+TAKEN = (0.6, 1.0)
 
 
 class Occluded(NamedTuple):
@@ -136,7 +142,7 @@ def _from_side(rng: Rng, side: str, height: int, width: int) -> np.ndarray:
         "left": (x[None, :], y[:, None]),
         "right": (1 - x[None, :], y[:, None]),
     }[side]
-    middle, half = between(rng, 0.3, 0.7), between(rng, 0.6, 1.6)
+    middle, half = between(rng, *MIDDLE), between(rng, *HALF_WIDTH)
     deep, wide = depth * depth, (along - middle) * (along - middle) / (half * half)
     return deep * deep + wide * wide
 
@@ -168,7 +174,7 @@ def hide_behind_piece(
     rows, columns = (np.flatnonzero(hidden.any(axis)) for axis in (1, 0))
     top, bottom, left, right = rows[0], rows[-1] + 1, columns[0], columns[-1] + 1
     size = (int(right - left), int(bottom - top))
-    enlarged = between(rng, 0.6, 1.0)
+    enlarged = between(rng, *TAKEN)
     part_width = max(1, round(other_width * enlarged * size[0] / width))
     part_height = max(1, round(other_height * enlarged * size[1] / height))
     x = int(float(rng.random()) * (other_width - part_width + 1))

@@ -7,6 +7,9 @@ neither a form nor a texture of one family is in the other.
 An outline is a field (H, W): the object is where the field is lowest, so that cutting it at the
 k-th lowest value gives an object of exactly k pixels. A texture is (H, W, 3) in 0..255. Only
 additions, products, quotients and comparisons make them, whose results are the same everywhere.
+
+The numbers in the forms and textures are the drawing itself. They are no config keys: one name of a
+set would then mean several sets of pictures. `derived_images.DRAWING_VERSION` counts their changes.
 """
 
 from __future__ import annotations

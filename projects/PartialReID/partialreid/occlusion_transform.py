@@ -25,7 +25,8 @@ from .made_folder import cache_root
 from .occlusion import KINDS, Occluded, check_share, hide_behind_piece, hide_behind_shape
 from .occlusion_shapes import TRAINING, pick
 
-FOREGROUND = 128  # grey value of a mask's file from which a pixel is foreground
+# Of 255. Masks are resampled with their images: what shows the person by half is rounded up.
+HALF = 128
 # These move pixels without saying where to.
 UNFIT = ("AUTOAUG", "AUGMIX")
 
@@ -143,7 +144,7 @@ class MaskedTransform:
                 painted = now if painted is None else painted | now
             else:
                 image = step(image)
-        seen = torch.from_numpy(np.asarray(mask) >= FOREGROUND)
+        seen = torch.from_numpy(np.asarray(mask) >= HALF)
         return image, seen if painted is None else seen & ~painted
 
 
@@ -186,6 +187,7 @@ class MaskedItems(CommDataset):
         paths = [path for path, *_ in items]
         masks = os.path.expanduser(cfg.DATASETS.MASKS)
         self.masks = find_masks(paths, root, masks) if masks else {}
+        self.threshold = cfg.DATASETS.MASK_THRESHOLD
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         """The image as a tensor, with its id, camera, path, and the mask (H, W) bool."""
@@ -207,7 +209,7 @@ class MaskedItems(CommDataset):
     def _foreground(self, path: str, size: tuple[int, int]) -> np.ndarray:
         if path not in self.masks:
             return np.ones(size, bool)
-        mask = np.asarray(read_image(self.masks[path]).convert("L")) >= FOREGROUND
+        mask = np.asarray(read_image(self.masks[path]).convert("L")) >= self.threshold
         if mask.shape != size:
             raise MaskError(
                 f'the mask "{self.masks[path]}" is {mask.shape[1]} x {mask.shape[0]} pixels, its '

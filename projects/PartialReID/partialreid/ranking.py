@@ -19,7 +19,8 @@ import torch
 Array: TypeAlias = npt.NDArray[Any]
 ArrayLike: TypeAlias = npt.ArrayLike | torch.Tensor
 
-BLOCK_ENTRIES = 2**20
+BLOCK_ENTRIES = 2**20  # memory alone
+# Which figures are reported, and by what name.
 RANKS = (1, 5, 10)
 
 

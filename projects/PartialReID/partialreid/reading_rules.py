@@ -109,7 +109,9 @@ IN_TRAINING: tuple[tuple[str, Reason], ...] = (
     ("MODEL.LOSSES.FOREGROUND", _not(ARCHITECTURE, "PartialBaseline", "DSR2018", "Baseline")),
     (VERIFICATION, _not(ARCHITECTURE, "PartialBaseline", "FPRBaseline", "Baseline")),
     (f"{VERIFICATION}.LASSO_BETA", _only(f"{VERIFICATION}.CODES", "lasso")),
+    (f"{VERIFICATION}.TOLERANCE", _only(f"{VERIFICATION}.CODES", "lasso")),
     (f"{VERIFICATION}.KAPPA", _only(f"{VERIFICATION}.CODES", "ridge")),
+    ("DATASETS.MASK_THRESHOLD", _not("DATASETS.MASKS", "")),
     ("KD", _only(ARCHITECTURE, "Distiller")),
 )
 OF_COLUMNS = (
@@ -121,6 +123,8 @@ IN_BOTH: tuple[tuple[str, Reason], ...] = (
     ("MODEL.CHANNELS_LAST", _not(ARCHITECTURE, "Baseline")),
     ("TEST.FLIP.ENABLED", _not(ARCHITECTURE, "Baseline")),
     ("INPUT.KEEP_RATIO_STEP", _not("INPUT.KEEP_RATIO", "off")),
+    # Scaled to fit, no side becomes longer than the model's.
+    ("INPUT.KEEP_RATIO_LONGEST", _not("INPUT.KEEP_RATIO", "off", "fit")),
     ("DATASETS.DERIVED_SEED", _data_set("<Name>Partial or <Name>Occluded", _suffix)),
     ("DATASETS.DERIVED.KIND", _data_set("<Name>Occluded", lambda n: _suffix(n) == "Occluded")),
     ("DATASETS.DERIVED.SHARE", _data_set("<Name>Occluded", lambda n: _suffix(n) == "Occluded")),

@@ -23,7 +23,7 @@ from .shortlists import check_pairs, check_shortlist, pairs_by_gallery
 KAPPA = 1e-3
 MEMORY_BYTES = 512 * 2**20
 Track: TypeAlias = Callable[[Sequence[Any]], Iterable[Any]]
-# A pair of a block costs about this share of one that is looked up by itself.
+# A pair of a block costs about this share of one that is looked up by itself. Speed alone.
 DENSE_SHORTLIST = 0.6
 
 

@@ -14,11 +14,12 @@ from torch import Tensor
 from .columns import ColumnBlocks
 from .gallery_factors import direct_residuals, gallery_projectors
 
-# Large enough for full speed of the matrix product, small enough for the last-level cache.
+# Large enough for full speed of the matrix product, small enough for the last-level cache. Speed
+# alone.
 CPU_TILE_BYTES = 8 * 2**20
 CPU_TILE_COLUMNS = 900
 # The projector's residual is a difference of squares and good to about 4e-6 ||q||^2 in float32
-# (1e-14 in float64); below these shares of ||q||^2 the direct residual takes over.
+# (1e-14 in float64); below these shares of ||q||^2 the direct residual takes over. Rounding alone.
 NEARLY_EXACT = {torch.float32: 1e-2, torch.float64: 1e-8}
 
 

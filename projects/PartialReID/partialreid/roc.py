@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from .ranking import ArrayLike, as_array, checked_distances
 
+# Which figures are reported, and by what name.
 FALSE_RATES = (1e-4, 1e-3, 1e-2)
 
 

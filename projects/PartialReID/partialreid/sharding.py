@@ -19,7 +19,7 @@ from .collectives import collect, collect_everywhere, gather_objects, rank, shar
 from .columns import Columns
 from .shortlists import nearest
 
-ROUGH_AT_ONCE = 256  # queries
+ROUGH_AT_ONCE = 256  # queries: memory and messages alone
 
 
 class Images(NamedTuple):

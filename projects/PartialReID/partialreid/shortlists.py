@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
-SORTED_AT_ONCE = 2**22
+SORTED_AT_ONCE = 2**22  # distances: memory alone
 
 
 def nearest(distances: Tensor, topk: int) -> Tensor:

@@ -71,6 +71,7 @@ def verification_loss(
     codes: str = "lasso",
     beta: float = 0.4,
     kappa: float = 1e-3,
+    tolerance: float = TOLERANCE,
 ) -> Tensor:
     """Mean over pairs of alpha ||X - Y W||_F^2 / N with W held fixed.
 
@@ -83,6 +84,7 @@ def verification_loss(
         codes: "lasso" as in DSR, or "ridge" as in SFR (He et al. 2018).
         beta: weight of the L1 norm.
         kappa: the ridge.
+        tolerance: of the lasso, see `lasso_codes`.
 
     Raises:
         ValueError: unknown codes.
@@ -95,15 +97,18 @@ def verification_loss(
             return x.sum() * 0
         x, y = x[pairs[:, 0]], y[pairs[:, 1]]
         with torch.no_grad():
-            w = ridge_codes(x, y, kappa) if codes == "ridge" else _sparse_codes(x, y, beta)
+            if codes == "ridge":
+                w = ridge_codes(x, y, kappa)
+            else:
+                w = _sparse_codes(x, y, beta, tolerance)
         return (alpha * coded_distance(x, y, w, squared=True)).mean()
 
 
-def _sparse_codes(x: Tensor, y: Tensor, beta: float) -> Tensor:
+def _sparse_codes(x: Tensor, y: Tensor, beta: float, tolerance: float) -> Tensor:
     """Codes (P, M, N) of the columns (P, C, N) by those of (P, C, M), found on the CPU."""
     # In float32 the products of similar columns need not be of any real columns.
     wide = y.double()
     products = wide.mT @ torch.cat([wide, x.double()], dim=2)
     gram, correlation = products.cpu().split([y.shape[2], x.shape[2]], dim=2)
-    found = lasso_codes(gram, correlation, beta, tolerance=TOLERANCE)
+    found = lasso_codes(gram, correlation, beta, tolerance=tolerance)
     return found.to(x.device, x.dtype, non_blocking=True)
