@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 from fastreid.modeling.backbones import build_backbone
@@ -55,3 +57,28 @@ def test_every_second_cell_of_the_strided_block_is_the_stock_one(make_config) ->
 def test_other_strides_are_refused(make_config, last_stride: int) -> None:
     with pytest.raises(ValueError, match=rf"MODEL\.BACKBONE\.LAST_STRIDE is {last_stride}"):
         backbone(make_config, NAME, last_stride)
+
+
+@pytest.mark.parametrize("norm", ["syncBN", "FrozenBN"])
+def test_every_layer_has_the_norm_of_the_config(make_config, norm: str) -> None:
+    """FastReID's own leaves torch's batch norm behind the last convolution of most blocks."""
+    cfg = make_config("MODEL.BACKBONE.NAME", NAME, "MODEL.BACKBONE.DEPTH", "0.25x")
+    cfg.MODEL.BACKBONE.NORM = norm
+    found = [type(m).__name__ for m in build_backbone(cfg).modules() if "Norm" in type(m).__name__]
+    assert len(found) == 52
+    assert set(found) == {"SyncBatchNorm" if norm == "syncBN" else "FrozenBatchNorm"}
+
+
+def test_another_norm_keeps_pretrained_weights(make_config, tmp_path: Path) -> None:
+    weights = backbone(make_config, STOCK, 1).state_dict()
+    for value in weights.values():
+        if value.is_floating_point():
+            value.copy_(torch.rand_like(value) + 0.5)
+    torch.save(weights, tmp_path / "weights.pth")
+    cfg = make_config("MODEL.BACKBONE.NAME", NAME, "MODEL.BACKBONE.DEPTH", "0.25x")
+    cfg.MODEL.BACKBONE.NORM, cfg.MODEL.BACKBONE.PRETRAIN = "syncBN", True
+    cfg.MODEL.BACKBONE.PRETRAIN_PATH = str(tmp_path / "weights.pth")
+    found = build_backbone(cfg).state_dict()
+    assert set(found) == set(weights)
+    for name, value in weights.items():
+        assert torch.equal(found[name], value), name

@@ -71,6 +71,9 @@ TRAINING = [
     ("SOLVER.IMS_PER_BATCH", 18),
     ("SOLVER.IMS_PER_BATCH", 2),
     ("SOLVER.MAX_EPOCH", 0),
+    ("MODEL.BACKBONE.NORM", "syncBN"),
+    ("MODEL.HEADS.NORM", "syncBN"),
+    ("MODEL.META_ARCHITECTURE", "Baseline"),
     ("SOLVER.AMP.ENABLED", True),
     ("LOG_PERIOD", 0),
 ]
@@ -182,6 +185,17 @@ def test_too_few_identities(
             assert part in str(caught.value)
         with pytest.raises(TimeoutError), time_limit(0.3):
             first_batch(monkeypatch, sampler, items, 8, world)
+
+
+def test_fewer_classes_than_identities_are_refused(make_config) -> None:
+    cfg = config(make_config, "SOLVER.IMS_PER_BATCH", 8, "DATALOADER.NUM_INSTANCE", 2)
+    items = images([4, 4, 4, 4])
+    for classes in (0, 4, 9):
+        cfg.MODEL.HEADS.NUM_CLASSES = classes
+        check_identities(cfg, items, 1)
+    cfg.MODEL.HEADS.NUM_CLASSES = 3
+    with pytest.raises(ValueError, match=r"HEADS\.NUM_CLASSES is 3, .* has 4 identities: .* 0"):
+        check_identities(cfg, items, 1)
 
 
 def test_what_may_run_out_is_refused(make_config) -> None:

@@ -109,3 +109,21 @@ def test_another_width_of_the_backbone_is_named() -> None:
     model = model_of()
     with pytest.raises(ValueError, match="FEAT_DIM is 128, but the backbone gives 64 channels"):
         model.heads(torch.rand(2, 64, 8, 4))
+
+
+def test_embedding_of_the_global_feature() -> None:
+    model = model_of(*DSR2018, "MODEL.HEADS.EMBEDDING_DIM", 16, "MODEL.HEADS.NECK_FEAT", "after")
+    features = torch.rand(8, 128, 8, 4)
+    assert model.heads(features, batch(0)["targets"])["features"].shape == (8, 16)
+    found, columns, _ = model.eval().heads(features)
+    assert found.shape == (8, 16) and columns.shape[1] == 128
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_without_a_bnneck_features_stay_as_they_are(head: str) -> None:
+    model = model_of(*HEADS[head], "MODEL.HEADS.WITH_BNNECK", False)
+    features = torch.rand(8, 128, 8, 4)
+    pooled = model.heads(features, batch(0)["targets"])
+    wanted = pooled["foreground_features" if head == "DSRHead" else "features"]
+    with torch.no_grad():
+        torch.testing.assert_close(model.eval().heads(features)[0], wanted.detach())

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from partialreid import pretrained
 from partialreid.command import main
+from partialreid.pretrained_files import check_pretrained
 from tests import tiny
 
 IBN = "resnet50_ibn_a-d9d0bb7b.pth"
@@ -219,3 +220,25 @@ def test_bad_pretrain_path(make_config, tmp_path: Path, content: object, problem
 
 def test_path_does_not_matter_without_pretraining(make_config) -> None:
     build(make_config, "mobilenetv2_stride", "0.25x", PRETRAIN=False, PRETRAIN_PATH="absent.pth")
+
+
+def test_weights_of_another_network_are_refused(make_config, tmp_path: Path) -> None:
+    """FastReID would start from random weights without a word, or end in a trace."""
+    path = tmp_path / "weights.pth"
+    cfg = make_config("MODEL.BACKBONE.NAME", "build_resnet_backbone", "MODEL.BACKBONE.DEPTH", "18x")
+    cfg.MODEL.BACKBONE.PRETRAIN, cfg.MODEL.BACKBONE.PRETRAIN_PATH = True, str(path)
+    own = build_backbone(make_config("MODEL.BACKBONE.DEPTH", "18x")).state_dict()
+    other = build_backbone(make_config("MODEL.BACKBONE.DEPTH", "50x")).state_dict()
+    for state, said in (
+        ({"encoder.layers.0.weight": torch.ones(2)}, "no name is one of its"),
+        (other, r"layer1\.0\.conv1\.weight is \(64, 64, 1, 1\), not \(64, 64, 3, 3\)"),
+    ):
+        torch.save(state, path)
+        with pytest.raises(ValueError, match=rf'weights\.pth" holds .*DEPTH 18x \({said}'):
+            check_pretrained(cfg)
+    # A prefix, a classifier and a missing layer are no other network.
+    own.pop("layer4.1.conv2.weight")
+    named = {f"module.encoder.{name}": value for name, value in own.items()}
+    for state in (own, {**named, "fc.weight": torch.ones(1000, 512)}):
+        torch.save(state, path)
+        check_pretrained(cfg)

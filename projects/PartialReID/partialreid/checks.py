@@ -135,6 +135,17 @@ def _check_training(cfg: Any, world_size: int) -> None:
             "MODEL.META_ARCHITECTURE is FPRBaseline, which is trained with masks: set "
             "INPUT.OCCLUSION.ENABLED True, or DATASETS.MASKS to a folder of masks."
         )
+    if cfg.MODEL.META_ARCHITECTURE == "Baseline" and cfg.MODEL.HEADS.NAME == "DSRHead":
+        raise ValueError(
+            "MODEL.META_ARCHITECTURE is Baseline, whose losses do not reach the foreground branch "
+            "of MODEL.HEADS.NAME DSRHead, by which it is evaluated: set the first to "
+            "PartialBaseline."
+        )
+    for part in ("BACKBONE", "HEADS"):
+        if cfg.MODEL[part].NORM == "syncBN" and cfg.MODEL.DEVICE == "cpu":
+            raise ValueError(
+                f"MODEL.{part}.NORM is syncBN, which torch has for GPUs alone: set it to BN."
+            )
     kinds = set(cfg.INPUT.OCCLUSION.KINDS)
     if not kinds or not kinds <= set(KINDS):
         raise ValueError(
@@ -196,6 +207,12 @@ def check_identities(cfg: Any, items: Sequence[tuple[str, Any, Any]], world_size
         )
     sampler = cfg.DATALOADER.SAMPLER_TRAIN
     images = Counter(item[1] for item in items)
+    classes = cfg.MODEL.HEADS.NUM_CLASSES
+    if 0 < classes < len(images):
+        raise ValueError(
+            f"MODEL.HEADS.NUM_CLASSES is {classes}, but the training set has {len(images)} "
+            "identities: set it to 0, which counts them."
+        )
     if "Identity" not in sampler:
         if len(images) < 2:
             raise ValueError(

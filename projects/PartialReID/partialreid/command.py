@@ -35,7 +35,7 @@ from .launching import (
     under_torchrun,
 )
 from .loaders import epoch_seed
-from .pretrained import check_pretrain_path
+from .pretrained_files import check_pretrained
 from .resumption import epochs_done
 from .unread_keys import warn_of_idle_keys
 
@@ -120,7 +120,7 @@ def prepare(args: argparse.Namespace) -> tuple[Any, int]:
             # The checkpoint overwrites whatever the backbone would start from.
             cfg.MODEL.BACKBONE.PRETRAIN = False
         if cfg.MODEL.BACKBONE.PRETRAIN:
-            check_pretrain_path(cfg.MODEL.BACKBONE.PRETRAIN_PATH)
+            check_pretrained(cfg)
     cfg.freeze()
     check_test_sets(cfg)
     if not args.eval_only:

@@ -11,7 +11,7 @@ import torch
 from fastreid.utils import comm
 from torch import Tensor
 
-from .divergence import name_first, not_finite
+from .pretrained_files import check_pretrain_path
 
 logger = logging.getLogger(__name__)
 
@@ -163,45 +163,6 @@ def resolve_pretrained(cfg: Any) -> Any:
     cfg.defrost()
     cfg.MODEL.BACKBONE.PRETRAIN_PATH = target
     return cfg
-
-
-def check_pretrain_path(path: str) -> dict[str, Any]:
-    """Check that PRETRAIN_PATH, if it is set, is a file of weights.
-
-    FastReID loads a file without any matching key in silence and starts from random weights.
-
-    Returns:
-        What is in the file, an empty dict for an empty path.
-
-    Raises:
-        FileNotFoundError: no file is there.
-        ValueError: the file cannot be read, has no tensors where FastReID looks for them, or holds
-            some that are no numbers.
-    """
-    if not path:
-        return {}
-    ways_out = (
-        'Set it to the ImageNet weights, to "" for a download, or MODEL.BACKBONE.PRETRAIN False '
-        "for random weights."
-    )
-    key = f'MODEL.BACKBONE.PRETRAIN_PATH "{path}"'
-    if not os.path.isfile(path):
-        raise FileNotFoundError(f"{key} is not a file. {ways_out}")
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # a damaged file raises at least four types
-        raise ValueError(f"{key} cannot be read ({type(error).__name__}). {ways_out}") from error
-    # Some backbones of FastReID look one level below.
-    for level in ("model_state", "state_dict"):
-        state = state.get(level, state) if isinstance(state, dict) else state
-    if not isinstance(state, dict) or not any(isinstance(v, Tensor) for v in state.values()):
-        raise ValueError(f"{key} is no state dict of a backbone. {ways_out}")
-    tensors = {name: value for name, value in state.items() if isinstance(value, Tensor)}
-    if names := not_finite(tensors):
-        raise ValueError(
-            f"{key} holds NaN or infinite numbers in {name_first(names, len(tensors))}. {ways_out}"
-        )
-    return state
 
 
 install()
