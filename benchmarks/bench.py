@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import platform
-import subprocess
 from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -18,6 +17,7 @@ from tabulate import tabulate
 from partialreid.device_clock import seconds_on
 from partialreid.files import write_json
 from partialreid.machine_record import peak_memory_gb
+from partialreid.source_version import commit_of_source
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "logs" / "bench"
@@ -44,14 +44,7 @@ def machine() -> dict[str, Any]:
 
 def commit() -> str:
     """The commit that is measured, marked if files have changed since."""
-    command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
-    try:
-        said = subprocess.run(
-            command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=10
-        )
-    except (OSError, subprocess.SubprocessError):
-        return "unknown"
-    return said.stdout.strip()
+    return commit_of_source(Path(__file__).resolve()) or "unknown"
 
 
 def time_in_turn(

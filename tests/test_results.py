@@ -89,18 +89,6 @@ def test_record_without_git_or_packages(make_config, monkeypatch: pytest.MonkeyP
     assert record["versions"]["no-such-package"] is None
 
 
-def test_commit_is_that_of_the_source(monkeypatch: pytest.MonkeyPatch, make_config) -> None:
-    asked: list[list[str]] = []
-
-    def git(command: list[str], **_: Any) -> Any:
-        asked.append(command)
-        return subprocess.CompletedProcess(command, 0, stdout="0123abc-dirty\n")
-
-    monkeypatch.setattr(subprocess, "run", git)
-    assert run_record(make_config(), 1)["commit"] == "0123abc-dirty"
-    assert asked[0][asked[0].index("-C") + 1].endswith("partialreid")
-
-
 class Clock:
     """Time that passes only with the work."""
 

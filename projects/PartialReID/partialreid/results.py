@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import platform
-import subprocess
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any
 
 import yaml
@@ -14,9 +12,10 @@ from tabulate import tabulate
 
 from .figures import FIGURES
 from .machine_record import machine_record, peak_memory_gb
+from .source_version import commit_of_source, version_of_source
 
 DISTANCES = ("global", "reconstruction", "fused")
-PACKAGES = ("partialreid", "fastreid", "torch", "torchvision", "numpy", "opencv-python-headless")
+PACKAGES = ("fastreid", "torch", "torchvision", "numpy", "opencv-python-headless")
 
 
 def results_table(reports: Mapping[str, Mapping[str, Any]]) -> str:
@@ -76,28 +75,18 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _commit() -> str | None:
-    """The commit of this source tree, marked if it has changes; None outside a git checkout."""
-    here = Path(__file__).resolve().parent
-    # Without tags, whose names would take the place of the commit.
-    describe = ["describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
-    command = ["git", "-C", str(here), *describe]
-    try:
-        return subprocess.run(
-            command, capture_output=True, text=True, check=True, timeout=10
-        ).stdout.strip()
-    except (OSError, subprocess.SubprocessError):
-        return None
-
-
 def run_record(cfg: Any, world_size: int) -> dict[str, Any]:
     """What is needed to make the figures again: versions, commit, seed, protocol and config."""
     dsr = cfg.TEST.DSR
     return {
-        "versions": {"python": platform.python_version(), **{p: _version(p) for p in PACKAGES}},
+        "versions": {
+            "python": platform.python_version(),
+            "partialreid": version_of_source(),
+            **{package: _version(package) for package in PACKAGES},
+        },
         "machine": machine_record(cfg.MODEL.DEVICE),
         "peak_memory_gb": peak_memory_gb(),
-        "commit": _commit(),
+        "commit": commit_of_source(),
         "seed": cfg.SEED,
         "processes": world_size,
         "device": cfg.MODEL.DEVICE,
