@@ -74,13 +74,14 @@ def check_pretrained(cfg: Any) -> None:
     cfg.MODEL.BACKBONE.PRETRAIN = False
     with torch.random.fork_rng(devices=[]):
         own = build_backbone(cfg).state_dict()
-    shapes = {}
-    for name, value in state.items():
-        # Files of some networks have a prefix, such as "module.encoder.", that is cut off.
-        parts = name.split(".")
-        suffixes = (".".join(parts[i:]) for i in range(len(parts)))
-        if isinstance(value, Tensor) and (found := next((s for s in suffixes if s in own), "")):
-            shapes[found] = value.shape
+    # Files of some networks have a prefix, such as "module.encoder.", that is cut off.
+    cut = ({_without(name, parts): name for name in state} for parts in range(3))
+    names = max(cut, key=lambda names: len(own.keys() & names.keys()))
+    shapes = {
+        name: state[stored].shape
+        for name, stored in names.items()
+        if name in own and isinstance(state[stored], Tensor)
+    }
     differing = [name for name, shape in shapes.items() if shape != own[name].shape]
     if shapes and len(differing) <= RESIZED:
         return
@@ -93,3 +94,8 @@ def check_pretrained(cfg: Any) -> None:
         f"{cfg.MODEL.BACKBONE.NAME} of MODEL.BACKBONE.DEPTH {cfg.MODEL.BACKBONE.DEPTH} ({why}). "
         'Set it to the right ones, or to "" for a download.'
     )
+
+
+def _without(name: str, parts: int) -> str:
+    """A dotted name without its first parts."""
+    return name.split(".", parts)[-1]
