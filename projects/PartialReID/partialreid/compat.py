@@ -17,6 +17,8 @@ import and taken away again; what it does wrong later is cured where this packag
 | unsafe or silent checkpoint loading                 | `checkpoint.py`              |
 | `model_best` never written, division by zero        | `hooks.py`, `checks.py`      |
 | TEST.FLIP on a tuple                                | `partialbaseline.py`         |
+| losses in half precision under autocast             | `float32_losses.py`          |
+| pretrained weights that do not fit, in silence      | `pretrained_files.py`        |
 """
 
 from __future__ import annotations
