@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 import torch
-from torch.multiprocessing import ProcessExitedException
 
 from partialreid import command
 from partialreid.checkpoint import SafeCheckpointer
@@ -231,19 +230,6 @@ def test_all_processes_use_the_main_ones_seed(make_config, monkeypatch) -> None:
     command.share_seed(cfg)
     assert cfg.SEED == 11
     assert cfg.is_frozen()
-
-
-@pytest.mark.parametrize(("code", "expected"), [(2, 2), (1, None)])
-def test_status_of_a_child_process(options, monkeypatch, code: int, expected: int | None) -> None:
-    def launch(*_: Any) -> None:
-        raise ProcessExitedException("ended", error_index=0, error_pid=1, exit_code=code)
-
-    monkeypatch.setattr(command, "launch", launch)
-    if expected is None:
-        with pytest.raises(ProcessExitedException):
-            main(options())
-    else:
-        assert main(options()) == expected
 
 
 def test_script_ends_with_status_2_and_one_line() -> None:

@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import multiprocessing
 import os
-import socket
+import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+import types
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from torch.multiprocessing import ProcessExitedException, ProcessRaisedException
+from torch.multiprocessing import ProcessRaisedException
 
 # Child processes import this module and no conftest: partialreid comes before fastreid here too.
 import partialreid  # noqa: F401
-from partialreid import command, launching
-from partialreid.command import share_seed, user_errors
+from partialreid import errors, launching
+from partialreid.command import share_seed
+from partialreid.errors import sentence, user_errors
 from partialreid.launching import comm, launch
+from partialreid.meeting import check_machines
 from tests.paths import ROOT
 
 TORCHRUN = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR")
@@ -32,6 +34,20 @@ from tests.test_launching import launch, report
 os.environ.update(LOCAL_RANK="0", LOCAL_WORLD_SIZE="1")
 assert launch(report, "cpu", 7, args=(sys.argv[1],)) == "returned"
 """
+FAILING = """
+from tests.test_launching import launch, refuse_input, user_errors
+with user_errors():
+    launch(refuse_input, "cpu", 1)
+"""
+UNGUARDED = """
+import partialreid
+from partialreid.errors import user_errors
+from partialreid.launching import launch
+def work(): pass
+with user_errors():
+    launch(work, "cpu", 2)
+"""
+PYTHONPATH = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
 
 
 @pytest.fixture(autouse=True)
@@ -41,13 +57,21 @@ def no_torchrun(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def no_hang(time_limit) -> Iterator[None]:
-    """Fails a test that waits for its processes for ever, and ends them."""
+def children(time_limit) -> Iterator[Callable[[], set[Any]]]:
+    """What gives the child processes of this test, which may not wait for them for ever.
+
+    The workers of a loader that an earlier test has left are none of them.
+    """
+    before = set(multiprocessing.active_children())
+
+    def since() -> set[Any]:
+        return set(multiprocessing.active_children()) - before
+
     try:
         with time_limit(400):
-            yield
+            yield since
     finally:
-        for child in multiprocessing.active_children():
+        for child in since():
             child.kill()
 
 
@@ -85,20 +109,30 @@ def report(folder: str) -> str:
 def fail_on_rank_1() -> None:
     if comm.get_rank() == 1:
         raise ValueError("rank 1 has failed")
-    with user_errors():
-        comm.synchronize()  # rank 1 never comes; that is no error of the input
+    comm.synchronize()  # rank 1 never comes
 
 
 def refuse_input() -> None:
-    with user_errors():
-        raise ValueError("the input is wrong")
+    check_machines(1, 5, None)
+
+
+def refuse_input_on_rank_1() -> None:
+    if comm.get_rank() == 1:
+        refuse_input()
+    comm.synchronize()
+
+
+def vanish_on_rank_1() -> None:
+    if comm.get_rank() == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+    comm.synchronize()
 
 
 def read_reports(folder: Path) -> list[dict[str, Any]]:
     return [json.loads((folder / f"{rank}.json").read_text()) for rank in (0, 1)]
 
 
-def test_two_processes(tmp_path: Path, no_hang: None, capfd: pytest.CaptureFixture[str]) -> None:
+def test_two_processes(tmp_path: Path, children, capfd: pytest.CaptureFixture[str]) -> None:
     assert launch(report, "cpu", 2, args=(str(tmp_path),)) is None
     reports = read_reports(tmp_path)
     for known in reports:
@@ -112,51 +146,76 @@ def test_two_processes(tmp_path: Path, no_hang: None, capfd: pytest.CaptureFixtu
     assert reports[0]["sum"] == 1.0
 
 
-def test_failing_process_ends_the_job_with_its_error(no_hang: None) -> None:
+def test_failing_process_ends_the_job_with_its_error(children) -> None:
     with pytest.raises(ProcessRaisedException, match="rank 1 has failed") as caught:
         launch(fail_on_rank_1, "cpu", 2)
     assert "ValueError" in str(caught.value)
-    assert multiprocessing.active_children() == []
+    assert sentence(caught.value) is None  # raised by a test, not by the package
+    assert children() == set()
 
 
-def test_error_of_the_input_is_said_once(no_hang: None, capfd: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(ProcessExitedException) as caught:
-        launch(refuse_input, "cpu", 2)
-    assert caught.value.exit_code == 2
+@pytest.mark.parametrize("function", [refuse_input, refuse_input_on_rank_1])
+def test_error_of_the_input_is_said_once(
+    children, capfd: pytest.CaptureFixture[str], function: Callable[[], None]
+) -> None:
+    with pytest.raises(SystemExit) as caught, user_errors():
+        launch(function, "cpu", 2)
+    assert caught.value.code == 2
     errors = capfd.readouterr().err
-    assert errors.count("error: the input is wrong\n") == 1
+    assert errors.count("error: --machine-rank 5 is not in 0..0.\n") == 1
     assert "Traceback" not in errors
+    assert children() == set()
 
 
-@pytest.mark.parametrize(
-    ("main_process", "waited"), [(True, []), (False, [command.SECONDS_FOR_MAIN])]
-)
-def test_other_processes_let_the_main_one_speak(
-    monkeypatch, capsys, main_process: bool, waited: list[float]
+def test_killed_process_ends_the_job_with_a_sentence(children, capfd) -> None:
+    with pytest.raises(SystemExit), user_errors():
+        launch(vanish_on_rank_1, "cpu", 2)
+    said = "error: process 1 terminated with signal SIGKILL: it was ended from outside"
+    assert capfd.readouterr().err.count(said) == 1
+    assert children() == set()
+
+
+@pytest.mark.parametrize(("rank", "waited"), [("0", []), ("1", [errors.SECONDS_FOR_MAIN])])
+def test_other_processes_of_torchrun_let_the_main_one_speak(
+    monkeypatch, capsys, rank: str, waited: list[float]
 ) -> None:
     naps: list[float] = []
-    monkeypatch.setattr(command.time, "sleep", naps.append)
-    monkeypatch.setattr(command.comm, "is_main_process", lambda: main_process)
+    monkeypatch.setattr(errors.time, "sleep", naps.append)
+    monkeypatch.setenv("RANK", rank)
     with pytest.raises(SystemExit) as caught, user_errors():
-        raise KeyError("some reason")
+        check_machines(1, 5, None)
     assert caught.value.code == 2
     assert naps == waited
     # The others speak as well if the main one has not ended them: it may have no error.
-    assert capsys.readouterr().err == "error: some reason\n"
+    assert capsys.readouterr().err == "error: --machine-rank 5 is not in 0..0.\n"
 
 
-def test_torchrun_and_two_machines(tmp_path: Path) -> None:
-    script = tmp_path / "script.py"
-    script.write_text(SCRIPT)
+def torchrun(script: str, folder: Path, *argv: str, **variables: str) -> Any:
+    (folder / "script.py").write_text(script)
     module = ["torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    done = subprocess.run(
-        [sys.executable, "-m", *module, str(script), str(tmp_path)],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    return subprocess.run(
+        [sys.executable, "-m", *module, str(folder / "script.py"), *argv],
+        env={**os.environ, "PYTHONPATH": PYTHONPATH, **variables},
         capture_output=True,
         text=True,
         timeout=400,
         check=False,
     )
+
+
+def test_error_of_the_input_under_torchrun(tmp_path: Path) -> None:
+    """torchrun adds a report of its own, in which our processes have status 2."""
+    done = torchrun(FAILING, tmp_path)
+    assert done.returncode != 0
+    assert done.stderr.count("error: --machine-rank 5 is not in 0..0.\n") == 1
+    assert "exitcode  : 2" in done.stderr
+    # The one trace is torchrun's.
+    assert done.stderr.count("Traceback") == 1
+    assert "torch.distributed.elastic.multiprocessing.errors.ChildFailedError" in done.stderr
+
+
+def test_torchrun_and_two_machines(tmp_path: Path) -> None:
+    done = torchrun(SCRIPT, tmp_path, str(tmp_path))
     assert done.returncode == 0, done.stderr
     reports = read_reports(tmp_path)
     for known in reports:
@@ -170,19 +229,38 @@ def test_one_process_is_this_one() -> None:
     assert not torch.distributed.is_initialized()
 
 
-@pytest.mark.parametrize(
-    ("machines", "rank", "url", "said"),
-    [
-        (2, 0, None, "--num-machines needs --dist-url tcp://HOST:PORT"),
-        (2, 2, "tcp://host:1", "--machine-rank 2 is not in 0..1"),
-        (1, 1, None, "--machine-rank 1 is not in 0..0"),
-        (1, -1, None, "--machine-rank -1"),
-    ],
-)
-def test_machines_that_cannot_meet(machines: int, rank: int, url: str | None, said: str) -> None:
-    with pytest.raises(ValueError) as caught:
-        launch(os.getpid, "cpu", 1, machines, rank, url)
-    assert said in str(caught.value)
+@pytest.mark.parametrize("name", ["lambda", "local", "prompt"])
+def test_function_that_other_processes_cannot_import(monkeypatch, name: str) -> None:
+    def local() -> None: ...
+
+    def prompt() -> None: ...
+
+    prompt.__qualname__, prompt.__module__ = "prompt", "__main__"
+    monkeypatch.setitem(sys.modules, "__main__", types.ModuleType("__main__"))
+    function = {"lambda": lambda: None, "local": local, "prompt": prompt}[name]
+    with pytest.raises(ValueError, match=rf"the function .*{name}.* cannot be imported") as caught:
+        launch(function, "cpu", 2)
+    assert "put it at the top level of a file" in str(caught.value)
+    assert launch(function, "cpu", 1) is None
+
+
+def test_script_without_a_guard(tmp_path: Path) -> None:
+    """Its processes import it and would start processes themselves, each with a trace."""
+    (tmp_path / "script.py").write_text(UNGUARDED)
+    done = subprocess.run(
+        [sys.executable, str(tmp_path / "script.py")],
+        env={**os.environ, "PYTHONPATH": PYTHONPATH},
+        capture_output=True,
+        text=True,
+        timeout=400,
+        check=False,
+    )
+    assert done.returncode == 2
+    said = [line for line in done.stderr.splitlines() if "CUDA runtime" not in line]
+    assert said == [
+        "error: several processes import the script again, which must not start the job anew: "
+        'write the call under `if __name__ == "__main__":`.'
+    ]
 
 
 def gpus(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
@@ -228,18 +306,3 @@ def test_processes_that_cannot_be(monkeypatch, device: str, num_gpus: int) -> No
     gpus(monkeypatch, 2)
     with pytest.raises(ValueError, match=f"--num-gpus {num_gpus}"):
         launching.processes_here(device, num_gpus)
-
-
-def test_free_ports_are_free_and_differ() -> None:
-    """FastReID's default port is one for each user: two of his jobs collide."""
-    with contextlib.ExitStack() as stack:
-        ports = set()
-        for _ in range(2):
-            port = launching.free_port()
-            server = stack.enter_context(socket.socket())
-            server.bind(("127.0.0.1", port))
-            server.listen()
-            ports.add(port)
-        assert len(ports) == 2
-        with pytest.raises(OSError), socket.socket() as taken:
-            taken.bind(("127.0.0.1", min(ports)))

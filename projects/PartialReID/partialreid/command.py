@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import logging
 import os
-import sys
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -17,31 +14,23 @@ from fastreid.config import get_cfg
 from fastreid.engine.defaults import default_argument_parser, default_setup
 from fastreid.utils import comm
 from fastreid.utils.logger import setup_logger
-from torch.multiprocessing import ProcessExitedException
 
 from .catalogue import train_items
 from .checkpoint import last_checkpoint, read_checkpoint
 from .checks import check_config, check_identities, check_output_dir, check_test_sets
 from .config import add_partialreid_config
-from .config_files import expand_paths, find_config, merge_file, merge_options, plain
+from .config_files import expand_paths, find_config, merge_file, merge_options
 from .engine import PartialTrainer
+from .errors import keep_trace, user_errors
 from .inference import evaluate_test_sets, load_model
-from .launching import (
-    check_machines,
-    launch,
-    lost_process,
-    processes_here,
-    resolve_device,
-    under_torchrun,
-)
+from .launching import launch, processes_here, resolve_device, under_torchrun
 from .loaders import epoch_seed
+from .meeting import check_machines
 from .pretrained_files import check_pretrained
 from .resumption import epochs_done
 from .unread_keys import warn_of_idle_keys
 
 logger = logging.getLogger(__name__)
-USER_ERROR = 2
-SECONDS_FOR_MAIN = 30.0
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -137,18 +126,22 @@ def run(cfg: Any, args: argparse.Namespace) -> dict[str, Any]:
     share_seed(cfg)
     default_setup(cfg, args)
     setup_logger(cfg.OUTPUT_DIR, distributed_rank=comm.get_rank(), name="partialreid")
+    # On a full disk each line of the log would give a trace; the file that matters gives an error.
+    logging.raiseExceptions = False
     logger.info(f"SEED {cfg.SEED} determines this run; FastReID's random seed above is replaced")
     torch.manual_seed(epoch_seed(cfg.SEED, 0, comm.get_rank()))
-    if args.eval_only:
-        if comm.is_main_process():
-            warn_of_idle_keys(cfg, eval_only=True)
-        with user_errors():
+    try:
+        if args.eval_only:
+            if comm.is_main_process():
+                warn_of_idle_keys(cfg, eval_only=True)
             model = load_model(cfg, cfg.MODEL.WEIGHTS, args.allow_partial)
-        return evaluate_test_sets(cfg, model)
-    with user_errors():
+            return evaluate_test_sets(cfg, model)
         trainer = PartialTrainer(cfg, args.allow_partial)
         trainer.resume_or_load(resume=args.resume)
-    return trainer.train()
+        return trainer.train()
+    except Exception as error:
+        keep_trace(error)
+        raise
 
 
 def share_seed(cfg: Any) -> None:
@@ -171,44 +164,15 @@ def log_to_stderr() -> None:
     package.setLevel(logging.INFO)
 
 
-@contextlib.contextmanager
-def user_errors() -> Iterator[None]:
-    """End the process with status 2 and one line, without a trace, on an error of the input."""
-    try:
-        yield
-    except (ValueError, KeyError, RuntimeError, OSError) as error:
-        if lost_process(error):
-            raise
-        if not comm.is_main_process():
-            # Mostly all processes fail alike: the main one says so, which ends the others here.
-            time.sleep(SECONDS_FOR_MAIN)
-        sys.stderr.write(f"error: {plain(error)}\n")
-        sys.exit(USER_ERROR)
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; errors of the user are one line, without a trace.
 
     Returns:
         The exit status.
     """
-    parser = build_parser()
-    args = parser.parse_args(argv)
+    args = build_parser().parse_args(argv)
     with user_errors():
         cfg, processes = prepare(args)
-    try:
-        launch(
-            run,
-            cfg.MODEL.DEVICE,
-            processes,
-            args.num_machines,
-            args.machine_rank,
-            args.dist_url,
-            (cfg, args),
-        )
-    except ProcessExitedException as error:
-        # A process has said what is wrong with the input; anything else keeps its trace.
-        if error.exit_code != USER_ERROR:
-            raise
-        return USER_ERROR
+        machines = (args.num_machines, args.machine_rank, args.dist_url)
+        launch(run, cfg.MODEL.DEVICE, processes, *machines, (cfg, args))
     return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 from typing import Any
@@ -12,7 +13,12 @@ from fastreid.engine.defaults import DefaultTrainer
 from fastreid.engine.train_loop import TrainerBase
 from fastreid.solver import build_optimizer
 from fastreid.utils import comm
-from fastreid.utils.events import CommonMetricPrinter, JSONWriter, TensorboardXWriter
+from fastreid.utils.events import (
+    CommonMetricPrinter,
+    EventStorage,
+    JSONWriter,
+    TensorboardXWriter,
+)
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
@@ -189,8 +195,31 @@ class PartialTrainer(DefaultTrainer):
             return self._last_eval_results
         # Built here and not in the constructor, as the best metric comes with the checkpoint.
         self.register_hooks(self.build_hooks())
-        TrainerBase.train(self, self.start_epoch, self.max_epoch, self.iters_per_epoch)
+        self.iter = self.start_iter = self.start_epoch * self.iters_per_epoch
+        logger.info(f"Training from epoch {self.start_epoch} of {self.max_epoch}")
+        with EventStorage(self.start_iter) as self.storage:
+            try:
+                self._run_epochs()
+            except BaseException:
+                # Closes what the hooks have open; its own error would hide the one that counts.
+                with contextlib.suppress(Exception):
+                    self.after_train()
+                raise
+            self.after_train()
         return self._last_eval_results
+
+    def _run_epochs(self) -> None:
+        """FastReID's loop, which would log each error with its trace."""
+        self.before_train()
+        for epoch in range(self.start_epoch, self.max_epoch):
+            self.epoch = epoch
+            self.before_epoch()
+            for _ in range(self.iters_per_epoch):
+                self.before_step()
+                self.run_step()
+                self.after_step()
+                self.iter += 1
+            self.after_epoch()
 
     def build_hooks(self) -> list[Any]:
         """Hooks in the order in which they run."""

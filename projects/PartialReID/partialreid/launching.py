@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import datetime
+import logging
+import multiprocessing
 import os
-import socket
+import sys
 import time
 import warnings
 from collections.abc import Callable
@@ -14,11 +16,17 @@ import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
 from fastreid.utils import comm
+from torch.multiprocessing import ProcessExitedException
+
+from .errors import lost_process
+from .meeting import check_machines, free_port, meet, meet_as_launched
 
 # Long enough for one rank to rank Market-1501 while the others wait.
 TIMEOUT = datetime.timedelta(hours=2)
 # How long a process that has lost another one waits to be ended with the other's error.
 SECONDS_FOR_FIRST = 60.0
+# Exit status of a process that found its script without `if __name__ == "__main__":`.
+UNGUARDED = 3
 
 
 def resolve_device(wanted: str) -> str:
@@ -75,37 +83,9 @@ def processes_here(device: str, num_gpus: int | None) -> int:
     return count
 
 
-def free_port() -> int:
-    """A port of this machine that nobody uses now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def under_torchrun() -> bool:
     """Whether torchrun (or another launcher of its kind) has started this process."""
     return all(name in os.environ for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR"))
-
-
-def check_machines(num_machines: int, machine_rank: int, dist_url: str | None) -> None:
-    """Check the arguments that place this machine in the job.
-
-    Raises:
-        ValueError: several machines without an address, or a rank out of range.
-    """
-    if num_machines > 1 and not dist_url:
-        raise ValueError(
-            "--num-machines needs --dist-url tcp://HOST:PORT, an address of machine 0 that all "
-            "machines can reach."
-        )
-    if not 0 <= machine_rank < num_machines:
-        raise ValueError(f"--machine-rank {machine_rank} is not in 0..{num_machines - 1}.")
-
-
-def lost_process(error: Exception) -> bool:
-    """Whether an error only says that another process of the job is gone."""
-    # gloo has no class of its own; its messages name its source file.
-    return isinstance(error, dist.DistError) or "/gloo/" in str(error)
 
 
 def launch(
@@ -132,7 +112,9 @@ def launch(
         What `function` returned, in a job of one process or under torchrun; None otherwise.
 
     Raises:
-        ValueError: several machines without an address, or a rank out of range.
+        ValueError: as `meeting.check_machines`, or child processes cannot import `function`.
+        ProcessRaisedException: a child process has failed; the message is its trace.
+        ProcessExitedException: a child process was ended from outside.
     """
     if under_torchrun():
         world = int(os.environ["WORLD_SIZE"])
@@ -143,11 +125,42 @@ def launch(
     world = processes * num_machines
     if world == 1:
         return function(*args)
+    check_importable(function)
     url = dist_url or f"tcp://127.0.0.1:{free_port()}"
     rest = (function, args, device, processes, machine_rank, world, url)
-    # spawn ends the other processes when one fails, so that none waits for a dead one.
-    mp.spawn(_child, args=rest, nprocs=processes)
+    try:
+        # spawn ends the other processes when one fails, so that none waits for a dead one, and
+        # would log that it does.
+        logging.getLogger("torch.multiprocessing.spawn").setLevel(logging.ERROR)
+        mp.spawn(_child, args=rest, nprocs=processes)
+    except ProcessExitedException as error:
+        if error.exit_code == UNGUARDED:
+            raise ValueError(
+                "several processes import the script again, which must not start the job anew: "
+                'write the call under `if __name__ == "__main__":`.'
+            ) from error
+        raise
     return None
+
+
+def check_importable(function: Callable[..., Any]) -> None:
+    """Check that processes can be started here, and that they will find the function.
+
+    Raises:
+        ValueError: it is defined in a notebook, at a prompt or inside another function.
+        SystemExit: this is such a process, which imports a script that starts processes.
+    """
+    if getattr(multiprocessing.current_process(), "_inheriting", False):
+        # The process that waits for this one says it, once; a trace would come from each.
+        sys.exit(UNGUARDED)
+    name = getattr(function, "__qualname__", "")
+    place = sys.modules.get(getattr(function, "__module__", None) or "")
+    typed_in = place is sys.modules["__main__"] and not hasattr(place, "__file__")
+    if "<" in name or typed_in:
+        raise ValueError(
+            f"the function {name} cannot be imported by other processes: put it at the top level "
+            "of a file, and import it from there (a notebook or a prompt is no file)."
+        )
 
 
 def _child(
@@ -180,12 +193,11 @@ def _join(
     if device == "cuda":
         torch.cuda.set_device(local)
     backend = "nccl" if device == "cuda" else "gloo"
-    if url is None:
-        dist.init_process_group(backend, timeout=TIMEOUT)
+    if url is None or rank is None or world is None:
+        meet_as_launched(backend, TIMEOUT)
     else:
-        dist.init_process_group(
-            backend, init_method=url, rank=rank, world_size=world, timeout=TIMEOUT
-        )
+        store = meet(url, rank, world)
+        dist.init_process_group(backend, store=store, rank=rank, world_size=world, timeout=TIMEOUT)
     try:
         # FastReID asks this group for the local rank; every process must create every group.
         for first in range(0, dist.get_world_size(), local_world):
@@ -196,7 +208,7 @@ def _join(
             # FastReID's gather packs its bytes through it; every process would warn.
             warnings.filterwarnings("ignore", message="TypedStorage is deprecated")
             return function(*args)
-    except RuntimeError as error:
+    except Exception as error:
         if lost_process(error):
             # Another process has failed and closes its connections before it ends; its error is
             # the one to report, not this one, which follows from it.
