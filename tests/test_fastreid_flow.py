@@ -104,6 +104,16 @@ def test_fastreids_evaluation_gives_the_figures_of_ours(trained) -> None:
     assert {key: theirs[key] for key in ours} == pytest.approx(ours)
 
 
+def test_a_negative_seed_is_drawn_and_leaves_the_config_alone(trained) -> None:
+    cfg = trained[0].clone()
+    cfg.defrost()
+    cfg.SEED = -1
+    cfg.freeze()
+    seeds = {PartialTrainer(cfg).cfg.SEED for _ in range(3)}
+    assert len(seeds) == 3 and min(seeds) >= 0
+    assert cfg.SEED == -1
+
+
 def test_resume_or_load_goes_on_where_there_is_a_checkpoint(trained) -> None:
     cfg, _ = trained
     trainer = Trainer(cfg)

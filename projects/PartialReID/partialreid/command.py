@@ -8,7 +8,6 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from fastreid.config import get_cfg
 from fastreid.engine.defaults import default_argument_parser, default_setup
@@ -21,10 +20,10 @@ from .checks import check_config, check_identities, check_output_dir, check_test
 from .config import add_partialreid_config
 from .config_files import expand_paths, find_config, merge_file, merge_options
 from .engine import PartialTrainer
+from .epoch_sampler import drawn_seed, epoch_seed
 from .errors import keep_trace, user_errors
 from .inference import evaluate_test_sets, load_model
 from .launching import launch, processes_here, resolve_device, under_torchrun
-from .loaders import epoch_seed
 from .meeting import check_machines
 from .pretrained_files import check_pretrained
 from .resumption import epochs_done
@@ -67,7 +66,7 @@ def setup_config(args: argparse.Namespace) -> Any:
     expand_paths(cfg)
     cfg.MODEL.DEVICE = resolve_device(cfg.MODEL.DEVICE)
     if cfg.SEED < 0:
-        cfg.SEED = int(np.random.SeedSequence().generate_state(1)[0] >> 1)
+        cfg.SEED = drawn_seed()
     cfg.freeze()
     return cfg
 

@@ -26,12 +26,13 @@ from .catalogue import train_items
 from .checkpoint import SafeCheckpointer, last_checkpoint, read_checkpoint
 from .checks import check_identities
 from .divergence import StopIfDiverged
+from .epoch_sampler import drawn_seed, epoch_seed
 from .heap import keep_freed_memory
 from .hooks import Evaluate, KeepBest, ProgressBar, Save, StartEpoch, WriteEvents
 from .inference import build_evaluator, evaluate_test_sets
 from .launching import settle_device
 from .layer_freezing import FreezeLayers, check_layers
-from .loaders import TrainLoader, build_test_loader, epoch_seed
+from .loaders import TrainLoader, build_test_loader
 from .resumption import (
     differing_keys,
     epochs_done,
@@ -65,6 +66,12 @@ class PartialTrainer(DefaultTrainer):
             warn_of_idle_keys(cfg, eval_only=False)
         if cfg.MODEL.DEVICE == "cpu":
             keep_freed_memory()
+        if cfg.SEED < 0:
+            cfg = cfg.clone()
+            cfg.defrost()
+            # One for all processes, whose samplers share one order of the images.
+            cfg.SEED = comm.all_gather(drawn_seed())[0]
+            logger.info(f"SEED {cfg.SEED} was drawn for this run")
         items = train_items(cfg)
         check_identities(cfg, items, comm.get_world_size())
         loader = self.build_train_loader(cfg, items)

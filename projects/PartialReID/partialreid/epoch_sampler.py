@@ -16,6 +16,11 @@ def epoch_seed(seed: int, epoch: int, rank: int = 0) -> int:
     return int(np.random.SeedSequence([seed, epoch, rank]).generate_state(1)[0] >> 1)
 
 
+def drawn_seed() -> int:
+    """A 31-bit seed that is another one each time."""
+    return int(np.random.SeedSequence().generate_state(1)[0] >> 1)
+
+
 class SeededImbalancedSampler(samplers.ImbalancedDatasetSampler):
     """FastReID's sampler, drawing from its seed.
 
