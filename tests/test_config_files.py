@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from partialreid import command_compare
 from partialreid.command import setup_config
 from partialreid.config import config_value
 from partialreid.config_files import configs_folder, find_config, merge_file, merge_options
@@ -150,6 +151,13 @@ def test_text_that_yaml_takes_for_something_else(merged, text: str, said: str) -
     with pytest.raises(ValueError, match=f"{said}: write it in quotes") as caught:
         merged(text)
     assert "own.yml" in str(caught.value)
+
+
+def test_a_comparison_into_a_folder_of_digits() -> None:
+    given = argparse.Namespace(output="2024", tests=["Market1501"], opts=[])
+    cfg = command_compare.config_of(given, ["DSR", "demo.yml", "123", "MODEL.DEVICE", "cpu"])
+    assert (cfg.OUTPUT_DIR, cfg.MODEL.WEIGHTS) == ("2024", "123")
+    assert list(cfg.DATASETS.TESTS) == ["Market1501"]
 
 
 def test_the_users_home_in_paths(tmp_path: Path, monkeypatch) -> None:

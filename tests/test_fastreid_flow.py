@@ -114,6 +114,26 @@ def test_a_negative_seed_is_drawn_and_leaves_the_config_alone(trained) -> None:
     assert cfg.SEED == -1
 
 
+def test_the_users_home_in_the_paths_of_a_trainer(trained, tmp_path: Path, monkeypatch) -> None:
+    cfg = trained[0].clone()
+    weights = os.path.join(cfg.OUTPUT_DIR, "model_final.pth")
+    monkeypatch.setenv("HOME", os.path.dirname(weights))
+    monkeypatch.setenv("USERPROFILE", os.path.dirname(weights))
+    cfg.defrost()
+    cfg.OUTPUT_DIR, cfg.MODEL.WEIGHTS = "~/again", "~/model_final.pth"
+    cfg.freeze()
+    monkeypatch.chdir(tmp_path)
+    trainer = PartialTrainer(cfg)
+    trainer.resume_or_load()
+    assert trainer.cfg.is_frozen()
+    assert os.path.dirname(weights) + "/again" == trainer.cfg.OUTPUT_DIR
+    own = trainer.model.state_dict()
+    for key, value in torch.load(weights, weights_only=True)["model"].items():
+        assert torch.equal(own[key].cpu(), value), key
+    assert list(tmp_path.iterdir()) == []
+    load_model(cfg, "~/model_final.pth")
+
+
 def test_resume_or_load_goes_on_where_there_is_a_checkpoint(trained) -> None:
     cfg, _ = trained
     trainer = Trainer(cfg)

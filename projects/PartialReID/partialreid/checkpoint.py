@@ -30,6 +30,7 @@ def read_checkpoint(path: str) -> dict[str, Any]:
             cannot be loaded safely, or weights that are no numbers. The message names the file and
             what to do.
     """
+    path = os.path.expanduser(path)
     if not os.path.isfile(path):
         raise ValueError(
             f'the checkpoint "{path}" is not there: correct MODEL.WEIGHTS or, for --resume, the '

@@ -25,6 +25,7 @@ from torch.nn.parallel import DistributedDataParallel
 from .catalogue import train_items
 from .checkpoint import SafeCheckpointer, last_checkpoint, read_checkpoint
 from .checks import check_identities
+from .config_files import expand_paths
 from .divergence import StopIfDiverged
 from .epoch_sampler import drawn_seed, epoch_seed
 from .heap import keep_freed_memory
@@ -60,6 +61,9 @@ class PartialTrainer(DefaultTrainer):
     def __init__(self, cfg: Any, allow_partial: bool = False) -> None:
         # Not DefaultTrainer's constructor: it needs CUDA for the loader and for DDP.
         TrainerBase.__init__(self)
+        frozen, cfg = cfg.is_frozen(), cfg.clone()
+        cfg.defrost()
+        expand_paths(cfg)
         settle_device(cfg)
         if comm.is_main_process():
             os.makedirs(cfg.OUTPUT_DIR or ".", exist_ok=True)
@@ -67,11 +71,11 @@ class PartialTrainer(DefaultTrainer):
         if cfg.MODEL.DEVICE == "cpu":
             keep_freed_memory()
         if cfg.SEED < 0:
-            cfg = cfg.clone()
-            cfg.defrost()
             # One for all processes, whose samplers share one order of the images.
             cfg.SEED = comm.all_gather(drawn_seed())[0]
             logger.info(f"SEED {cfg.SEED} was drawn for this run")
+        if frozen:
+            cfg.freeze()
         items = train_items(cfg)
         check_identities(cfg, items, comm.get_world_size())
         loader = self.build_train_loader(cfg, items)
