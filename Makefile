@@ -1,4 +1,5 @@
 # Two commands for a newcomer: `make demo` and `make test`. Both install what they need first.
+# While working: `make check`, the part of `make test` that takes under two minutes.
 PYTHON ?= python3
 # The versions that the project is tested with. Any torch >= 2.2 can be put in their place:
 #   make install TORCH="torch==2.6.0 torchvision==0.21.0"
@@ -6,6 +7,10 @@ TORCH ?= torch==2.14.1 torchvision==0.29.1
 FASTREID ?= fastreid==1.4.0
 
 BIN := .venv/bin
+# Processes that share the tests, each with one thread: by files, as tests of one file share what
+# they made, and in the order of tests/conftest.py.
+WORKERS ?= 2
+PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 # Written last, so that an interrupted installation is taken up again by the next make.
 STAMP := .venv/installed
 TRAIN := projects/PartialReID/train_net.py
@@ -15,7 +20,7 @@ PURE := $(addprefix projects/PartialReID/partialreid/,pyramid.py reconstruction.
 	coarse.py sharding.py collectives.py lambda_selection.py lambda_sweep.py uncertainty.py \
 	single_shot.py pair_distance.py exact_product.py lasso.py keep_ratio.py occlusion.py occlusion_shapes.py)
 
-.PHONY: install demo test lint types unit bench gpu clean
+.PHONY: install demo test check lint types unit bench gpu clean
 
 install: $(STAMP)
 
@@ -39,6 +44,10 @@ demo: install
 
 test: install lint types unit
 
+check: install lint types
+	@echo "== the tests that take seconds"
+	$(PYTEST) -m "not slow"
+
 lint: install
 	@echo "== lint"
 	$(BIN)/ruff check .
@@ -50,7 +59,7 @@ types: install
 
 unit: install
 	@echo "== tests"
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 BENCHMARKS := distances ranking evaluation freed_memory scale shards recall
 

@@ -41,5 +41,5 @@ setup(
     package_dir={"partialreid": PACKAGE},
     package_data={"partialreid": ["py.typed"]},
     install_requires=REQUIREMENTS,
-    extras_require={"dev": ["pytest", "ruff", "mypy"]},
+    extras_require={"dev": ["pytest", "pytest-xdist>=3.7", "ruff", "mypy"]},
 )

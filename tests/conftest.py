@@ -6,6 +6,7 @@ import contextlib
 import logging
 import os
 import signal
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ os.environ["OMP_NUM_THREADS"] = THREADS  # for the processes that tests start
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out the tests marked `cuda` (or `cuda(2)`) where fewer GPUs are visible."""
+    """Leave out tests marked `cuda` (or `cuda(2)`) where fewer GPUs are visible; sort by time."""
     visible = torch.cuda.device_count()
     kept, left_out = [], []
     for item in items:
@@ -39,6 +40,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = kept
+    # Of two processes that share the files, none is left alone with a long one at the end.
+    minutes: Counter[Path] = Counter()
+    for item in items:
+        for mark in item.iter_markers("slow"):
+            minutes[item.path] += mark.kwargs.get("minutes", 0.1)
+    items.sort(key=lambda item: -minutes[item.path])
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -90,6 +90,7 @@ def test_what_needs_fastreid_says_how_to_install_it(without_fastreid: str, code:
     )
 
 
+@pytest.mark.slow
 def test_an_import_is_enough_to_register_everything() -> None:
     """The names that a config may hold, in an interpreter that has done nothing else."""
     code = """

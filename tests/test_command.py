@@ -232,6 +232,7 @@ def test_all_processes_use_the_main_ones_seed(make_config, monkeypatch) -> None:
     assert cfg.is_frozen()
 
 
+@pytest.mark.slow
 def test_script_ends_with_status_2_and_one_line() -> None:
     script = "projects/PartialReID/train_net.py"
     done = subprocess.run(

@@ -55,6 +55,7 @@ def test_the_oracle_stands_beside_the_cross_fitted_lambda() -> None:
     assert "**" not in lines[3]
 
 
+@pytest.mark.slow
 def test_tool_writes_table_json_and_figure(tmp_path: Path) -> None:
     tiny.run(tmp_path / "data", tmp_path / "run", SOLVER__MAX_EPOCH=1)
     keys = tiny.options(
@@ -89,6 +90,7 @@ def saved(folder: Path, **systems: dict) -> str:
     return str(folder / "compare.json")
 
 
+@pytest.mark.slow
 def test_earlier_comparisons_are_joined(tmp_path: Path) -> None:
     curves = {"cmc": {"global": [0.4, 0.5]}, "selected": "global"}
     one = {"X": report({"global": 40.0}) | curves, "Y": {}, "run": {"seed": 1}}
@@ -129,6 +131,7 @@ def test_what_cannot_be_joined_is_said(tmp_path: Path) -> None:
             earlier_systems([str(tmp_path / "bad.json")], ["X"])
 
 
+@pytest.mark.slow
 def test_missing_checkpoint_is_one_sentence(tmp_path: Path) -> None:
     command = [sys.executable, TOOL, "--output", str(tmp_path), "--tests", "SyntheticPartial"]
     command += ["--system", "a", tiny.CONFIG, str(tmp_path / "absent.pth")]
@@ -141,6 +144,7 @@ def test_missing_checkpoint_is_one_sentence(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_two_processes_and_options_of_a_system(tmp_path: Path) -> None:
     tiny.run(tmp_path / "data", tmp_path / "run", SOLVER__MAX_EPOCH=1)
     weights = str(tmp_path / "run" / "model_final.pth")
@@ -168,6 +172,7 @@ def test_two_processes_and_options_of_a_system(tmp_path: Path) -> None:
     assert found["reconstruction"] != record["lasso"]["SyntheticPartial"]["reconstruction"]
 
 
+@pytest.mark.slow
 def test_incomplete_system_is_one_sentence(tmp_path: Path) -> None:
     command = [sys.executable, TOOL, "--output", str(tmp_path), "--system", "a", tiny.CONFIG]
     done = subprocess.run(

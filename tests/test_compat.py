@@ -32,6 +32,7 @@ def picture(height: int = 24, width: int = 16) -> Image.Image:
     return Image.fromarray(pixels)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(hasattr(collections, "Mapping"), reason="this Python still has Mapping")
 def test_stock_fastreid_cannot_be_imported() -> None:
     """The reason for the cure."""

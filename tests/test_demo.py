@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from partialreid.command import main
 from tests import tiny
 
@@ -12,6 +14,7 @@ CONFIG = "projects/PartialReID/configs/demo.yml"
 TEST_IDS = 16
 
 
+@pytest.mark.slow
 def test_training_beats_chance(tmp_path: Path) -> None:
     keys = {
         "MODEL.DEVICE": "cpu",

@@ -201,6 +201,7 @@ def test_absent_or_unusable_market(tmp_path: Path) -> None:
     assert [path.name for path in empty.iterdir()] == ["Market-1501-v15.09.15"]
 
 
+@pytest.mark.slow
 def test_real_market(market: Path, cache: Path) -> None:
     # A data root of links, so that nothing is ever written beside the real images.
     root = cache.parent / "root"

@@ -107,6 +107,7 @@ def test_evaluation(standin: StandInGpu) -> None:
     assert found[0]["results"] == pytest.approx(found[1]["results"], abs=1e-6)
 
 
+@pytest.mark.slow
 def test_groups(time_limit) -> None:
     with time_limit(300):
         found = gpu_groups.measure("cpu", 2)

@@ -43,6 +43,7 @@ def faults(mode: str) -> int:
     return int(done.stdout)
 
 
+@pytest.mark.slow
 def test_large_blocks_are_used_again() -> None:
     kept, plain = faults("keep"), faults("plain")
     # Small objects that land between two large ones cost some new pages at first.

@@ -139,6 +139,7 @@ def test_what_cannot_be_held_out(cfg) -> None:
         check_config(cfg, 1, eval_only=True)
 
 
+@pytest.mark.slow
 def test_tool_chooses_lambda_and_refuses_a_checkpoint_that_knows_them(tmp_path: Path) -> None:
     made, root = tmp_path / "run", tmp_path / "data"
     changes = {"DATASETS__HELD_OUT": 4, "TEST__EVAL_PERIOD": 0, "SOLVER__MAX_EPOCH": 1}

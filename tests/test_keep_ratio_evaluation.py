@@ -55,6 +55,7 @@ def features_of(path: str, model: torch.nn.Module, flip: bool) -> tuple[torch.Te
     return F.normalize(feature), F.normalize(columns[0], dim=0), weights[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("flip", [False, True])
 def test_equal_to_one_image_at_a_time(
     root: Path, weights: Path, tmp_path: Path, flip: bool
@@ -96,6 +97,7 @@ def test_equal_to_one_image_at_a_time(
             assert figures[f"{name}/{figure}"] == pytest.approx(value, abs=1e-6)
 
 
+@pytest.mark.slow
 def test_two_processes_give_the_figures_of_one(root: Path, weights: Path, tmp_path: Path) -> None:
     """One image in a batch on either side: rounding depends on the batch, and ranks on rounding."""
     keys = {"MODEL__WEIGHTS": weights, "INPUT__KEEP_RATIO": "width"}

@@ -132,6 +132,7 @@ def read_reports(folder: Path) -> list[dict[str, Any]]:
     return [json.loads((folder / f"{rank}.json").read_text()) for rank in (0, 1)]
 
 
+@pytest.mark.slow
 def test_two_processes(tmp_path: Path, children, capfd: pytest.CaptureFixture[str]) -> None:
     assert launch(report, "cpu", 2, args=(str(tmp_path),)) is None
     reports = read_reports(tmp_path)
@@ -146,6 +147,7 @@ def test_two_processes(tmp_path: Path, children, capfd: pytest.CaptureFixture[st
     assert reports[0]["sum"] == 1.0
 
 
+@pytest.mark.slow
 def test_failing_process_ends_the_job_with_its_error(children) -> None:
     with pytest.raises(ProcessRaisedException, match="rank 1 has failed") as caught:
         launch(fail_on_rank_1, "cpu", 2)
@@ -154,6 +156,7 @@ def test_failing_process_ends_the_job_with_its_error(children) -> None:
     assert children() == set()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("function", [refuse_input, refuse_input_on_rank_1])
 def test_error_of_the_input_is_said_once(
     children, capfd: pytest.CaptureFixture[str], function: Callable[[], None]
@@ -167,6 +170,7 @@ def test_error_of_the_input_is_said_once(
     assert children() == set()
 
 
+@pytest.mark.slow
 def test_killed_process_ends_the_job_with_a_sentence(children, capfd) -> None:
     with pytest.raises(SystemExit), user_errors():
         launch(vanish_on_rank_1, "cpu", 2)
@@ -203,6 +207,7 @@ def torchrun(script: str, folder: Path, *argv: str, **variables: str) -> Any:
     )
 
 
+@pytest.mark.slow
 def test_error_of_the_input_under_torchrun(tmp_path: Path) -> None:
     """torchrun adds a report of its own, in which our processes have status 2."""
     done = torchrun(FAILING, tmp_path)
@@ -214,6 +219,7 @@ def test_error_of_the_input_under_torchrun(tmp_path: Path) -> None:
     assert "torch.distributed.elastic.multiprocessing.errors.ChildFailedError" in done.stderr
 
 
+@pytest.mark.slow
 def test_torchrun_and_two_machines(tmp_path: Path) -> None:
     done = torchrun(SCRIPT, tmp_path, str(tmp_path))
     assert done.returncode == 0, done.stderr
@@ -244,6 +250,7 @@ def test_function_that_other_processes_cannot_import(monkeypatch, name: str) -> 
     assert launch(function, "cpu", 1) is None
 
 
+@pytest.mark.slow
 def test_script_without_a_guard(tmp_path: Path) -> None:
     """Its processes import it and would start processes themselves, each with a trace."""
     (tmp_path / "script.py").write_text(UNGUARDED)

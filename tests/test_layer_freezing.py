@@ -93,6 +93,7 @@ def test_command_line_refuses_a_misspelt_layer(
     assert "MODEL.FREEZE_LAYERS holds 'bakbone'" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_resumed_training_ends_where_the_straight_one_does(tmp_path: Path) -> None:
     """Twelve iterations of 18 are frozen, nine of them in the first epoch."""
     keys = {"MODEL__FREEZE_LAYERS": "['backbone']", "SOLVER__FREEZE_ITERS": 12}

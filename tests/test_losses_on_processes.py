@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 from fastreid.utils.events import EventStorage
 from torch.nn.parallel import DistributedDataParallel
@@ -52,6 +53,7 @@ def train(folder: str) -> None:
         Path(folder, "results.json").write_text(json.dumps(results))
 
 
+@pytest.mark.slow
 def test_processes_stay_equal(tmp_path: Path, time_limit) -> None:
     """One start of the processes for all cases: it takes longer than they do."""
     with time_limit(300):

@@ -49,6 +49,7 @@ def evaluate(root: Path, output: Path, *options: str) -> dict:
     return json.loads((output / "results.json").read_text())
 
 
+@pytest.mark.slow(minutes=10)
 def test_original_checkpoint_gives_its_figures(
     original_checkpoint: Path, market: Path, tmp_path: Path
 ) -> None:
@@ -79,6 +80,7 @@ def test_original_checkpoint_gives_its_figures(
     assert half["mAP"] == pytest.approx(50.61, abs=0.2)
 
 
+@pytest.mark.slow
 def test_partial_queries_gain_from_reconstruction_and_from_their_proportions(
     original_checkpoint: Path, small_market: Path, tmp_path: Path
 ) -> None:
@@ -93,6 +95,7 @@ def test_partial_queries_gain_from_reconstruction_and_from_their_proportions(
     assert kept["reconstruction"]["mAP"] > stretched["reconstruction"]["mAP"]
 
 
+@pytest.mark.slow
 def test_short_training_on_real_images(
     imagenet_weights: Path, small_market: Path, tmp_path: Path
 ) -> None:

@@ -84,6 +84,7 @@ def test_training_and_evaluation_commands(
         assert results["PartialREID"]["lambda_selection"] == "oracle"
 
 
+@pytest.mark.slow
 def test_train_net_runs_from_the_root_without_path_hacks(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, TRAIN, "--help"], cwd=ROOT, capture_output=True, text=True, timeout=300
@@ -92,7 +93,7 @@ def test_train_net_runs_from_the_root_without_path_hacks(tmp_path: Path) -> None
     assert "--eval-only" in done.stdout and "--allow-partial" in done.stdout
 
 
-@pytest.mark.parametrize("target", ["demo", "test", "install"])
+@pytest.mark.parametrize("target", ["demo", "test", "check", "install"])
 def test_make_targets_call_what_the_readme_says(target: str) -> None:
     assert shutil.which("make"), "the README's two commands need make"
     done = subprocess.run(["make", "-n", target], cwd=ROOT, capture_output=True, text=True)
@@ -100,12 +101,14 @@ def test_make_targets_call_what_the_readme_says(target: str) -> None:
     wanted = {
         "demo": [f"{TRAIN} --config-file projects/PartialReID/configs/demo.yml", "draw_rankings"],
         "test": ["ruff check", "ruff format --check", "mypy", "pytest"],
+        "check": ["ruff check", "ruff format --check", "mypy", "pytest -n 2", '-m "not slow"'],
         "install": [],
     }
     for text in wanted[target]:
         assert text in done.stdout
 
 
+@pytest.mark.slow
 def test_ranking_pictures(data: Path, checkpoint: Path, tmp_path: Path) -> None:
     config = ["--config-file", tiny.CONFIG]
     names = {"DATASETS__TESTS": "('PartialREID',)", "MODEL__WEIGHTS": checkpoint}

@@ -168,7 +168,7 @@ def test_recorded_distances() -> None:
     torch.testing.assert_close(some, exact, atol=5e-6, rtol=0)
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.cuda
 def test_cuda_equals_cpu() -> None:
     query, gallery = features(0, 9, 256, 31), features(1, 12, 256, 37)
     gallery[4, :, :31] = query[2]

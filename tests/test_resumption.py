@@ -204,6 +204,7 @@ def rates_of(folder: Path) -> dict[int, float]:
     return {record["iteration"]: record["lr"] for record in tiny.records(folder, "lr")}
 
 
+@pytest.mark.slow
 def test_longer_run_with_another_rate(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -73,6 +73,7 @@ def compute(folder: str, world: int) -> None:
         torch.save(results, Path(folder) / "results.pt")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("world", [2, 3])
 def test_equal_to_one_process(tmp_path: Path, world: int, time_limit) -> None:
     """One start of the processes for all cases: it takes longer than they do."""

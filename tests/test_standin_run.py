@@ -47,6 +47,7 @@ def run(
     return dict(trainer.train())
 
 
+@pytest.mark.slow
 def test_train_evaluate_resume(standin: StandInGpu, tmp_path: Path) -> None:
     gpu, cpu = tmp_path / "gpu", tmp_path / "cpu"
     results = run(tmp_path, gpu, standin.name)
@@ -59,6 +60,7 @@ def test_train_evaluate_resume(standin: StandInGpu, tmp_path: Path) -> None:
     assert run(tmp_path, gpu, standin.name, resume=True) == results
 
 
+@pytest.mark.slow
 def test_mixed_precision_resumes_with_its_scale(standin: StandInGpu, tmp_path: Path) -> None:
     results = run(tmp_path, tmp_path / "run", standin.name, mixed=True)
     saved = torch.load(tmp_path / "run" / "model_final.pth")

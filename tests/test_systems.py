@@ -60,6 +60,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("synthetic")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("system", SYSTEMS)
 def test_trains_and_evaluates(system: str, root: Path, tmp_path: Path) -> None:
     figures = tiny.run(root, tmp_path, **SYSTEMS[system])
