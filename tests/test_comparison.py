@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from partialreid.comparison import comparison_table, earlier_systems
+from partialreid.command_compare import main
+from partialreid.comparison import cmc_panels, comparison_table, earlier_systems
 from tests import tiny
 
 TOOL = "projects/PartialReID/tools/compare.py"
@@ -82,6 +83,47 @@ def test_tool_writes_table_json_and_figure(tmp_path: Path) -> None:
     # Of each system three distances, and what the oracle would give.
     assert table.count("| SyntheticPartial ") == 8
     assert Image.open(tmp_path / "out" / "cmc.png").width > 400
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a data root and a trained tiny network."""
+    folder = tmp_path_factory.mktemp("trained")
+    tiny.run(folder / "data", folder / "run", SOLVER__MAX_EPOCH=1, TEST__EVAL_PERIOD=0)
+    return folder
+
+
+def compared(trained: Path, output: Path, **changes: object) -> dict:
+    """Compare one system, in this process; what compare.json holds of it on SyntheticPartial."""
+    weights = str(trained / "run" / "model_final.pth")
+    keys = tiny.options(trained / "data", output, OUTPUT_DIR=None, DATASETS__TESTS=None, **changes)
+    argv = ["--output", str(output), "--system", "A", tiny.CONFIG, weights]
+    assert main([*argv, "--tests", "SyntheticPartial", "--opts", *keys]) == 0
+    return json.loads((output / "compare.json").read_text())["A"]["SyntheticPartial"]
+
+
+def test_curves_are_those_of_the_protocol(trained: Path, tmp_path: Path) -> None:
+    full = compared(trained, tmp_path / "full")
+    single = compared(trained, tmp_path / "single", TEST__DSR__PROTOCOL="single-shot")
+    for found in (full, single):
+        for distance in ("global", "reconstruction", "fused"):
+            curve = found["cmc"][distance]
+            for rank in (1, 5, 10):
+                assert 100 * curve[rank - 1] == pytest.approx(found[distance][f"Rank-{rank}"])
+    # One image of each of ten identities: the tenth is the last.
+    assert single["cmc"]["global"][9] == pytest.approx(1)
+    assert full["cmc"]["global"][9] < 1
+
+
+def test_panels_of_a_figure() -> None:
+    one = {"cmc": {"global": [0.4, 0.5], "fused": [0.6, 0.75]}, "selected": "fused"}
+    two = {"cmc": {"global": [0.1, 0.2]}, "selected": "global", "single_shot": {}}
+    panels = cmc_panels({"A": {"X": one, "run": {}}, "B": {"X": two, "run": {}}})
+    assert list(panels) == ["X"]
+    assert [list(line.y) for line in panels["X"]] == [[60.0, 75.0], [40.0, 50.0], [10.0, 20.0]]
+    assert [line.label for line in panels["X"]] == ["A, fused", "", "B, global, single-shot"]
+    assert [line.colour for line in panels["X"]] == [0, 0, 1]
+    assert [line.thin for line in panels["X"]] == [False, True, False]
 
 
 def saved(folder: Path, **systems: dict) -> str:

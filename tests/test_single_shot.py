@@ -109,3 +109,15 @@ def test_bad_input_is_named() -> None:
         single_shot(distances.T, *ids, seed=0)
     with pytest.raises(ValueError, match="round 0 no query has a match under another camera"):
         single_shot(distances, *ids[:2], np.ones(40), np.ones(150), seed=0)
+
+
+def test_curve_is_the_mean_over_the_rounds() -> None:
+    distances, ids = case(seed=5)
+    found = single_shot(distances, *ids, seed=2, rounds=7, max_rank=30)
+    assert len(found.cmc) == 30
+    assert (np.diff(found.cmc) >= 0).all()
+    for rank in (1, 5, 10):
+        assert 100 * found.cmc[rank - 1] == pytest.approx(found.figures[f"Rank-{rank}"][0])
+    # 20 identities: the match is among the first 20.
+    assert found.cmc[19] == found.cmc[29] == 1
+    assert found.cmc[0] < found.cmc[9] < 1

@@ -26,10 +26,12 @@ def read_checkpoint(path: str) -> dict[str, Any]:
         The dict in the file; `model` is a state dict without the prefix of DDP.
 
     Raises:
-        ValueError: the file is absent, truncated, not a checkpoint, holds Python objects that
-            cannot be loaded safely, or weights that are no numbers. The message names the file and
-            what to do.
+        ValueError: no file is named, or it is absent, truncated, not a checkpoint, holds Python
+            objects that cannot be loaded safely, or weights that are no numbers. The message names
+            the file and what to do.
     """
+    if not path:
+        raise ValueError("a checkpoint is needed: add MODEL.WEIGHTS path/to/model.pth.")
     path = os.path.expanduser(path)
     if not os.path.isfile(path):
         raise ValueError(

@@ -15,6 +15,7 @@ from fastreid.utils import comm
 from fastreid.utils.logger import setup_logger
 
 from .catalogue import train_items
+from .checked_evaluation import check_evaluation
 from .checkpoint import last_checkpoint, read_checkpoint
 from .checks import check_config, check_identities, check_output_dir, check_test_sets
 from .config import add_partialreid_config
@@ -85,34 +86,31 @@ def prepare(args: argparse.Namespace) -> tuple[Any, int]:
     world = processes * args.num_machines
     if under_torchrun():
         world = int(os.environ["WORLD_SIZE"])
-    check_config(cfg, world, args.eval_only)
     check_machines(args.num_machines, args.machine_rank, args.dist_url)
-    check_output_dir(cfg.OUTPUT_DIR)
-    cfg.defrost()
     if args.eval_only:
-        if not cfg.MODEL.WEIGHTS:
-            raise ValueError("--eval-only needs a checkpoint: add MODEL.WEIGHTS path/to/model.pth.")
+        check_evaluation(cfg, world)
+        return cfg, processes
+    check_config(cfg, world, eval_only=False)
+    check_output_dir(cfg.OUTPUT_DIR)
+    if args.resume:
+        if args.allow_partial:
+            raise ValueError(
+                "--resume goes on with the whole state of a run: --allow-partial does not go with "
+                "it. To start from a part of the weights, give MODEL.WEIGHTS alone."
+            )
+        path = last_checkpoint(cfg.OUTPUT_DIR)
+        epochs_done(read_checkpoint(path), path, cfg)
+    elif cfg.MODEL.WEIGHTS:
         read_checkpoint(cfg.MODEL.WEIGHTS)
-    else:
-        if args.resume:
-            if args.allow_partial:
-                raise ValueError(
-                    "--resume goes on with the whole state of a run: --allow-partial does not go "
-                    "with it. To start from a part of the weights, give MODEL.WEIGHTS alone."
-                )
-            path = last_checkpoint(cfg.OUTPUT_DIR)
-            epochs_done(read_checkpoint(path), path, cfg)
-        elif cfg.MODEL.WEIGHTS:
-            read_checkpoint(cfg.MODEL.WEIGHTS)
-        if args.resume or cfg.MODEL.WEIGHTS:
-            # The checkpoint overwrites whatever the backbone would start from.
-            cfg.MODEL.BACKBONE.PRETRAIN = False
-        if cfg.MODEL.BACKBONE.PRETRAIN:
-            check_pretrained(cfg)
-    cfg.freeze()
+    if args.resume or cfg.MODEL.WEIGHTS:
+        # The checkpoint overwrites whatever the backbone would start from.
+        cfg.defrost()
+        cfg.MODEL.BACKBONE.PRETRAIN = False
+        cfg.freeze()
+    if cfg.MODEL.BACKBONE.PRETRAIN:
+        check_pretrained(cfg)
     check_test_sets(cfg)
-    if not args.eval_only:
-        check_identities(cfg, train_items(cfg), world)
+    check_identities(cfg, train_items(cfg), world)
     return cfg, processes
 
 

@@ -27,24 +27,30 @@ import argparse
 import json
 import logging
 import os
+from collections.abc import Sequence
+from typing import Any
 
-from .checks import check_config, check_output_dir, check_test_sets
+from torch import nn
+
+from .checked_evaluation import checked_model, evaluated
+from .checks import check_output_dir
 from .collectives import rank, world_size
-from .command import log_to_stderr, setup_config, user_errors
-from .comparison import RUN, comparison_table, draw_curves, earlier_systems
+from .command import log_to_stderr, setup_config
+from .comparison import RUN, cmc_panels, comparison_table, earlier_systems
+from .curve_pictures import draw_panels
+from .errors import user_errors
+from .figures import cmc_curve
 from .files import write_json, write_text
-from .inference import build_evaluator, evaluate_model, load_model
+from .inference import load_model
 from .launching import launch, processes_here
-from .ranking import rank_metrics
 from .remembered_outputs import RememberedOutputs
 from .results import run_record
-from .unread_keys import warn_of_idle_keys
 
 logger = logging.getLogger("partialreid.compare")
 CURVE = 20  # ranks
 
 
-def main() -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
         "--system",
@@ -73,7 +79,7 @@ def main() -> int:
         default=None,
         help="processes (default: all visible GPUs; one on a CPU)",
     )
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     log_to_stderr()
     with user_errors():
         check_output_dir(args.output)
@@ -89,15 +95,12 @@ def main() -> int:
         processes = processes_here(device, args.num_gpus)
         for cfg in configs:
             # Everything that can be wrong is found before the first long work.
-            check_config(cfg, processes, eval_only=True)
-            warn_of_idle_keys(cfg, eval_only=True)
-            check_test_sets(cfg)
-            load_model(cfg, cfg.MODEL.WEIGHTS)
-    launch(compare, device, processes, args=(args, configs, record))
+            checked_model(cfg, processes)
+        launch(compare, device, processes, args=(args, configs, record))
     return 0
 
 
-def compare(args: argparse.Namespace, configs: list, record: dict) -> None:
+def compare(args: argparse.Namespace, configs: list[Any], record: dict[str, Any]) -> None:
     """Evaluate all systems on all test sets; the main process adds them to `record`."""
     if rank() == 0:
         # Anew in a process of its own.
@@ -125,16 +128,17 @@ def compare(args: argparse.Namespace, configs: list, record: dict) -> None:
         print(f"written to {args.output}: compare.md, compare.json, cmc.png")
 
 
-def write_comparison(folder: str, record: dict) -> None:
+def write_comparison(folder: str, record: dict[str, Any]) -> None:
     """Write the results, table and figure of the systems that are ready, and print the table."""
     write_json(os.path.join(folder, "compare.json"), record)
     table = comparison_table(record)
     write_text(os.path.join(folder, "compare.md"), table + "\n")
-    draw_curves(record, os.path.join(folder, "cmc.png"))
+    path = os.path.join(folder, "cmc.png")
+    draw_panels(cmc_panels(record), path, "rank", "matching rate, %", "dotted: global")
     print(table)
 
 
-def config_of(args: argparse.Namespace, system: list[str]):
+def config_of(args: argparse.Namespace, system: list[str]) -> Any:
     """The config of one system, with the test sets and options of the command line.
 
     Raises:
@@ -150,14 +154,13 @@ def config_of(args: argparse.Namespace, system: list[str]):
     return setup_config(argparse.Namespace(config_file=config, opts=opts))
 
 
-def evaluate(cfg, model, test: str) -> dict:
+def evaluate(cfg: Any, model: nn.Module, test: str) -> dict[str, Any]:
     """On the main process figures, CMC curves and seconds per query of a system on a test set."""
-    loader, evaluator = build_evaluator(cfg, test, keep_distances=True)
-    evaluate_model(model, loader, evaluator)
+    _, evaluator = evaluated(cfg, model, test)
     if rank() != 0:
         return {}
     curves = {
-        name: [float(x) for x in rank_metrics(distance, *evaluator.ids, max_rank=CURVE).cmc]
+        name: cmc_curve(distance, evaluator.ids, cfg.TEST.DSR, CURVE)
         for name, distance in evaluator.distances.items()
     }
     queries = len(evaluator.distances["global"])

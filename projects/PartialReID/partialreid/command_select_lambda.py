@@ -14,45 +14,41 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Sequence
+from typing import Any
 
 from .catalogue import train_items
+from .checked_evaluation import checked_model, evaluated
 from .checkpoint import classes_in, read_checkpoint
-from .checks import check_config, check_output_dir, check_test_sets
-from .command import log_to_stderr, setup_config, user_errors
+from .command import log_to_stderr, setup_config
+from .curve_pictures import Line, draw_panels
+from .errors import user_errors
 from .figures import lambda_grid
 from .files import write_json
 from .held_out import SUFFIX
-from .inference import build_evaluator, evaluate_model, load_model
-from .lambda_pictures import draw_curves
-from .lambda_selection import lambda_curve, mean_curve
+from .lambda_selection import LambdaCurve, lambda_curve, mean_curve
 from .results import run_record
-from .unread_keys import warn_of_idle_keys
 
 KINDS = ("Partial", "Occluded", "Whole")
 
 
-def main() -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--config-file", required=True, metavar="FILE")
     parser.add_argument(
         "--queries", nargs="+", choices=KINDS, default=KINDS[:2], help="what is done to them"
     )
     parser.add_argument("opts", nargs=argparse.REMAINDER, help="config keys and values")
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     log_to_stderr()
     with user_errors():
         cfg = config_of(args)
-        check_config(cfg, 1, eval_only=True)
-        warn_of_idle_keys(cfg, eval_only=True)
-        check_output_dir(cfg.OUTPUT_DIR)
         check_trained_without(cfg)
-        check_test_sets(cfg)
-        model = load_model(cfg, cfg.MODEL.WEIGHTS)
+        model = checked_model(cfg)
         grid = lambda_grid(cfg.TEST.DSR.LAMBDA_STEP)
         curves = {}
         for name in cfg.DATASETS.TESTS:
-            loader, evaluator = build_evaluator(cfg, name, keep_distances=True)
-            evaluate_model(model, loader, evaluator)
+            _, evaluator = evaluated(cfg, model, name)
             near, matched = (evaluator.distances[d] for d in ("global", "reconstruction"))
             curves[name] = lambda_curve(near, matched, *evaluator.ids, grid)
         mean = mean_curve(list(curves.values()))
@@ -70,7 +66,12 @@ def main() -> int:
             "run": run_record(cfg, 1),
         }
         write_json(os.path.join(cfg.OUTPUT_DIR, "lambda.json"), record)
-        draw_curves({**curves, "mean": mean}, os.path.join(cfg.OUTPUT_DIR, "lambda.png"))
+        draw_panels(
+            {"": lambda_lines({**curves, "mean": mean})},
+            os.path.join(cfg.OUTPUT_DIR, "lambda.png"),
+            "lambda (0: global distance, 1: reconstruction)",
+            "Rank-1, %",
+        )
     for name, curve in curves.items():
         print(f"{name}: best lambda {curve.best:.2f}")
     print(f"curves: {cfg.OUTPUT_DIR}/lambda.json, lambda.png")
@@ -78,7 +79,21 @@ def main() -> int:
     return 0
 
 
-def config_of(args: argparse.Namespace):
+def lambda_lines(curves: dict[str, LambdaCurve]) -> list[Line]:
+    """Rank-1 over lambda in per cent, its best value marked."""
+    return [
+        Line(
+            curve.lambdas,
+            [100 * float(x) for x in curve.rank1],
+            number,
+            f"{name}, best {curve.best:.2f}",
+            marked=curve.lambdas.index(curve.best),
+        )
+        for number, (name, curve) in enumerate(curves.items())
+    ]
+
+
+def config_of(args: argparse.Namespace) -> Any:
     """The config, with the held-out identities as its test sets."""
     cfg = setup_config(args)
     cfg.defrost()
@@ -95,14 +110,12 @@ def config_of(args: argparse.Namespace):
     return cfg
 
 
-def check_trained_without(cfg) -> None:
+def check_trained_without(cfg: Any) -> None:
     """Refuse a checkpoint that has seen the held-out identities: its lambda would be an oracle's.
 
     Raises:
         ValueError: its classes are not the identities that are left.
     """
-    if not cfg.MODEL.WEIGHTS:
-        raise ValueError("a checkpoint is needed: add MODEL.WEIGHTS path/to/model.pth.")
     classes = classes_in(read_checkpoint(cfg.MODEL.WEIGHTS)["model"])
     trained = len({pid for _, pid, _ in train_items(cfg)})
     if classes != trained:

@@ -9,8 +9,8 @@ from typing import Any
 
 from tabulate import tabulate
 
+from .curve_pictures import Line
 from .figures import FIGURES
-from .files import whole_file
 from .results import DISTANCES, figure_cell, fused_label, oracle_cells
 
 # What compare.json holds for a system beside its test sets.
@@ -99,37 +99,25 @@ def comparison_table(record: Mapping[str, Mapping[str, Any]]) -> str:
     return tabulate(rows, headers, tablefmt="pipe", colalign=align, disable_numparse=True)
 
 
-def draw_curves(record: Mapping[str, Mapping[str, Any]], path: str) -> None:
-    """CMC curves by the distance that each system's config selects, one panel per test set.
+def cmc_panels(record: Mapping[str, Mapping[str, Any]]) -> dict[str, list[Line]]:
+    """CMC curves in per cent, one panel for each test set.
+
+    A system's line is that of the distance which its config selects, with the global one beside it.
 
     Args:
         record: as for `comparison_table`, with `cmc` and `selected`.
-        path: of the PNG, written in one step.
     """
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    tests = [name for name in next(iter(record.values())) if name != RUN]
-    figure, axes = pyplot.subplots(
-        1, len(tests), figsize=(4.2 * len(tests), 3.6), sharey=True, squeeze=False
-    )
-    for axis, test in zip(axes[0], tests, strict=True):
-        for number, (system, parts) in enumerate(record.items()):
-            curves, selected = parts[test]["cmc"], parts[test]["selected"]
-            ranks = range(1, len(curves["global"]) + 1)
-            colour = f"C{number}"
-            axis.plot(
-                ranks, [100 * x for x in curves[selected]], colour, label=f"{system}, {selected}"
-            )
+    panels: dict[str, list[Line]] = {}
+    for number, (system, parts) in enumerate(record.items()):
+        for test, part in parts.items():
+            if test == RUN:
+                continue
+            selected = part["selected"]
+            curves = {name: [100 * x for x in curve] for name, curve in part["cmc"].items()}
+            ranks = range(1, len(curves[selected]) + 1)
+            lines = panels.setdefault(test, [])
+            label = f"{system}, {selected}" + (", single-shot" if "single_shot" in part else "")
+            lines.append(Line(ranks, curves[selected], number, label))
             if selected != "global":
-                axis.plot(ranks, [100 * x for x in curves["global"]], colour, ls=":", lw=1)
-        axis.set(title=test, xlabel="rank")
-        axis.grid(alpha=0.3)
-        axis.legend(fontsize=7, title="dotted: global", title_fontsize=7)
-    axes[0][0].set_ylabel("matching rate, %")
-    figure.tight_layout()
-    with whole_file(path) as file:
-        figure.savefig(file, format="png", dpi=120)
-    pyplot.close(figure)
+                lines.append(Line(ranks, curves["global"], number, thin=True))
+    return panels

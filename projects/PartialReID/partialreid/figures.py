@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from .lambda_selection import LambdaCurve, crossfit, lambda_curve
-from .ranking import query_figures, query_scores
+from .ranking import query_figures, query_scores, rank_metrics
 from .single_shot import single_shot
 from .uncertainty import bootstrap_intervals
 
@@ -150,3 +150,22 @@ def report_of(distances: dict[str, Tensor], ids: Ids, settings: Any) -> dict[str
                 "queries left out": shot.dropped,
             }
     return report
+
+
+def cmc_curve(distmat: Any, ids: Ids, settings: Any, max_rank: int) -> list[float]:
+    """The CMC curve of a distance matrix by the protocol of TEST.DSR.PROTOCOL.
+
+    Args:
+        distmat: (Q, G).
+        ids: query and gallery identities, query and gallery cameras.
+        settings: the config node TEST.DSR.
+        max_rank: its length.
+
+    Returns:
+        Fractions of the queries: the first is Rank-1. Under single-shot the mean over the rounds,
+        whose galleries are much smaller than the whole one.
+    """
+    if settings.PROTOCOL == "full":
+        return [float(x) for x in rank_metrics(distmat, *ids, max_rank=max_rank).cmc]
+    seed, rounds = settings.PROTOCOL_SEED, settings.SINGLE_SHOT_ROUNDS
+    return list(single_shot(distmat, *ids, seed, rounds, max_rank).cmc)

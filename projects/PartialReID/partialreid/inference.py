@@ -79,8 +79,6 @@ def load_model(cfg: Any, weights: str, allow_partial: bool = False) -> nn.Module
     Raises:
         ValueError: no checkpoint is given, or it cannot be read or does not fit.
     """
-    if not weights:
-        raise ValueError("a checkpoint is needed: add MODEL.WEIGHTS path/to/model.pth.")
     state = read_checkpoint(weights)["model"]
     cfg = cfg.clone()
     cfg.defrost()

@@ -33,11 +33,13 @@ class SingleShot(NamedTuple):
             Rank-1, Rank-5, Rank-10, mAP and mINP.
         gallery: I, images of the gallery of a round.
         dropped: mean number of queries that a round leaves out, those without a match.
+        cmc: max_rank fractions, mean over the rounds; 100 * cmc[r - 1] is Rank-r.
     """
 
     figures: dict[str, tuple[float, float]]
     gallery: int
     dropped: float
+    cmc: tuple[float, ...]
 
 
 def single_shot(
@@ -48,6 +50,7 @@ def single_shot(
     g_camids: ArrayLike,
     seed: int,
     rounds: int = 25,
+    max_rank: int = 50,
 ) -> SingleShot:
     """Score galleries of one image for each identity, drawn anew in every round.
 
@@ -63,6 +66,7 @@ def single_shot(
         q_pids, g_pids, q_camids, g_camids: as in `ranking.rank_metrics`.
         seed: of the draws, 0 or more.
         rounds: R, at least 2.
+        max_rank: length of the CMC curve.
 
     Raises:
         ValueError: fewer than two rounds, a round in which no query has a match, or input that
@@ -80,6 +84,7 @@ def single_shot(
     rng = np.random.default_rng(seed)
     figures: dict[str, list[float]] = {}
     dropped = 0
+    cmc = np.zeros(max_rank)
     for number in range(rounds):
         # In gallery order, which decides between equal distances.
         drawn = np.sort(by_identity[starts + rng.integers(counts)])
@@ -93,12 +98,15 @@ def single_shot(
                 "are too few queries for this protocol; evaluate on the whole gallery"
             ) from error
         dropped += len(q_pids) - len(scores.queries)
+        ranks = np.bincount(scores.first, minlength=max_rank)[:max_rank]
+        cmc += ranks.cumsum() / len(scores.queries)
         for name, values in query_figures(scores).items():
             figures.setdefault(name, []).append(float(values.mean()))
     return SingleShot(
         {name: (float(np.mean(x)), float(np.std(x, ddof=1))) for name, x in figures.items()},
         len(starts),
         dropped / rounds,
+        tuple((cmc / rounds).tolist()),
     )
 
 
