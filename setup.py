@@ -27,6 +27,7 @@ REQUIREMENTS = [
     "tabulate",
     "termcolor",
     "tensorboard",
+    "psutil",
     "tqdm",
     "setuptools",
 ]

@@ -17,8 +17,9 @@ from benchmarks.scale import images
 from partialreid.coarse_shortlist import build_coarse
 from partialreid.collectives import rank, world_size
 from partialreid.dsr_distance import RidgeMatcher
+from partialreid.extracted import Images
 from partialreid.launching import launch
-from partialreid.sharding import Images, sharded_distances
+from partialreid.sharding import sharded_distances
 
 QUERIES, GALLERIES, TOPK = 200, 4000, 100
 TRAVEL = 100e6  # bytes of query columns at a time

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from partialreid.coarse import CoarseIndex, CoarseSpace, principal_directions, second_moment
 from partialreid.coarse_shortlist import build_coarse
+from partialreid.extracted import Images
 from partialreid.reconstruction import reconstruction_distance
-from partialreid.sharding import Images
 from tests.reconstruction_oracle import weights_of
 
 CHANNELS, COLUMNS = 96, 20

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import errno
+import tempfile
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
 import pytest
 import torch
 from fastreid.config import get_cfg
+from fastreid.utils.events import EventStorage
 
 import partialreid
 from partialreid.dsr_evaluation import DsrEvaluator
 from tests.conformance_columns import recorded_evaluation
+from tests.standin_gpu import StandInGpu
 
 FIGURES = ("Rank-1", "Rank-5", "Rank-10", "mAP", "mINP")
 
@@ -151,3 +159,152 @@ def test_fastreids_switches_change_the_global_distance_alone() -> None:
     rates = refined.report["roc"]["fused"]
     assert results["fused/TAR@FAR=0.01"] == rates["TAR@FAR=0.01"]
     assert "roc" not in plain.report
+
+
+def test_a_second_call_gives_the_same_answer() -> None:
+    """Not the global distance under the name of the fused one, once the columns are gone."""
+    evaluator = evaluator_with(config(), *random_case())
+    first = evaluator.evaluate()
+    report = evaluator.report
+    assert first["Rank-1"] == first["fused/Rank-1"]
+    first["Rank-1"] = -1.0
+    second = evaluator.evaluate()
+    assert second["Rank-1"] == second["fused/Rank-1"]
+    assert {**second, "Rank-1": -1.0} == first
+    assert evaluator.report is report
+
+
+def test_a_new_evaluation_begins_with_a_reset() -> None:
+    case = random_case()
+    evaluator = evaluator_with(config(), *case)
+    whole = evaluator.evaluate()
+    features, columns, scores, pids, camids, _ = case
+    batch = {"targets": pids, "camids": camids}, (features, columns, scores)
+    with pytest.raises(RuntimeError, match=r"^this evaluation is over.*call reset\(\) before"):
+        evaluator.process(*batch)
+    evaluator.reset()
+    assert evaluator.report == {}
+    evaluator.process(*batch)
+    assert evaluator.evaluate() == whole
+
+
+def test_the_first_evaluation_needs_no_reset() -> None:
+    features, columns, scores, pids, camids, n = random_case()
+    evaluator = DsrEvaluator(config(), n)
+    evaluator.process({"targets": pids, "camids": camids}, (features, columns, scores))
+    assert evaluator.evaluate() == evaluator_with(config(), *random_case()).evaluate()
+
+
+def test_after_a_failure_a_second_call_says_so() -> None:
+    cfg = config(PROTOCOL="single-shot", SINGLE_SHOT_ROUNDS=1)
+    evaluator = evaluator_with(cfg, *random_case())
+    with pytest.raises(ValueError, match="at least 2 rounds"):
+        evaluator.evaluate()
+    with pytest.raises(RuntimeError, match=r"has failed before.*call reset\(\)"):
+        evaluator.evaluate()
+
+
+@pytest.mark.parametrize(("queries", "images"), [(0, 30), (30, 30), (31, 30), (6, 0)])
+def test_too_few_images_are_one_sentence(queries: int, images: int) -> None:
+    *case, _ = random_case()
+    evaluator = evaluator_with(config(), *(part[:images] for part in case), queries)
+    said = f"^{images} images were processed, of which {queries} are queries: there must be"
+    with pytest.raises(ValueError, match=said):
+        evaluator.evaluate()
+
+
+def test_features_alone_are_ranked_by_the_global_distance() -> None:
+    """As FastReID's Baseline with EmbeddingHead gives them."""
+    features, _, _, pids, camids, n = random_case()
+    evaluator = DsrEvaluator(config(ENABLED=False), n)
+    evaluator.reset()
+    evaluator.process({"targets": pids, "camids": camids}, features)
+    wanted = evaluator_with(config(), *random_case()).evaluate()
+    results = evaluator.evaluate()
+    assert set(results) == {*FIGURES, "metric", *(f"global/{name}" for name in FIGURES)}
+    for name in FIGURES:
+        assert results[name] == results[f"global/{name}"] == wanted[f"global/{name}"]
+    evaluator = DsrEvaluator(config(), n)
+    evaluator.reset()
+    with pytest.raises(ValueError, match=r"features and no columns.*TEST\.DSR\.ENABLED False"):
+        evaluator.process({"targets": pids, "camids": camids}, features)
+
+
+BROKEN = [("features", None), ("weights", None), ("columns", 2), ("columns", 20)]
+
+
+@pytest.mark.parametrize("shortlist", ["coarse", "none"])
+@pytest.mark.parametrize(("part", "image"), BROKEN)
+def test_broken_weights_are_named_and_not_columns(
+    shortlist: str, part: str, image: int | None
+) -> None:
+    features, columns, scores, *rest = random_case()
+    outputs = {"features": features, "columns": columns, "weights": scores}
+    broken = outputs[part]
+    broken[torch.arange(len(broken)) if image is None else image] = float("nan")
+    cfg = config(SHORTLIST=shortlist, TOPK=3)
+    cfg.MODEL.WEIGHTS = "logs/run/model_0042.pth"
+    said = r'^MODEL.WEIGHTS "logs/run/model_0042\.pth" cannot be evaluated.*NaN.*diverged'
+    with pytest.raises(ValueError, match=said) as caught:
+        evaluator_with(cfg, *outputs.values(), *rest).evaluate()
+    assert "column" not in str(caught.value)
+    # In a training it is this run's own weights.
+    cfg.OUTPUT_DIR = "logs/run"
+    with (
+        EventStorage(1234),
+        pytest.raises(ValueError, match=r'^the weights of iteration 1234 of the run in "logs/'),
+    ):
+        evaluator_with(cfg, *outputs.values(), *rest).evaluate()
+
+
+@pytest.mark.parametrize("codes", ["ridge", "lasso"])
+@pytest.mark.parametrize("shortlist", ["coarse", "global", "none"])
+def test_the_budget_moves_no_result(codes: str, shortlist: str) -> None:
+    found = []
+    for memory in ("auto", 1.0, 1e-3, 1e-6):
+        cfg = config(CODES=codes, SHORTLIST=shortlist, TOPK=9, MEMORY_GB=memory)
+        evaluator = evaluator_with(cfg, *random_case())
+        evaluator.keep_distances = True
+        results = evaluator.evaluate()
+        found.append((evaluator.distances["reconstruction"], results))
+    for distances, results in found[1:]:
+        torch.testing.assert_close(distances, found[0][0], atol=2e-6, rtol=0)
+        assert results == found[0][1]
+
+
+def test_the_device_is_that_of_the_outputs(standin: StandInGpu) -> None:
+    """Whatever MODEL.DEVICE says: "auto", the device without its index, another one."""
+    features, columns, scores, pids, camids, n = random_case()
+    wanted = evaluator_with(config(), features, columns, scores, pids, camids, n).evaluate()
+    there = [part.to(standin.device) for part in (features, columns, scores)]
+    for device in ("auto", standin.name, "cpu"):
+        for outputs in (there, (features, columns, scores)):
+            cfg = config()
+            cfg.MODEL.DEVICE = device
+            assert evaluator_with(cfg, *outputs, pids, camids, n).evaluate() == wanted
+
+
+def test_a_full_disk_is_one_sentence_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cfg = config(MEMORY_GB=1e-6)
+    cfg.OUTPUT_DIR = str(tmp_path)
+
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    real = tempfile.TemporaryFile
+    files = []
+
+    def opened(**options: Any) -> Any:
+        file = mock.Mock(wraps=real(**options))
+        file.write.side_effect = full
+        files.append(file)
+        return file
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", opened)
+    with pytest.raises(OSError, match=f'cannot be stored in "{tmp_path}".*set OUTPUT_DIR'):
+        evaluator_with(cfg, *random_case())
+    (file,) = files
+    file.close.assert_called_once_with()
+    assert not list(tmp_path.iterdir())

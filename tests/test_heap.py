@@ -74,26 +74,6 @@ def test_what_is_free_goes_back_on_request() -> None:
     assert int(done.stdout) > 1000
 
 
-def test_evaluation_gives_memory_back_as_it_goes(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Evaluator:
-        def reset(self) -> None:
-            self.seen = 0
-
-        def process(self, inputs: torch.Tensor, outputs: torch.Tensor) -> None:
-            self.seen += 1
-
-        def evaluate(self) -> dict[str, float]:
-            return {"seen": self.seen}
-
-    calls: list[int] = []
-    monkeypatch.setattr(inference, "release_freed_memory", lambda: calls.append(1))
-    loader = [torch.zeros(1, 2)] * (2 * inference.RELEASE_EVERY + 3)
-    results = inference.evaluate_model(torch.nn.Identity(), loader, Evaluator())
-    assert results == {"seen": len(loader)}
-    # Once before the loader's workers are forked, too.
-    assert len(calls) == 3
-
-
 @pytest.mark.parametrize("platform", ["win32", "darwin", "linux"])
 def test_another_c_library_is_left_as_it_is(monkeypatch: pytest.MonkeyPatch, platform: str) -> None:
     """Windows has no C library under no name; musl, on Linux, has no such functions."""

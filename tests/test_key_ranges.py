@@ -11,6 +11,7 @@ from fastreid.config import get_cfg
 import partialreid
 from partialreid.checks import check_config
 from partialreid.config import config_value
+from partialreid.config_types import WORD_OR_NUMBER
 from partialreid.key_ranges import ALWAYS, TRAINING
 from partialreid.unread_keys import leaves
 
@@ -126,7 +127,7 @@ BAD: dict[str, tuple[Any, ...]] = {
     "TEST.DSR.SINGLE_SHOT_ROUNDS": (1,),
     "TEST.DSR.BOOTSTRAP_ROUNDS": (-1,),
     "TEST.DSR.PROTOCOL_SEED": (-1,),
-    "TEST.DSR.MEMORY_GB": (0.0, -1.0, NAN),
+    "TEST.DSR.MEMORY_GB": (0.0, -1.0, NAN, INF),
     "LOG_PERIOD": (0,),
 }
 SWITCHES = ("TEST.AQE.ENABLED", True, "TEST.RERANK.ENABLED", True)
@@ -135,10 +136,10 @@ EITHER_WAY = {*ALWAYS, "DATASETS.HELD_OUT", "DATASETS.DERIVED.SHARE", "DATASETS.
 
 
 def numbers() -> set[str]:
-    """The keys whose default is a number or a sequence of numbers."""
+    """The keys that hold a number or a sequence of numbers."""
     cfg = get_cfg()
     partialreid.add_partialreid_config(cfg)
-    found = set()
+    found = set(WORD_OR_NUMBER)
     for key, value in leaves(cfg):
         parts = value if isinstance(value, (list, tuple)) and value else [value]
         if all(isinstance(part, (int, float)) and not isinstance(part, bool) for part in parts):

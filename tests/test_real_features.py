@@ -14,10 +14,10 @@ from fastreid.modeling import build_model
 from partialreid.catalogue import load_dataset
 from partialreid.coarse_shortlist import build_coarse
 from partialreid.command import build_parser, setup_config
+from partialreid.extracted import Images
 from partialreid.inference import load_model
 from partialreid.loaders import ImageItems, build_test_transform
 from partialreid.reconstruction import reconstruction_distance
-from partialreid.sharding import Images
 from tests.reconstruction_oracle import oracle
 
 SPLIT = "Market-1501-v15.09.15"

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
-import torch.nn.functional as F
 
 # Child processes import this module and no conftest: partialreid comes before fastreid here too.
 import partialreid  # noqa: F401
+from partialreid import residual_tiles
 from partialreid.coarse_shortlist import build_coarse
 from partialreid.column_store import ColumnStore
 from partialreid.dsr_distance import RidgeMatcher, compute_dsr_dist
+from partialreid.extracted import Images
 from partialreid.launching import launch
-from partialreid.sharding import Images, sharded_distances
+from partialreid.sharding import sharded_distances
 from tests.reconstruction_oracle import features, weights_of
 
 QUERIES, GALLERIES, CHANNELS = 11, 23, 16
@@ -30,7 +33,8 @@ def case(ragged: bool) -> tuple[Images, Images]:
     generator = torch.Generator().manual_seed(0)
     sides = []
     for images, seed in ((QUERIES, 1), (GALLERIES, 2)):
-        vectors = F.normalize(torch.randn(images, 6, generator=generator), dim=1)
+        # Eighths: their products are exact in float32, whatever the shape of the product.
+        vectors = (4 * torch.randn(images, 6, generator=generator)).round() / 8
         counts = [3 + (5 * i) % 4 if ragged else 5 for i in range(images)]
         columns = [features(100 * seed + i, 1, CHANNELS, n)[0] for i, n in enumerate(counts)]
         weights = [weights_of(100 * seed + i, 1, n)[0] for i, n in enumerate(counts)]
@@ -52,19 +56,45 @@ def part(images: Images, spread: tuple[int, ...], rank: int, folder: str) -> Ima
 CASES = ((4, True, False), (4, True, True), (0, False, False))
 
 
+class Factored:
+    """Counts how often each gallery image of this process is factored, by its first number."""
+
+    def __init__(self) -> None:
+        self.times: Counter[float] = Counter()
+        self._original = residual_tiles.gallery_projectors
+        residual_tiles.gallery_projectors = self
+
+    def __call__(self, columns: torch.Tensor, *args: Any, **options: Any) -> torch.Tensor:
+        self.times.update(columns.sum((1, 2)).tolist())
+        return self._original(columns, *args, **options)
+
+
 def compute(folder: str, world: int) -> None:
     """One process: every case in every spread, the main one's results into a file."""
     rank = torch.distributed.get_rank()
     results = []
+    factored = Factored()
     for topk, ragged, coarse in CASES:
         query, gallery = case(ragged)
         for queries, galleries in SPREADS[world]:
             mine = part(query, queries, rank, folder), part(gallery, galleries, rank, folder)
             rough = build_coarse(mine[1], 8, 0.3) if coarse else None
             options = {"topk": topk, "fill": 7.0, "rough": rough, "block_bytes": 900}
-            results.append(sharded_distances(*mine, RidgeMatcher(), **options))
+            # Of the visiting queries some come into memory and some into a file.
+            visitors = ColumnStore(500, folder)
+            factored.times.clear()
+            results.append(sharded_distances(*mine, RidgeMatcher(), visitors=visitors, **options))
             assert (results[-1] is None) == (rank != 0)
-            alone = sharded_distances(*mine, None)
+            # Queries come in blocks of three or so, and yet each gallery is factored once.
+            assert set(factored.times.values()) <= {1}
+            held = galleries[rank]
+            assert len(factored.times) <= held
+            assert topk or len(factored.times) == held
+            assert visitors.bytes_in_memory <= 500
+            if queries[rank] < QUERIES - 2:
+                assert visitors.bytes_in_file > 0
+            bare = (Images(images.features, [], []) for images in mine)
+            alone = sharded_distances(*bare, None)
             assert (alone is None) == (rank != 0)
             if alone is not None:
                 assert alone[1] is None

@@ -96,6 +96,9 @@ class CoarseIndex:
     Args:
         space: the same for all that is to be compared.
         gallery: (C, M_g) columns of unit length of G images.
+
+    Raises:
+        NotFiniteError: a column holds an infinity or NaN.
     """
 
     @torch.no_grad()
@@ -113,6 +116,8 @@ class CoarseIndex:
                 scale = packed.abs().amax(1).clamp(min=torch.finfo(packed.dtype).tiny) / LEVELS
                 self.levels[start : some.stop] = (packed / scale[:, None]).round().to(torch.int8)
                 self.scale[start : some.stop] = scale
+        # Levels of NaN would be any numbers, and the image would be shortlisted by chance.
+        ColumnBlocks(gallery, "gallery").require_finite(self.scale[:, None])
 
     @torch.no_grad()
     def distances(

@@ -9,8 +9,9 @@ from torch import Tensor
 
 from .coarse import CoarseIndex, CoarseSpace, principal_directions, second_moment
 from .collectives import gather_objects, rank, share, sum_everywhere
-from .columns import ColumnBlocks
-from .sharding import Images, Rough
+from .columns import ColumnBlocks, NotFiniteError
+from .extracted import Images
+from .sharding import Rough
 
 logger = logging.getLogger(__name__)
 # So many gallery images, evenly spaced, determine the space; more change no shortlist.
@@ -30,6 +31,9 @@ def build_coarse(
 
     Returns:
         The rough distance of a block of queries; None without any gallery image at all.
+
+    Raises:
+        NotFiniteError: a column holds an infinity or NaN.
     """
     blocks = ColumnBlocks(gallery.columns, "gallery")
     channels = max(gather_objects(blocks.channels or 0))
@@ -46,6 +50,8 @@ def build_coarse(
     if sample:
         moment += second_moment(gallery.columns, sample)
     moment = sum_everywhere(moment)
+    if not moment.isfinite().all():
+        raise NotFiniteError("gallery columns hold an infinity or NaN")
     # Directions are unique up to their signs only: one process decides.
     (basis,) = share([principal_directions(moment, dimensions, dtype)], 0, device)
     length = basis.shape[1] * (basis.shape[1] + 1) // 2

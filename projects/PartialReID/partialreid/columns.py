@@ -23,17 +23,28 @@ class ColumnSource(Protocol):
         counts: N_b of every image.
         channels: C; None without any image.
         dtype: of the columns as they are stored.
-        device: where a fetched image is.
+        device: where a fetched image is; "cuda" is the current GPU, as in torch.
     """
 
-    counts: Sequence[int]
     channels: int | None
     dtype: torch.dtype
     device: torch.device
 
+    @property
+    def counts(self) -> Sequence[int]: ...
+
     def __len__(self) -> int: ...
 
     def __getitem__(self, image: int) -> Tensor: ...
+
+
+class NotFiniteError(ValueError):
+    """Columns that hold an infinity or NaN."""
+
+
+def indexed(device: torch.device | str) -> torch.device:
+    """A device as tensors on it name theirs: "cuda" is "cuda:0" then, and they compare as equal."""
+    return torch.empty(0, device=device).device
 
 
 Columns: TypeAlias = "Tensor | Sequence[Tensor] | ColumnSource"
@@ -81,7 +92,7 @@ class ColumnBlocks:
     def _set_types(self, dtype: torch.dtype, device: torch.device) -> None:
         if not dtype.is_floating_point:
             raise ValueError(f"{self.name} columns must be floating point, got {dtype}")
-        self.device = device
+        self.device, self.stored = indexed(device), dtype
         # Half-precision columns are only storage: the arithmetic needs float32.
         self.dtype = torch.float64 if dtype == torch.float64 else torch.float32
 
@@ -152,7 +163,7 @@ class ColumnBlocks:
         """Squared length of every column, (images, N) with zeros where an image has fewer.
 
         Raises:
-            ValueError: a column holds an infinity or NaN.
+            NotFiniteError: a column holds an infinity or NaN.
         """
         norms = torch.zeros(len(self), self.widest, dtype=dtype, device=self.device)
         for image, count in enumerate(self.counts):
@@ -161,11 +172,11 @@ class ColumnBlocks:
         return norms
 
     def require_finite(self, values: Tensor, images: Sequence[int] | None = None) -> None:
-        """Raise ValueError where `values` (B, ...) of some images are infinite or NaN."""
+        """Raise NotFiniteError where `values` (B, ...) of some images are infinite or NaN."""
         bad = (~values.flatten(1).isfinite().all(1)).nonzero().flatten().tolist()
         if bad:
             first = bad[0] if images is None else images[bad[0]]
-            raise ValueError(
+            raise NotFiniteError(
                 f"{self.name} columns of image {first} hold an infinity, NaN or numbers too large "
                 "to square; normalise the columns, and store them in bfloat16 or float32 if "
                 "float16 overflowed"

@@ -30,6 +30,7 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
+from fastreid.utils import comm
 from torch import nn
 
 from .checked_evaluation import checked_model, evaluated
@@ -43,6 +44,7 @@ from .figures import cmc_curve
 from .files import write_json, write_text
 from .inference import load_model
 from .launching import launch, processes_here
+from .memory_budget import memory_budget
 from .remembered_outputs import RememberedOutputs
 from .results import run_record
 
@@ -111,8 +113,10 @@ def compare(args: argparse.Namespace, configs: list[Any], record: dict[str, Any]
         network = (cfg.MODEL.dump(), str(cfg.TEST.FLIP), str(cfg.INPUT.CROP))
         if network != loaded:
             del model
+            # In the memory of the machine, wherever the network runs.
+            budget = memory_budget(cfg.TEST.DSR.MEMORY_GB, "cpu", comm.get_local_size())
             model = RememberedOutputs(
-                load_model(cfg, cfg.MODEL.WEIGHTS), 1e9 * cfg.TEST.DSR.MEMORY_GB, args.output
+                load_model(cfg, cfg.MODEL.WEIGHTS), budget.columns, args.output
             )
             loaded = network
         parts = {}

@@ -9,6 +9,7 @@ from typing import Any
 
 from fastreid.config import CfgNode as CN
 
+from .config_types import accept_words_and_numbers
 from .launching import resolve_device
 
 
@@ -144,9 +145,15 @@ def add_partialreid_config(cfg: Any) -> None:
     # How the columns are kept between extraction and matching. Half formats are matched in float32,
     # float64 in float64, whose distances differ by 1e-6: enough to swap two equally near images.
     cfg.TEST.DSR.STORAGE = "float32"  # "float64", "float32", "float16", "bfloat16"
-    # Memory of columns and matching, in GB (10^9 bytes), on MODEL.DEVICE, for each process. Columns
-    # beyond three quarters of it lie in a file in OUTPUT_DIR that vanishes with the evaluation.
-    cfg.TEST.DSR.MEMORY_GB = 1.0
+    # Memory of columns and matching of each process, in GB (10^9 bytes), on the device of the
+    # network's outputs. No figure depends on it. Columns beyond three quarters of it lie in a file
+    # in OUTPUT_DIR that vanishes with the evaluation; the matching takes the rest, but at most
+    # 0.25 GB on a CPU and 2 GB on a GPU, beyond which it gets no faster.
+    # "auto": on a GPU half of the memory that is free after the first batch. On a CPU 0.25 GB for
+    # the matching and for columns 5 % of what is free, divided by the processes of the machine, at
+    # most 4 GB: why so little says memory_budget.py.
+    cfg.TEST.DSR.MEMORY_GB = "auto"
+    accept_words_and_numbers(cfg)
 
     # Seed of initial weights, sampling and augmentation. Negative: drawn anew and logged.
     cfg.SEED = 0

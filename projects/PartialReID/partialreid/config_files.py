@@ -16,6 +16,7 @@ import yaml
 from fastreid.config import CfgNode
 
 from .config import config_value
+from .config_types import WORD_OR_NUMBER
 
 # What FastReID's config raises on a key, a value or a file that it does not understand.
 CONFIG_ERRORS = (KeyError, ValueError, AssertionError, OSError)
@@ -137,6 +138,8 @@ def _typed_tree(cfg: Any, loaded: dict[str, Any], prefix: str = "") -> dict[str,
             value = _typed(old, value)
         elif isinstance(old, float) and type(value) is int:
             value = float(value)
+        elif f"{prefix}{name}" in WORD_OR_NUMBER:
+            pass
         elif isinstance(old, str) and isinstance(value, (bool, int, float)):
             # Not its text: YAML reads 007 as 7 and off as False.
             raise ValueError(

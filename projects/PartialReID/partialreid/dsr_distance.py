@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from .extracted import Images
 from .lasso import lasso_distance
 from .progress import tracker
 from .reconstruction import (
@@ -17,7 +18,6 @@ from .reconstruction import (
     reconstruction_distance_pairs,
     reconstruction_distance_topk,
 )
-from .sharding import Images
 from .shortlists import nearest
 
 

@@ -9,25 +9,25 @@ import logging
 import os
 import tempfile
 from collections import OrderedDict
-from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from fastreid.evaluation import ReidEvaluator
+from fastreid.utils import comm
+from fastreid.utils.events import get_event_storage
 from torch import Tensor
 
-from .coarse_shortlist import build_coarse
-from .collectives import collect, gather_objects, rank
-from .column_store import ColumnStore
+from .collected_outputs import CollectedOutputs
+from .collectives import collect, group_device, world_size
+from .columns import NotFiniteError
+from .configured_distances import configured_distances
 from .device_clock import seconds_on
 from .distance_refinement import is_refined, refined_global
-from .dsr_distance import LassoMatcher, RidgeMatcher
 from .figures import Ids, fused_distance, report_of
 from .heap import release_freed_memory
 from .launching import settle_device
+from .memory_budget import MemoryBudget, memory_budget
 from .roc import roc
-from .sharding import Images, Matcher, sharded_distances
 
 logger = logging.getLogger(__name__)
 
@@ -37,26 +37,15 @@ DTYPES = {
     "float16": torch.float16,
     "bfloat16": torch.bfloat16,
 }
-# Of TEST.DSR.MEMORY_GB; the rest is working memory of the matching.
-SHARE_OF_COLUMNS = 0.75
-
-
-@dataclass
-class Collected:
-    """What this process has seen: batches, and for the weights single images."""
-
-    features: list[Tensor] = field(default_factory=list)
-    weights: list[Tensor] = field(default_factory=list)
-    pids: list[Tensor] = field(default_factory=list)
-    camids: list[Tensor] = field(default_factory=list)
-
-
-def _joined(batches: list[Tensor], dtype: torch.dtype) -> Tensor:
-    return torch.cat(batches) if batches else torch.empty(0, dtype=dtype)
+# Of the columns in memory, where other processes' queries need room too.
+SHARE_OF_OWN = 0.5
 
 
 class DsrEvaluator(ReidEvaluator):
     """Collects the outputs of DSRHead and ranks by three distances.
+
+    Columns are kept and matched on the device of the outputs. A network that gives features alone,
+    such as FastReID's Baseline, is ranked by the global distance; TEST.DSR.ENABLED must be False.
 
     Args:
         cfg: config; TEST.DSR says what is computed and which distance the plain keys report.
@@ -82,70 +71,98 @@ class DsrEvaluator(ReidEvaluator):
         settle_device(cfg)
         super().__init__(cfg, num_query, output_dir)
         self.keep_distances = keep_distances
-        self._store: ColumnStore | None = None
-        self.report: dict[str, Any] = {}
-        self.distances: dict[str, Tensor] = {}
-        self.ids: Ids | None = None
-        self.matching_seconds = 0.0
+        self._seen: CollectedOutputs | None = None
+        self.reset()
 
     def _compile_dependencies(self) -> None:
         """Compile nothing: FastReID runs make inside site-packages, and exits if that fails."""
 
     def reset(self) -> None:
-        """Forget what was collected."""
+        """Forget what was collected and found."""
         self.close()
         settings = self.cfg.TEST.DSR
-        self._collected = Collected()
-        if settings.ENABLED:
-            here = os.path.isdir(self.cfg.OUTPUT_DIR)
-            self._store = ColumnStore(
-                SHARE_OF_COLUMNS * settings.MEMORY_GB * 1e9,
-                self.cfg.OUTPUT_DIR if here else tempfile.gettempdir(),
-                self._device,
-            )
+        here = os.path.isdir(self.cfg.OUTPUT_DIR)
+        self._seen = CollectedOutputs(
+            DTYPES[settings.STORAGE] if settings.ENABLED else None,
+            self.cfg.OUTPUT_DIR if here else tempfile.gettempdir(),
+            self._budget,
+        )
+        self._results: dict[str, float] | None = None
+        self.report: dict[str, Any] = {}
+        self.distances: dict[str, Tensor] = {}
+        self.ids: Ids | None = None
+        self.matching_seconds = 0.0
 
     def close(self) -> None:
-        """Free the columns, and the file of those that did not fit into memory."""
-        if self._store is not None:
-            self._store.close()
-        self._store = None
+        """Free what was collected, and the file of columns that did not fit into memory."""
+        if self._seen is not None:
+            self._seen.close()
+        self._seen = None
 
-    def process(self, inputs: dict[str, Any], outputs: tuple[Tensor, ...]) -> None:
-        """Keep one batch: global features, columns of unit length, weights, ids, cameras."""
-        features, columns, weights = outputs
-        self._collected.features.append(features.float())
-        self._collected.pids.append(inputs["targets"].cpu())
-        self._collected.camids.append(inputs["camids"].cpu())
-        if self._store is not None:
-            dtype = DTYPES[self.cfg.TEST.DSR.STORAGE]
-            exact = torch.promote_types(dtype, torch.float32)
-            self._store.append(F.normalize(columns.to(exact), dim=1).to(dtype))
-            self._collected.weights.extend(weights.to(exact))
+    def process(self, inputs: dict[str, Any], outputs: Any) -> None:
+        """Keep one batch.
+
+        Args:
+            inputs: `targets` and `camids` (B,), identities and cameras.
+            outputs: of the network in evaluation: global features (B, D), columns (B, C, N) and
+                their weights (B, N), or the features alone.
+
+        Raises:
+            RuntimeError: after `evaluate`, without `reset`.
+            ValueError: the network gives something else, or broken numbers.
+            OSError: there is no room for the columns.
+        """
+        if self._seen is None:
+            raise RuntimeError(
+                "this evaluation is over and its columns are gone: call reset() before the first "
+                "batch of the next one"
+            )
+        try:
+            self._seen.add(outputs, inputs["targets"], inputs["camids"])
+        except NotFiniteError as error:
+            self.close()
+            raise self._broken_weights() from error
 
     def evaluate(self) -> dict[str, float]:
-        """Rank the gallery for every query.
+        """Rank the gallery for every query. A second call gives the same answer.
 
         Returns:
             On the main process `Rank-1`, `Rank-5`, `Rank-10`, `mAP`, `mINP` in per cent and
             `metric`, the mean of Rank-1 and mAP, for the distance of TEST.DSR.DISTANCE; the same
             five under `global/`, `reconstruction/` and `fused/`. Elsewhere an empty dict.
+
+        Raises:
+            RuntimeError: an earlier call has failed.
+            ValueError: too few images, or broken numbers.
         """
+        if self._results is None:
+            self._results = self._evaluate()
+        return OrderedDict(self._results)
+
+    def _evaluate(self) -> dict[str, float]:
+        if self._seen is None:
+            raise RuntimeError(
+                "this evaluation has failed before and its columns are gone: call reset() and "
+                "process the images anew"
+            )
         release_freed_memory()
         try:
-            start = seconds_on(self._device)
-            computed = self._distances()
-            refined = self._refined_global() if is_refined(self.cfg.TEST) else None
-            self.matching_seconds = seconds_on(self._device) - start
-            pids, camids = (
-                torch.cat(collect(_joined(part, torch.int64)) or [torch.empty(0)]).numpy()
-                for part in (self._collected.pids, self._collected.camids)
+            start = seconds_on(self._seen.device)
+            computed = configured_distances(
+                self._seen, self._num_query, self.cfg.TEST.DSR, self._visitors_budget(self._seen)
             )
+            refined = self._refined_global(self._seen) if is_refined(self.cfg.TEST) else None
+            self.matching_seconds = seconds_on(self._seen.device) - start
+            pids, camids = (torch.cat(collect(part) or [part]) for part in self._seen.ids())
+        except NotFiniteError as error:
+            raise self._broken_weights() from error
         finally:
             self.close()
             release_freed_memory()
         if computed is None:
             return {}
         n = self._num_query
+        pids, camids = pids.numpy(), camids.numpy()
         ids: Ids = (pids[:n], pids[n:], camids[:n], camids[n:])
         settings = self.cfg.TEST.DSR
         near, matched = computed
@@ -169,57 +186,37 @@ class DsrEvaluator(ReidEvaluator):
             results.update({f"{name}/{k}": v for k, v in figures.items()})
         return results
 
-    @property
-    def _device(self) -> torch.device:
-        return torch.device(self.cfg.MODEL.DEVICE)
+    def _budget(self, device: torch.device) -> MemoryBudget:
+        """Of this process. Where there are others, their queries get a part of the columns'."""
+        processes = comm.get_local_size()
+        budget = memory_budget(self.cfg.TEST.DSR.MEMORY_GB, device, processes)
+        if world_size() == 1:
+            return budget
+        return budget._replace(columns=SHARE_OF_OWN * budget.columns)
 
-    def _refined_global(self) -> Tensor | None:
+    def _visitors_budget(self, seen: CollectedOutputs) -> MemoryBudget:
+        """What is left of the budget for other processes' queries and for the matching."""
+        budget = seen.budget or self._budget(group_device())
+        return budget._replace(columns=budget.columns / SHARE_OF_OWN - seen.store.bytes_in_memory)
+
+    def _broken_weights(self) -> ValueError:
+        """What a user must know where the network gives NaN: which weights do so."""
+        try:
+            iteration = get_event_storage().iter
+            which = f'the weights of iteration {iteration} of the run in "{self.cfg.OUTPUT_DIR}"'
+        except AssertionError:
+            weights = self.cfg.MODEL.WEIGHTS
+            which = f'MODEL.WEIGHTS "{weights}"' if weights else "the weights of the network"
+        return ValueError(
+            f"{which} cannot be evaluated, as the network gives NaN or infinite numbers: the "
+            "training has diverged; lower SOLVER.BASE_LR, or take an earlier checkpoint"
+        )
+
+    def _refined_global(self, seen: CollectedOutputs) -> Tensor | None:
         """The global distance of METRIC, AQE and RERANK on the main process, None elsewhere."""
-        parts = collect(_joined(self._collected.features, torch.float32))
+        parts = collect(seen.features())
         if not parts:
             return None
         features = torch.cat([part for part in parts if part.numel()])
         n = self._num_query
         return refined_global(features[:n], features[n:], self.cfg.TEST)
-
-    def _distances(self) -> tuple[Tensor, Tensor | None] | None:
-        """Global and reconstruction distances on the main process, None elsewhere."""
-        seen = self._collected
-        here = sum(len(batch) for batch in seen.features)
-        counts = gather_objects(here)
-        # The first images of all are the queries; each process holds a contiguous part.
-        split = min(max(self._num_query - sum(counts[: rank()]), 0), here)
-        features = _joined(seen.features, torch.float32)
-        width = max(gather_objects(features.shape[-1]))
-        features = F.normalize(features.reshape(here, width).to(self._device), dim=1)
-        settings = self.cfg.TEST.DSR
-        if self._store is None:
-            query, gallery = (Images(part, [], []) for part in (features[:split], features[split:]))
-            return sharded_distances(query, gallery, None)
-        query = Images(features[:split], self._store.part(0, split), seen.weights[:split])
-        gallery = Images(features[split:], self._store.part(split, here), seen.weights[split:])
-        logger.info(
-            f"Reconstruction distance: {self._num_query} queries, "
-            f"{sum(counts) - self._num_query} gallery images, top {settings.TOPK or 'all'}, "
-            f"shortlist {settings.SHORTLIST}; "
-            f"{self._store.bytes_in_file / 1e9:.2f} GB of columns in a file"
-        )
-        working = (1 - SHARE_OF_COLUMNS) * settings.MEMORY_GB * 1e9
-        matcher: Matcher = RidgeMatcher(settings.KAPPA, settings.SQUARED, int(working))
-        if settings.CODES == "lasso":
-            matcher = LassoMatcher(settings.LASSO_BETA, int(working))
-        squared = settings.SQUARED or settings.CODES == "lasso"
-        topk = 0 if settings.SHORTLIST == "none" else settings.TOPK
-        rough = None
-        if settings.SHORTLIST == "coarse" and 0 < topk < sum(counts) - self._num_query:
-            coarse = settings.COARSE
-            rough = build_coarse(gallery, coarse.DIMENSIONS, coarse.KAPPA, squared=squared)
-        return sharded_distances(
-            query,
-            gallery,
-            matcher,
-            topk=topk,
-            fill=settings.FILL,
-            rough=rough,
-            block_bytes=working,
-        )

@@ -27,10 +27,6 @@ from .results import results_table, run_record
 
 logger = logging.getLogger(__name__)
 RESULTS = "results.json"
-# Batches after which freed memory goes back. The outputs that are kept lie scattered in the memory
-# that the network has freed: its next blocks fit in none of the gaps, and the process would grow
-# with every batch.
-RELEASE_EVERY = 32
 
 
 def share_buffers(model: nn.Module) -> None:
@@ -66,10 +62,8 @@ def evaluate_model(model: nn.Module, loader: Any, evaluator: DsrEvaluator) -> di
     release_freed_memory()
     with inference_context(model), torch.inference_mode(), first_algorithm():
         batches = progress(loader, len(loader), "extracting features")
-        for number, inputs in enumerate(batches, start=1):
+        for inputs in batches:
             evaluator.process(inputs, model(inputs))
-            if number % RELEASE_EVERY == 0:
-                release_freed_memory()
     return evaluator.evaluate()
 
 

@@ -109,7 +109,10 @@ ALWAYS: dict[str, Range] = {
     "TEST.DSR.SINGLE_SHOT_ROUNDS": FROM_2,
     "TEST.DSR.BOOTSTRAP_ROUNDS": FROM_0,
     "TEST.DSR.PROTOCOL_SEED": FROM_0,
-    "TEST.DSR.MEMORY_GB": POSITIVE,
+    "TEST.DSR.MEMORY_GB": Range(
+        lambda x: x == "auto" or (POSITIVE.holds(x) and x is not True),
+        'it is "auto" or a positive number, of GB',
+    ),
 }
 
 # Checked where there is a training.

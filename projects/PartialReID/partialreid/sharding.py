@@ -1,53 +1,43 @@
-"""Distances over processes: each keeps the gallery images it extracted, queries travel in blocks.
+"""Distances over processes: each keeps the gallery images it extracted, queries travel.
 
-Only distances and shortlists are gathered, so that a gallery may be as large as all processes'
-memory. A single process is the case of one shard and one block.
+Only queries, distances and shortlists travel, so that a gallery may be as large as all processes'
+memory. A single process is the case of one shard.
 
-Shapes: Q queries, G galleries of all processes, g galleries of this one, B queries of a block,
-K shortlisted galleries per query, P pairs, D global features, C channels, N query columns.
+Shapes: Q queries and G galleries of all processes, g galleries of this one, K shortlisted
+galleries per query, P pairs.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from .collectives import collect, collect_everywhere, gather_objects, rank, share, world_size
-from .columns import Columns
+from .collectives import collect, collect_everywhere, gather_objects, rank, world_size
+from .column_parts import ColumnPart
+from .column_store import ColumnStore
+from .extracted import Images
+from .precision import full_precision
 from .shortlists import nearest
+from .travelling import everyones_images
 
 ROUGH_AT_ONCE = 256  # queries: memory and messages alone
-
-
-class Images(NamedTuple):
-    """What the network says of some images.
-
-    Attributes:
-        features: (B, D) global features of unit length.
-        columns: (C, N_b) of every image.
-        weights: (N_b,) of every image.
-    """
-
-    features: Tensor
-    columns: Columns
-    weights: Sequence[Tensor]
 
 
 class Matcher(Protocol):
     """A distance between columns."""
 
     def every(self, query: Images, gallery: Images) -> Tensor:
-        """Distances (B, g) of all pairs."""
+        """Distances (Q, g) of all pairs."""
 
     def pairs(self, query: Images, gallery: Images, pairs: Tensor) -> Tensor:
         """Distances (P,) of `pairs` (P, 2) of a query and a gallery image."""
 
 
 Rough = Callable[[Images], Tensor]
-"""A cheap distance (B, g) of a block of queries to this process's gallery."""
+"""A cheap distance (B, g) of B queries to this process's gallery."""
 
 
 def sharded_distances(
@@ -59,11 +49,15 @@ def sharded_distances(
     fill: float = 100.0,
     rough: Rough | None = None,
     block_bytes: float = 256e6,
+    visitors: ColumnStore | None = None,
 ) -> tuple[Tensor, Tensor | None] | None:
     """Global and reconstruction distances of all processes' queries to all their galleries.
 
     Images are numbered process by process. Equal rough distances are shortlisted in that order,
     so that the result does not depend on how images are spread.
+
+    All queries come to every process before the matching, which then goes gallery by gallery: each
+    gallery image is factored once, whatever the number of queries.
 
     Args:
         query, gallery: this process's images; either may be empty.
@@ -72,34 +66,28 @@ def sharded_distances(
         fill: distance of the others.
         rough: distance whose K smallest are matched; None takes the global distance.
         block_bytes: how many bytes of columns travel at a time.
+        visitors: where columns of other processes' queries are kept; None: all in memory.
 
     Returns:
         On the main process global and reconstruction distances (Q, G) on the CPU, None elsewhere.
     """
     sizes = gather_objects(len(gallery.features))
     first, total = sum(sizes[: rank()]), sum(sizes)
-    near_rows, matched_rows = [], []
-    for block in _query_blocks(query, block_bytes):
-        near = (block.features @ gallery.features.T).neg_().add_(1)
-        near_rows.append(_collect_rows(near))
-        if matcher is None:
-            continue
-        if topk <= 0 or topk >= total:
-            matched_rows.append(_collect_rows(matcher.every(block, gallery)))
-            continue
+    everyone = everyones_images(query, matcher is not None, block_bytes, visitors)
+    with full_precision(everyone.features.device):
+        near = (everyone.features @ gallery.features.T).neg_().add_(1)
+    matched = None
+    if matcher is not None and 0 < topk < total:
         if rough is None:
             shortlist = merged_shortlist(near, topk, first)
         else:
-            parts = [merged_shortlist(rough(some), topk, first) for some in _split(block)]
-            shortlist = torch.cat(parts)
-        matched = _match_shortlist(matcher, block, gallery, shortlist, first)
-        if rank() == 0:
-            rows = torch.full((len(shortlist), total), fill, dtype=matched.dtype)
-            matched_rows.append(rows.scatter_(1, shortlist, matched))
-    if rank() != 0:
-        return None
-    near = _joined(near_rows, total)
-    return near, None if matcher is None else _joined(matched_rows, total)
+            parts = [merged_shortlist(rough(some), topk, first) for some in _split(everyone)]
+            shortlist = torch.cat(parts) if parts else torch.empty(0, topk, dtype=torch.long)
+        matched = _match_shortlist(matcher, everyone, gallery, shortlist, sizes, fill)
+    elif matcher is not None:
+        matched = _side_by_side(matcher.every(everyone, gallery))
+    near = _side_by_side(near)
+    return None if rank() != 0 else (near, matched)
 
 
 def merged_shortlist(distances: Tensor, topk: int, first: int) -> Tensor:
@@ -130,83 +118,52 @@ def merged_shortlist(distances: Tensor, topk: int, first: int) -> Tensor:
 
 
 def _match_shortlist(
-    matcher: Matcher, block: Images, gallery: Images, shortlist: Tensor, first: int
+    matcher: Matcher,
+    query: Images,
+    gallery: Images,
+    shortlist: Tensor,
+    sizes: Sequence[int],
+    fill: float,
 ) -> Tensor:
-    """Distances (B, K) to the shortlist on the main process; each computes those of its images."""
-    mine = (shortlist >= first) & (shortlist < first + len(gallery.features))
-    asking, place = mine.nonzero().unbind(1)
-    found = matcher.pairs(
-        block, gallery, torch.stack([asking, shortlist[asking, place] - first], 1)
-    )
-    owners = collect(torch.stack([asking, place], 1))
-    parts = collect(found)
-    matched = torch.empty(shortlist.shape, dtype=found.dtype)
-    for places, part in zip(owners, parts, strict=True):
-        matched[places.unbind(1)] = part
+    """Distances (Q, G) on the main process; each process computes those of its galleries.
+
+    Args:
+        query: of all processes.
+        gallery: of this process.
+        shortlist: (Q, K) numbers of galleries.
+        sizes: how many galleries each process has.
+        fill: distance of pairs that are not shortlisted.
+    """
+    starts = [sum(sizes[:process]) for process in range(len(sizes))]
+    first = starts[rank()]
+    asking, asked = _pairs_of(shortlist, first, sizes[rank()])
+    parts = collect(matcher.pairs(query, gallery, torch.stack([asking, asked - first], 1)))
+    if rank() != 0:
+        return torch.empty(0)
+    matched = torch.full((len(shortlist), sum(sizes)), fill, dtype=parts[0].dtype)
+    for start, size, part in zip(starts, sizes, parts, strict=True):
+        matched[_pairs_of(shortlist, start, size)] = part
     return matched
 
 
-def _split(block: Images) -> Iterator[Images]:
-    """A block in pieces whose rough distances take little memory; the same on each process."""
-    for start in range(0, len(block.weights), ROUGH_AT_ONCE):
-        some = range(start, min(start + ROUGH_AT_ONCE, len(block.weights)))
-        features = block.features[start : some.stop]
-        yield Images(features, [block.columns[i] for i in some], block.weights[start : some.stop])
+def _pairs_of(shortlist: Tensor, first: int, size: int) -> tuple[Tensor, Tensor]:
+    """Query and gallery (P,) of each shortlisted pair with galleries `first` to `first + size`."""
+    asking, place = ((shortlist >= first) & (shortlist < first + size)).nonzero().unbind(1)
+    return asking, shortlist[asking, place]
 
 
-def _query_blocks(query: Images, block_bytes: float) -> Iterator[Images]:
-    """Blocks of all processes' queries, in order, the same on each process."""
-    if world_size() == 1:
-        if len(query.features):
-            yield query
-        return
-    device = query.features.device
-    for owner, counts in enumerate(gather_objects([len(w) for w in query.weights])):
-        for start, stop in _cuts(counts, query, owner, block_bytes):
-            some = range(start, stop) if owner == rank() else range(0)
-            packed = [
-                query.features[start:stop],
-                torch.cat([query.columns[i].flatten() for i in some]) if some else torch.empty(0),
-                torch.cat([query.weights[i] for i in some]) if some else torch.empty(0),
-            ]
-            features, columns, weights = share(packed, owner, device)
-            lengths = counts[start:stop]
-            channels = len(columns) // max(sum(lengths), 1)
-            split = columns.split([channels * n for n in lengths])
-            yield Images(
-                features,
-                [part.view(channels, n) for part, n in zip(split, lengths)],
-                weights.split(lengths),
-            )
+def _split(images: Images) -> Iterator[Images]:
+    """Images in blocks whose rough distances take little memory; the same on each process."""
+    for start in range(0, len(images.weights), ROUGH_AT_ONCE):
+        some = range(start, min(start + ROUGH_AT_ONCE, len(images.weights)))
+        features = images.features[start : some.stop]
+        columns = ColumnPart(images.columns, some)
+        yield Images(features, columns, images.weights[start : some.stop])
 
 
-def _cuts(
-    counts: Sequence[int], query: Images, owner: int, block_bytes: float
-) -> list[tuple[int, int]]:
-    """First and last + 1 of each block of an owner's queries, of about `block_bytes`."""
-    cuts: list[tuple[int, int]] = []
-    if owner == rank() and counts:
-        column = query.columns[0][:, 0]
-        most = block_bytes / (column.numel() * column.element_size())
-        start, columns = 0, 0
-        for stop, count in enumerate(counts):
-            if columns and columns + count > most:
-                cuts.append((start, stop))
-                start, columns = stop, 0
-            columns += count
-        cuts.append((start, len(counts)))
-    return gather_objects(cuts)[owner]
-
-
-def _collect_rows(rows: Tensor) -> Tensor:
-    """(B, g) of every process side by side: (B, G) on the main one, (0,) elsewhere."""
+def _side_by_side(rows: Tensor) -> Tensor:
+    """(Q, g) of every process side by side: (Q, G) on the main one, (0,) elsewhere."""
     parts = collect(rows)
     if len(parts) == 1:
         return parts[0]
     return torch.cat(parts, dim=1) if parts else torch.empty(0)
-
-
-def _joined(rows: list[Tensor], total: int) -> Tensor:
-    if len(rows) == 1:
-        return rows[0]
-    return torch.cat(rows) if rows else torch.empty(0, total)

@@ -1,0 +1,59 @@
+"""How much memory columns and matching may take: TEST.DSR.MEMORY_GB.
+
+A budget moves no result: columns beyond it lie in a file, and blocks are smaller.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import psutil
+import torch
+
+AUTO = "auto"
+# Of the free memory of a GPU, when the first batch has been through the network.
+SHARE_OF_GPU = 0.5
+# Of the free memory of the machine, divided by the processes on it, for columns. Little, since a
+# file costs little there: the system keeps it in the very memory that is left free. And bounded,
+# since a container may allow less than the machine has.
+SHARE_OF_MACHINE, MOST_OF_MACHINE = 0.05, 4e9
+# Working memory of the matching. More is no faster, and as "auto" gives the same wherever there is
+# enough, the rounding of a result does not depend on what else runs on the machine.
+SHARE_OF_MATCHING = 0.25
+MATCHING_ON_CPU, MATCHING_ON_GPU = 250e6, 2e9
+
+
+class MemoryBudget(NamedTuple):
+    """Bytes.
+
+    Attributes:
+        columns: of columns that are kept in memory; the rest lies in a file.
+        matching: of working memory of the matching.
+    """
+
+    columns: float
+    matching: float
+
+
+def memory_budget(
+    memory_gb: str | float, device: torch.device | str, processes: int = 1
+) -> MemoryBudget:
+    """What TEST.DSR.MEMORY_GB allows each process.
+
+    Args:
+        memory_gb: 10^9 bytes for each process, or "auto".
+        device: where columns are kept and matched. Each process is taken to have a GPU of its own.
+        processes: on this machine, which share its memory.
+    """
+    device = torch.device(device)
+    on_cpu = device.type == "cpu"
+    most = MATCHING_ON_CPU if on_cpu else MATCHING_ON_GPU
+    if memory_gb == AUTO and on_cpu:
+        free = psutil.virtual_memory().available
+        return MemoryBudget(min(SHARE_OF_MACHINE * free / processes, MOST_OF_MACHINE), most)
+    if memory_gb == AUTO:
+        whole = SHARE_OF_GPU * getattr(torch, device.type).mem_get_info(device)[0]
+    else:
+        whole = 1e9 * float(memory_gb)
+    matching = min(SHARE_OF_MATCHING * whole, most)
+    return MemoryBudget(whole - matching, matching)
