@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -27,6 +28,22 @@ def test_conformance() -> None:
     got = compute_dsr_dist(recorded.query, recorded.gallery, recorded.near, recorded.weights)
     torch.testing.assert_close(got, recorded.wanted, atol=1e-4, rtol=0)
     assert (got == 100).sum() == 6 * 20
+
+
+@pytest.mark.parametrize("topk", [0, 3])
+@pytest.mark.parametrize("weighted", [True, False])
+def test_arrays_come_back_as_arrays(topk: int, weighted: bool) -> None:
+    torch.manual_seed(1)
+    query, gallery = torch.rand(4, 24, 5), torch.rand(7, 24, 9)
+    distmat, scores = torch.rand(4, 7), torch.rand(4, 5) if weighted else None
+    wanted = compute_dsr_dist(query, gallery, distmat, scores, topk=topk)
+    arrays = [None if x is None else x.numpy() for x in (query, gallery, distmat, scores)]
+    got = compute_dsr_dist(*arrays, topk=topk)
+    assert isinstance(got, np.ndarray) and isinstance(wanted, torch.Tensor)
+    np.testing.assert_array_equal(got, wanted.numpy())
+    # The original's callers have an array of distances beside columns that are tensors.
+    mixed = compute_dsr_dist(query, gallery, arrays[2], arrays[3], topk=topk)
+    assert torch.equal(mixed, wanted)
 
 
 @pytest.mark.parametrize("topk", [0, 1, 3, 7, 50])

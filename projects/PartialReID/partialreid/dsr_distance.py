@@ -5,8 +5,9 @@ Shape shorthand: Q queries, G galleries, C channels, N and M columns, K shortlis
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, overload
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -80,17 +81,45 @@ def _weighted(query: Images) -> list[Tensor]:
     return [query.columns[i][:, weights > 0] for i, weights in enumerate(query.weights)]
 
 
+@overload
 def compute_dsr_dist(
     array1: Tensor,
     array2: Tensor,
-    distmat: Tensor,
-    scores: Tensor | None,
+    distmat: Tensor | np.ndarray,
+    scores: Tensor | np.ndarray | None,
+    *,
+    topk: int = ...,
+    kappa: float = ...,
+    fill: float = ...,
+    memory_bytes: int | None = ...,
+) -> Tensor: ...
+
+
+@overload
+def compute_dsr_dist(
+    array1: np.ndarray,
+    array2: np.ndarray,
+    distmat: Tensor | np.ndarray,
+    scores: Tensor | np.ndarray | None,
+    *,
+    topk: int = ...,
+    kappa: float = ...,
+    fill: float = ...,
+    memory_bytes: int | None = ...,
+) -> np.ndarray: ...
+
+
+def compute_dsr_dist(
+    array1: Tensor | np.ndarray,
+    array2: Tensor | np.ndarray,
+    distmat: Tensor | np.ndarray,
+    scores: Tensor | np.ndarray | None,
     *,
     topk: int = 100,
     kappa: float = 1e-3,
     fill: float = 100.0,
     memory_bytes: int | None = None,
-) -> Tensor:
+) -> Tensor | np.ndarray:
     """Reconstruction distance of each query to its nearest gallery images.
 
     FastReID-DSR re-ranks: only the `topk` images nearest by the global distance are reconstructed.
@@ -106,8 +135,23 @@ def compute_dsr_dist(
         memory_bytes: working memory, see `reconstruction_distance`.
 
     Returns:
-        (Q, G), un-squared weighted residuals sum_n w_n ||q_n - G W_n||.
+        (Q, G), un-squared weighted residuals sum_n w_n ||q_n - G W_n||: a tensor where the columns
+        are tensors, and an array where they are arrays, as the original's callers have them.
     """
+    if isinstance(array1, np.ndarray):
+        found = compute_dsr_dist(
+            torch.as_tensor(array1),
+            torch.as_tensor(array2),
+            torch.as_tensor(distmat),
+            None if scores is None else torch.as_tensor(scores),
+            topk=topk,
+            kappa=kappa,
+            fill=fill,
+            memory_bytes=memory_bytes,
+        )
+        return found.numpy()
+    array2, distmat = torch.as_tensor(array2), torch.as_tensor(distmat)
+    scores = None if scores is None else torch.as_tensor(scores)
     if topk <= 0 or topk >= distmat.shape[1]:
         return reconstruction_distance(
             array1, array2, scores, kappa=kappa, memory_bytes=memory_bytes
