@@ -102,6 +102,20 @@ def test_ragged_images_and_order() -> None:
     torch.testing.assert_close(again, together, atol=0.02 * float(together.std()), rtol=0)
 
 
+@pytest.mark.parametrize(("sample", "every"), [(10, 4), (13, 3), (40, 1), (1000, 1), (1, 40)])
+def test_so_many_images_determine_the_space(sample: int, every: int) -> None:
+    gallery, weights = people(1, 40, 1.0), weights_of(3, 40, COLUMNS)
+    images = Images(torch.zeros(40, 4), gallery, weights)
+    rough = build_coarse(images, 8, 0.3, sample=sample)
+    assert rough is not None
+    wanted = CoarseIndex(space(gallery[::every], 8, 0.3), gallery).distances(gallery, weights)
+    torch.testing.assert_close(rough(images), wanted, atol=1e-4, rtol=1e-4)
+    if every > 1:
+        whole = build_coarse(images, 8, 0.3)
+        assert whole is not None
+        assert (whole(images) - wanted).abs().max() > 1e-3
+
+
 def test_more_dimensions_than_channels_and_one_image() -> None:
     gallery, weights = people(1, 1, 1.0), weights_of(3, 1, COLUMNS)
     images = Images(torch.zeros(1, 4), gallery, weights)

@@ -121,6 +121,7 @@ BAD: dict[str, tuple[Any, ...]] = {
     "TEST.DSR.TOPK": (-1,),
     "TEST.DSR.COARSE.DIMENSIONS": (0,),
     "TEST.DSR.COARSE.KAPPA": (0.0,),
+    "TEST.DSR.COARSE.SAMPLE": (0,),
     "TEST.DSR.FILL": (0.0, 0.9, INF),
     "TEST.DSR.LAMBDA": (-0.01, 1.01, NAN),
     "TEST.DSR.LAMBDA_STEP": (0.0, -0.1, 1.01, 1e-9, NAN),

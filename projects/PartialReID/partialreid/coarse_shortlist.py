@@ -14,12 +14,11 @@ from .extracted import Images
 from .sharding import Rough
 
 logger = logging.getLogger(__name__)
-# So many gallery images, evenly spaced, determine the space; more change no shortlist.
 SAMPLE = 250
 
 
 def build_coarse(
-    gallery: Images, dimensions: int, kappa: float, *, squared: bool = False
+    gallery: Images, dimensions: int, kappa: float, *, squared: bool = False, sample: int = SAMPLE
 ) -> Rough | None:
     """Fit the coarse space to the gallery of all processes and index this process's part.
 
@@ -28,6 +27,7 @@ def build_coarse(
         dimensions: d of the space; at most the number of channels is taken.
         kappa: ridge in it.
         squared: whether the exact distance sums squared residuals.
+        sample: how many gallery images, about, determine the space; evenly spaced over all.
 
     Returns:
         The rough distance of a block of queries; None without any gallery image at all.
@@ -42,13 +42,13 @@ def build_coarse(
     if not total:
         return None
     # Every so many images of all, whichever process holds them.
-    step = max(1, total // SAMPLE)
-    sample = range(-first % step, len(blocks), step)
+    step = max(1, total // sample)
+    chosen = range(-first % step, len(blocks), step)
     device = gallery.features.device
     dtype = gather_objects(blocks.dtype)[sizes.index(max(sizes))]
     moment = torch.zeros(channels, channels, dtype=torch.float64, device=device)
-    if sample:
-        moment += second_moment(gallery.columns, sample)
+    if chosen:
+        moment += second_moment(gallery.columns, chosen)
     moment = sum_everywhere(moment)
     if not moment.isfinite().all():
         raise NotFiniteError("gallery columns hold an infinity or NaN")
@@ -57,9 +57,9 @@ def build_coarse(
     length = basis.shape[1] * (basis.shape[1] + 1) // 2
     space = CoarseSpace(basis, kappa, torch.zeros(length, dtype=dtype, device=device))
     mean = torch.zeros(length, dtype=torch.float64, device=device)
-    if sample:
-        mean += space.packed(gallery.columns, sample).double().sum(0)
-    counts = sum(gather_objects(len(sample)))
+    if chosen:
+        mean += space.packed(gallery.columns, chosen).double().sum(0)
+    counts = sum(gather_objects(len(chosen)))
     space = space._replace(mean=(sum_everywhere(mean) / counts).to(dtype))
     index = CoarseIndex(space, gallery.columns)
     logger.info(

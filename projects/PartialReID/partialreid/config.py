@@ -117,6 +117,8 @@ def add_partialreid_config(cfg: Any) -> None:
     cfg.TEST.DSR.COARSE = CN()
     cfg.TEST.DSR.COARSE.DIMENSIONS = 64
     cfg.TEST.DSR.COARSE.KAPPA = 0.3
+    # About so many gallery images, evenly spaced, determine the space; more change no shortlist.
+    cfg.TEST.DSR.COARSE.SAMPLE = 250
     # Distance that the others get.
     cfg.TEST.DSR.FILL = 100.0
     # lambda: fused = (1 - lambda) * global + lambda * reconstruction.

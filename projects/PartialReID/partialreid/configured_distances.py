@@ -89,4 +89,6 @@ def _rough(gallery: Images, galleries: int, settings: Any) -> Any:
         return None
     coarse = settings.COARSE
     squared = settings.SQUARED or settings.CODES == "lasso"
-    return build_coarse(gallery, coarse.DIMENSIONS, coarse.KAPPA, squared=squared)
+    return build_coarse(
+        gallery, coarse.DIMENSIONS, coarse.KAPPA, squared=squared, sample=coarse.SAMPLE
+    )

@@ -98,6 +98,7 @@ ALWAYS: dict[str, Range] = {
     "TEST.DSR.TOPK": FROM_0._replace(says="it is a number of images, 0 for all"),
     "TEST.DSR.COARSE.DIMENSIONS": FROM_1,
     "TEST.DSR.COARSE.KAPPA": POSITIVE,
+    "TEST.DSR.COARSE.SAMPLE": FROM_1,
     # No reconstruction distance is above 1: columns have unit length, their weights sum to 1.
     "TEST.DSR.FILL": _from(1)._replace(
         says="it starts at 1, the largest distance there is: images that were not reconstructed "
