@@ -74,7 +74,7 @@ def test_seconds_of_the_matching_are_those_of_the_distances(
     def slow(*_: Any, **__: Any) -> None:
         gpu.asked += 7.0
 
-    monkeypatch.setattr(dsr_evaluation, "sharded_distances", slow)
+    monkeypatch.setattr(dsr_evaluation, "configured_distances", slow)
     cfg = make_config("TEST.DSR.ENABLED", False)
     cfg.MODEL.DEVICE = standin.name
     evaluator = DsrEvaluator(cfg, 1)

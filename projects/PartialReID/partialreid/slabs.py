@@ -50,7 +50,9 @@ class Slabs:
         if not self._blocks or self._used + numbers > len(self._blocks[-1]):
             self._new_block(tensor)
         start = self._used
-        self._blocks[-1][start : start + numbers].view(tensor.shape).copy_(tensor.detach())
+        # Views of the block are of its kind, whatever mode the caller is in.
+        with torch.inference_mode(False), torch.no_grad():
+            self._blocks[-1][start : start + numbers].view(tensor.shape).copy_(tensor)
         self._places.append((len(self._blocks) - 1, start, tuple(tensor.shape)))
         self._used = start + -(-numbers // ALIGNMENT) * ALIGNMENT
 
