@@ -16,7 +16,7 @@ import torch
 from fastreid.modeling.meta_arch import META_ARCH_REGISTRY
 from torch.utils.data import DataLoader
 
-from partialreid import command
+from partialreid import command, errors
 from partialreid.checkpoint import read_checkpoint
 from partialreid.command import main
 from partialreid.config import add_partialreid_config
@@ -141,6 +141,22 @@ def test_loader_worker_that_is_killed() -> None:
     assert said is not None
     assert said.startswith("a process that loads images has ended, mostly for lack of memory")
     assert "DATALOADER.NUM_WORKERS" in said
+
+
+def test_word_of_a_dead_worker_may_come_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    """torch's signal handler raises wherever Python is, in the reading of the first error too."""
+    real, calls = errors.traceback.format_exception, []
+
+    def interrupted(error: BaseException) -> list[str]:
+        calls.append(error)
+        if len(calls) == 1:
+            raise RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed. ")
+        return real(error)
+
+    monkeypatch.setattr(errors.traceback, "format_exception", interrupted)
+    said = sentence(RuntimeError("DataLoader worker (pid(s) 7) exited unexpectedly"))
+    assert said is not None and said.startswith("a process that loads images has ended")
+    assert "pid 7" in said and len(calls) == 2
 
 
 @pytest.mark.parametrize(

@@ -64,6 +64,14 @@ def sentence(error: BaseException) -> str | None:
     Args:
         error: as caught; its trace may be that of a loader worker or of another process.
     """
+    try:
+        return _sentence(error)
+    except RuntimeError as late:
+        # torch tells of a dead loader worker from a signal handler, which breaks in anywhere.
+        return _sentence(late)
+
+
+def _sentence(error: BaseException) -> str | None:
     origin = origin_of("".join(traceback.format_exception(error)))
     if origin is None:
         return None
