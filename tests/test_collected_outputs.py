@@ -126,6 +126,7 @@ print(peak() - before)
 """
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_batches(tmp_path: Path) -> None:
     """80 batches of 11 MB, 30 MB of them to be kept; 13 MB of features are. Ten temporary tensors
     of a batch are a generous bound, and 1.4 GB is what keeping every image by itself took."""

@@ -159,6 +159,7 @@ assert os.listdir(sys.argv[1]) == []
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a limit for the size of a file")
+@pytest.mark.slow
 def test_a_disk_that_fills_up_is_one_sentence_and_leaves_nothing(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", FILLED, str(tmp_path)], capture_output=True, text=True

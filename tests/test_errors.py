@@ -225,6 +225,7 @@ def test_broken_image_met_in_training(
     assert not list(output.glob("*.pth"))
 
 
+@pytest.mark.slow
 def test_broken_image_met_by_two_processes(drawn: Path, tmp_path: Path) -> None:
     script = "projects/PartialReID/train_net.py"
     keys = tiny.options(drawn, tmp_path / "out", DATALOADER__NUM_WORKERS=1)

@@ -31,6 +31,7 @@ def test_one_process(standin: StandInGpu, settings: dict[str, Any]) -> None:
     assert evaluator.report.get("lambda") == expected.report.get("lambda")
 
 
+@pytest.mark.slow
 def test_two_processes(tmp_path: Path, standin: StandInGpu, time_limit: Any) -> None:
     """One start of the processes for all settings: it takes longer than they do."""
     with time_limit(300):
