@@ -7,6 +7,9 @@ import subprocess
 import sys
 import traceback
 from collections.abc import Callable
+from multiprocessing import resource_sharer
+from multiprocessing.connection import Client
+from multiprocessing.resource_sharer import DupFd
 from pathlib import Path
 from typing import Any
 
@@ -141,6 +144,18 @@ def test_loader_worker_that_is_killed() -> None:
     assert said is not None
     assert said.startswith("a process that loads images has ended, mostly for lack of memory")
     assert "DATALOADER.NUM_WORKERS" in said
+
+
+def test_worker_that_dies_takes_its_tensors_with_it() -> None:
+    """Its tensors lie in memory that a thread of it hands out, over a connection that ends."""
+    handed_out = DupFd(1)
+    resource_sharer.stop()  # as if the worker that announced it had died
+    error = caught(handed_out.detach)
+    said = sentence(error)
+    assert said is not None and said.startswith("a process that loads images has ended"), error
+    # The same error elsewhere says nothing of workers.
+    other = caught(lambda: Client("/absent/socket", family="AF_UNIX"))
+    assert "loads images" not in str(sentence(other))
 
 
 def test_word_of_a_dead_worker_may_come_late(monkeypatch: pytest.MonkeyPatch) -> None:

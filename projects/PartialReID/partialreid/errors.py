@@ -39,6 +39,11 @@ UNFORESEEN = ("NotImplementedError", "AssertionError")
 # What torch and numpy raise when there is no memory, and what may be said of it.
 NO_MEMORY = re.compile(r"out of memory|can't allocate memory|Unable to allocate|not enough memory")
 LOST_WORKER = re.compile(r"DataLoader worker \(pid.*(killed by signal|exited unexpectedly)")
+# What Python says of a connection whose other end has died, or whose socket went with it.
+CUT_OFF = (
+    *("EOFError", "FileNotFoundError", "BrokenPipeError"),
+    *("ConnectionError", "ConnectionResetError", "ConnectionRefusedError"),
+)
 LOST_PROCESS = re.compile(r"^torch\.distributed\.Dist\w*Error|/gloo/", re.MULTILINE)
 
 
@@ -72,10 +77,14 @@ def sentence(error: BaseException) -> str | None:
 
 
 def _sentence(error: BaseException) -> str | None:
-    origin = origin_of("".join(traceback.format_exception(error)))
+    trace = "".join(traceback.format_exception(error))
+    origin = origin_of(trace)
     if origin is None:
         return None
     said = origin.text or origin.kind.rpartition(".")[2]
+    if origin.kind in CUT_OFF and "resource_sharer.py" in trace:
+        # A loader worker that dies takes with it the tensors that it has announced.
+        said = f"DataLoader worker (pid unknown) exited unexpectedly: {said}"
     if LOST_PROCESS.search(f"{origin.kind}: {said}"):
         return f"another process of this job has ended; its own message says why ({_first(said)})."
     if LOST_WORKER.search(said):
