@@ -82,30 +82,12 @@ def _weighted(query: Images) -> list[Tensor]:
 
 
 @overload
-def compute_dsr_dist(
-    array1: Tensor,
-    array2: Tensor,
-    distmat: Tensor | np.ndarray,
-    scores: Tensor | np.ndarray | None,
-    *,
-    topk: int = ...,
-    kappa: float = ...,
-    fill: float = ...,
-    memory_bytes: int | None = ...,
-) -> Tensor: ...
+def compute_dsr_dist(array1: Tensor, array2: Any, *others: Any, **options: Any) -> Tensor: ...
 
 
 @overload
 def compute_dsr_dist(
-    array1: np.ndarray,
-    array2: np.ndarray,
-    distmat: Tensor | np.ndarray,
-    scores: Tensor | np.ndarray | None,
-    *,
-    topk: int = ...,
-    kappa: float = ...,
-    fill: float = ...,
-    memory_bytes: int | None = ...,
+    array1: np.ndarray, array2: Any, *others: Any, **options: Any
 ) -> np.ndarray: ...
 
 
