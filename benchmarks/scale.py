@@ -21,8 +21,8 @@ import torch.nn.functional as F
 from benchmarks.bench import peak_gigabytes, report
 from partialreid.coarse_shortlist import build_coarse
 from partialreid.column_store import ColumnStore
-from partialreid.dsr_distance import RidgeMatcher
 from partialreid.extracted import Images
+from partialreid.matchers import RidgeMatcher
 from partialreid.shortlists import nearest
 from tests.reconstruction_oracle import features, weights_of
 

@@ -16,9 +16,9 @@ from benchmarks.bench import report
 from benchmarks.scale import images
 from partialreid.coarse_shortlist import build_coarse
 from partialreid.collectives import rank, world_size
-from partialreid.dsr_distance import RidgeMatcher
 from partialreid.extracted import Images
 from partialreid.launching import launch
+from partialreid.matchers import RidgeMatcher
 from partialreid.sharding import sharded_distances
 
 QUERIES, GALLERIES, TOPK = 200, 4000, 100

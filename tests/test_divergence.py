@@ -11,8 +11,9 @@ from torch import nn
 
 from partialreid.checkpoint import read_checkpoint
 from partialreid.command import build_parser, setup_config
-from partialreid.divergence import check_losses, not_finite
+from partialreid.divergence import check_losses
 from partialreid.engine import PartialTrainer
+from partialreid.finite import not_finite
 from partialreid.pretrained_files import check_pretrain_path
 from tests import tiny
 from tests.standin_gpu import StandInGpu

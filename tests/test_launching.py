@@ -276,28 +276,6 @@ def gpus(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("count", "wanted", "device"),
-    [(0, "auto", "cpu"), (0, "cpu", "cpu"), (2, "auto", "cuda"), (2, "cuda", "cuda"),
-     (2, "cpu", "cpu")],
-)  # fmt: skip
-def test_device(monkeypatch, count: int, wanted: str, device: str) -> None:
-    gpus(monkeypatch, count)
-    assert launching.resolve_device(wanted) == device
-
-
-@pytest.mark.parametrize(
-    ("count", "wanted", "said"),
-    [(0, "cuda", "torch sees no GPU: set MODEL.DEVICE cpu"),
-     (2, "cuda:1", "CUDA_VISIBLE_DEVICES selects"), (0, "gpu", "auto, cuda or cpu")],
-)  # fmt: skip
-def test_device_that_is_not_there(monkeypatch, count: int, wanted: str, said: str) -> None:
-    gpus(monkeypatch, count)
-    with pytest.raises(ValueError, match=r"MODEL\.DEVICE is") as caught:
-        launching.resolve_device(wanted)
-    assert said in str(caught.value)
-
-
-@pytest.mark.parametrize(
     ("device", "num_gpus", "processes"),
     [("cpu", None, 1), ("cpu", 3, 3), ("cuda", None, 2), ("cuda", 1, 1), ("cuda", 2, 2)],
 )

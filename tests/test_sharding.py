@@ -14,9 +14,10 @@ import partialreid  # noqa: F401
 from partialreid import residual_tiles
 from partialreid.coarse_shortlist import build_coarse
 from partialreid.column_store import ColumnStore
-from partialreid.dsr_distance import RidgeMatcher, compute_dsr_dist
+from partialreid.dsr_distance import compute_dsr_dist
 from partialreid.extracted import Images
 from partialreid.launching import launch
+from partialreid.matchers import RidgeMatcher
 from partialreid.sharding import sharded_distances
 from tests.reconstruction_oracle import features, weights_of
 

@@ -11,11 +11,11 @@ import torch
 from fastreid.utils.events import EventStorage
 
 from partialreid.command import build_parser, setup_config
-from partialreid.dsr_distance import LassoMatcher, RidgeMatcher
 from partialreid.engine import PartialTrainer
 from partialreid.extracted import Images
 from partialreid.inference import load_model
 from partialreid.lasso import lasso_distance
+from partialreid.matchers import LassoMatcher, RidgeMatcher
 from tests import tiny
 
 CONFIGS = Path("projects/PartialReID/configs")

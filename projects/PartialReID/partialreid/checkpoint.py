@@ -13,8 +13,8 @@ import torch
 from fastreid.utils.checkpoint import Checkpointer
 from torch import Tensor
 
-from .divergence import name_first, not_finite
 from .files import whole_file, write_text
+from .finite import name_first, not_finite
 
 logger = logging.getLogger(__name__)
 

@@ -20,11 +20,12 @@ from .checkpoint import last_checkpoint, read_checkpoint
 from .checks import check_config, check_identities, check_output_dir, check_test_sets
 from .config import add_partialreid_config
 from .config_files import expand_paths, find_config, merge_file, merge_options
+from .device import resolve_device
 from .engine import PartialTrainer
 from .epoch_sampler import drawn_seed, epoch_seed
 from .errors import keep_trace, user_errors
 from .inference import evaluate_test_sets, load_model
-from .launching import launch, processes_here, resolve_device, under_torchrun
+from .launching import launch, processes_here, under_torchrun
 from .meeting import check_machines
 from .pretrained_files import check_pretrained
 from .resumption import epochs_done

@@ -15,8 +15,8 @@ from .coarse_shortlist import build_coarse
 from .collected_outputs import CollectedOutputs
 from .collectives import gather_objects, group_device, rank
 from .column_store import ColumnStore
-from .dsr_distance import LassoMatcher, RidgeMatcher
 from .extracted import Images
+from .matchers import LassoMatcher, RidgeMatcher
 from .memory_budget import MemoryBudget
 from .sharding import Matcher, sharded_distances
 

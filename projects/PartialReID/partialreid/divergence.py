@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import torch
 from fastreid.engine.train_loop import HookBase
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
+
+from .finite import name_first, not_finite
 
 CURES = (
     "Lower SOLVER.BASE_LR, lengthen SOLVER.WARMUP_ITERS, or set SOLVER.CLIP_GRADIENTS.ENABLED True"
@@ -30,23 +31,6 @@ def check_losses(losses: Mapping[str, Tensor], iteration: int, mixed: bool = Fal
     said = ", ".join(f"{name} is {float(value):.4g}" for name, value in losses.items())
     cures = CURES + (", or SOLVER.AMP.ENABLED False" if mixed else "")
     raise FloatingPointError(f"the training diverged: at iteration {iteration} {said}. {cures}.")
-
-
-def not_finite(state: Mapping[str, Tensor]) -> list[str]:
-    """Names of the tensors of a state dict that hold NaN or an infinity.
-
-    The host waits once for a GPU.
-    """
-    named = {name: value for name, value in state.items() if value.is_floating_point()}
-    if not named:
-        return []
-    finite = torch.stack([value.isfinite().all() for value in named.values()]).tolist()
-    return [name for name, fine in zip(named, finite, strict=True) if not fine]
-
-
-def name_first(names: list[str], total: int) -> str:
-    """How many tensors of how many, and which is the first."""
-    return f"{len(names)} of {total} tensors, the first of which is {names[0]}"
 
 
 class StopIfDiverged(HookBase):

@@ -21,11 +21,11 @@ from .collected_outputs import CollectedOutputs
 from .collectives import collect, group_device, world_size
 from .columns import NotFiniteError
 from .configured_distances import configured_distances
+from .device import settle_device
 from .device_clock import seconds_on
 from .distance_refinement import is_refined, refined_global
 from .figures import Ids, fused_distance, report_of
 from .heap import release_freed_memory
-from .launching import settle_device
 from .memory_budget import MemoryBudget, memory_budget
 from .roc import roc
 

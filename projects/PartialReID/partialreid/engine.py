@@ -26,12 +26,12 @@ from .catalogue import train_items
 from .checkpoint import SafeCheckpointer, last_checkpoint, read_checkpoint
 from .checks import check_identities
 from .config_files import expand_paths
+from .device import settle_device
 from .divergence import StopIfDiverged
 from .epoch_sampler import drawn_seed, epoch_seed
 from .heap import keep_freed_memory
 from .hooks import Evaluate, KeepBest, ProgressBar, Save, StartEpoch, WriteEvents
 from .inference import build_evaluator, evaluate_test_sets
-from .launching import settle_device
 from .layer_freezing import FreezeLayers, check_layers
 from .loaders import TrainLoader, build_test_loader
 from .resumption import (

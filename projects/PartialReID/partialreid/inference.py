@@ -17,10 +17,10 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from .checkpoint import classes_in, load_weights, read_checkpoint
+from .device import settle_device
 from .dsr_evaluation import DsrEvaluator
 from .files import write_json
 from .heap import keep_freed_memory, release_freed_memory
-from .launching import settle_device
 from .loaders import build_test_loader
 from .progress import progress
 from .results import results_table, run_record

@@ -29,42 +29,6 @@ SECONDS_FOR_FIRST = 60.0
 UNGUARDED = 3
 
 
-def resolve_device(wanted: str) -> str:
-    """MODEL.DEVICE as "cuda" or "cpu".
-
-    Raises:
-        ValueError: "cuda" is asked for and there is no GPU, or the name is another one.
-    """
-    available = torch.cuda.is_available()
-    if wanted == "auto":
-        return "cuda" if available else "cpu"
-    if wanted not in ("cuda", "cpu"):
-        raise ValueError(
-            f"MODEL.DEVICE is {wanted!r}; it can be auto, cuda or cpu. "
-            "CUDA_VISIBLE_DEVICES selects which GPUs are used."
-        )
-    if wanted == "cuda" and not available:
-        raise ValueError(
-            "MODEL.DEVICE is cuda but torch sees no GPU: set MODEL.DEVICE cpu (or auto), or install"
-            " a torch that fits the driver."
-        )
-    return wanted
-
-
-def settle_device(cfg: Any) -> None:
-    """Replace "auto" in MODEL.DEVICE by what it stands for, in a frozen config too.
-
-    FastReID's `build_model` and loaders read the key themselves and know no "auto".
-    """
-    if cfg.MODEL.DEVICE != "auto":
-        return
-    frozen = cfg.MODEL.is_frozen()
-    cfg.MODEL.defrost()
-    cfg.MODEL.DEVICE = resolve_device("auto")
-    if frozen:
-        cfg.MODEL.freeze()
-
-
 def processes_here(device: str, num_gpus: int | None) -> int:
     """How many processes this machine runs: --num-gpus, or all visible GPUs, or one on a CPU.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from fastreid.config import configurable
@@ -11,10 +11,9 @@ from fastreid.modeling.losses import log_accuracy
 from fastreid.modeling.meta_arch import META_ARCH_REGISTRY, Baseline
 from torch import Tensor, nn
 
+from .device import settle_device
 from .dsr_head import DSRHead
 from .float32_losses import cross_entropy, triplet
-from .head_outputs import HeadOutputs
-from .launching import settle_device
 
 logger = logging.getLogger(__name__)
 LOSSES = ("CrossEntropyLoss", "TripletLoss")
@@ -22,6 +21,26 @@ LOSSES = ("CrossEntropyLoss", "TripletLoss")
 # BNNeck reaches.
 CLASSIFIERS = ("weight", "weight_occ")
 NECKS = ("bottleneck.", "bnneck_occ.")
+
+
+class HeadOutputs(NamedTuple):
+    """Three tensors, as the original returns them, which also move as one.
+
+    Shapes: B images, C channels, N columns.
+
+    Attributes:
+        features: (B, C) of the global distance.
+        columns: (B, C, N) of the reconstruction distance, not normalised.
+        weights: (B, N), how much each column counts in a query.
+    """
+
+    features: Tensor
+    columns: Tensor
+    weights: Tensor
+
+    def cpu(self) -> HeadOutputs:
+        """The same on the CPU. FastReID's DefaultPredictor asks its model's output for it."""
+        return HeadOutputs(*(part.cpu() for part in self))
 
 
 @META_ARCH_REGISTRY.register()

@@ -13,7 +13,7 @@ import torch
 from fastreid.modeling.backbones import build_backbone
 from torch import Tensor
 
-from .divergence import name_first, not_finite
+from .finite import name_first, not_finite
 
 # Tensors of a file that a network fits to its input: a vision transformer's positions and patches.
 RESIZED = 2
