@@ -15,11 +15,8 @@ PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-r
 STAMP := .venv/installed
 TRAIN := projects/PartialReID/train_net.py
 TOOLS := projects/PartialReID/tools
-PURE := $(addprefix projects/PartialReID/partialreid/,pyramid.py reconstruction.py ranking.py \
-	columns.py column_store.py gallery_factors.py residual_tiles.py shortlists.py precision.py \
-	coarse.py sharding.py collectives.py slabs.py column_parts.py extracted.py matchers.py travelling.py memory_budget.py \
-	lambda_selection.py lambda_sweep.py uncertainty.py \
-	single_shot.py pair_distance.py exact_product.py lasso.py keep_ratio.py occlusion.py occlusion_shapes.py)
+PURE := $(addprefix projects/PartialReID/partialreid/,matching metrics runtime/collectives.py \
+	runtime/memory_budget.py images/occlusion.py images/occluder_shapes.py data/keep_ratio.py)
 
 .PHONY: install demo test check lint types unit bench gpu clean
 

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from setuptools import setup
+from setuptools import find_packages, setup
 
 PACKAGE = "projects/PartialReID/partialreid"
 VERSION = re.search(
@@ -38,8 +38,8 @@ setup(
     description="Partial and occluded person re-identification on FastReID",
     license="Apache-2.0",
     python_requires=">=3.10",
-    packages=["partialreid"],
-    package_dir={"partialreid": PACKAGE},
+    packages=find_packages(Path(PACKAGE).parent.as_posix()),
+    package_dir={"": Path(PACKAGE).parent.as_posix()},
     package_data={"partialreid": ["py.typed"]},
     install_requires=REQUIREMENTS,
     extras_require={"dev": ["pytest", "pytest-xdist>=3.7", "ruff", "mypy"]},

@@ -14,10 +14,10 @@ import numpy as np
 import torch
 from tabulate import tabulate
 
-from partialreid.device_clock import seconds_on
-from partialreid.files import write_json
-from partialreid.machine_record import peak_memory_gb
-from partialreid.source_version import commit_of_source
+from partialreid.runtime.device_clock import seconds_on
+from partialreid.runtime.files import write_json
+from partialreid.runtime.machine_record import peak_memory_gb
+from partialreid.runtime.source_version import commit_of_source
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "logs" / "bench"

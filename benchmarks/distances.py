@@ -13,7 +13,10 @@ import torch
 
 from benchmarks.bench import peak_gigabytes, report, time_in_turn
 from benchmarks.original_loop import original_loop
-from partialreid.reconstruction import reconstruction_distance, reconstruction_distance_topk
+from partialreid.matching.reconstruction import (
+    reconstruction_distance,
+    reconstruction_distance_topk,
+)
 from tests.reconstruction_oracle import features, oracle, weights_of
 
 # Channels and columns: ResNet-50 at 384 x 128, MobileNetV2 at 256 x 128.

@@ -15,9 +15,9 @@ import torch
 from benchmarks.bench import peak_gigabytes, report
 from benchmarks.original_loop import original_loop
 from partialreid.dsr_distance import compute_dsr_dist
-from partialreid.figures import lambda_grid
-from partialreid.lambda_sweep import lambda_sweep
-from partialreid.shortlists import nearest
+from partialreid.matching.shortlists import nearest
+from partialreid.metrics.lambda_sweep import lambda_sweep
+from partialreid.metrics.report import lambda_grid
 from tests.reconstruction_oracle import features, weights_of
 
 IMAGES, CHANNELS, COLUMNS, TOPK = 1000, 2048, 110, 100

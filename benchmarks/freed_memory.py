@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Does it pay to keep freed memory (`partialreid.heap`)? Images a second, with and without."""
+"""Does it pay to keep freed memory (`runtime.freed_memory`)? Images a second, with and without."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fastreid.config import get_cfg
 
 import partialreid
 from benchmarks.bench import ROOT, report
-from partialreid.heap import keep_freed_memory
+from partialreid.runtime.freed_memory import keep_freed_memory
 
 CONFIG = ROOT / "projects/PartialReID/configs/market_mobilenetv2.yml"
 IMAGES = 256

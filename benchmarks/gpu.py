@@ -29,8 +29,8 @@ import torch
 
 from benchmarks import distances, gpu_groups, gpu_training, made_up_evaluation
 from benchmarks.bench import ROOT, commit, machine
-from partialreid.files import write_json
-from partialreid.machine_record import machine_record
+from partialreid.runtime.files import write_json
+from partialreid.runtime.machine_record import machine_record
 
 OUT = ROOT / "logs" / "gpu.json"
 SECONDS = 460.0  # for all parts together

@@ -12,8 +12,8 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from benchmarks.made_up_evaluation import Sizes, config, evaluate
-from partialreid.collectives import rank
-from partialreid.launching import free_port, launch
+from partialreid.engine.launching import free_port, launch
+from partialreid.runtime.collectives import rank
 
 # Small: what is asked is whether the distances are equal.
 SIZES = Sizes(queries=100, galleries=900, people=50, channels=64, columns=20)

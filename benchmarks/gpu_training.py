@@ -11,9 +11,9 @@ from fastreid.utils.events import EventStorage
 
 from benchmarks.bench import ROOT, peak_device_gigabytes
 from partialreid.config import add_partialreid_config
-from partialreid.device_clock import seconds_on
-from partialreid.engine import PartialTrainer
-from partialreid.training_steps import FullPrecisionSteps, MixedPrecisionSteps
+from partialreid.engine.trainer import PartialTrainer
+from partialreid.engine.training_steps import FullPrecisionSteps, MixedPrecisionSteps
+from partialreid.runtime.device_clock import seconds_on
 
 CONFIG = ROOT / "projects" / "PartialReID" / "configs" / "Base-Partial.yml"
 DSR2018 = ["MODEL.META_ARCHITECTURE", "DSR2018", "MODEL.HEADS.NAME", "DSR2018Head"]

@@ -20,11 +20,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from benchmarks.bench import peak_device_gigabytes, peak_gigabytes
-from partialreid.collectives import rank, world_size
 from partialreid.config import add_partialreid_config
-from partialreid.device_clock import seconds_on
 from partialreid.dsr_evaluation import DsrEvaluator
-from partialreid.launching import launch
+from partialreid.engine.launching import launch
+from partialreid.runtime.collectives import rank, world_size
+from partialreid.runtime.device_clock import seconds_on
 
 BATCH = 64
 # Lengths of the directions beside noise of length 1 in each channel: a person is found again, so

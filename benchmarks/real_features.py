@@ -15,14 +15,14 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from benchmarks.bench import ROOT
-from partialreid.catalogue import load_dataset
-from partialreid.column_store import ColumnPart, ColumnStore
-from partialreid.command import build_parser, setup_config
+from partialreid.commands.train import build_parser, setup_config
 from partialreid.compat import build_transforms
-from partialreid.inference import load_model
-from partialreid.labels import evaluation_lists
-from partialreid.loaders import ImageItems
-from partialreid.progress import progress
+from partialreid.data.catalogue import load_dataset
+from partialreid.data.loaders import ImageItems
+from partialreid.engine.inference import load_model
+from partialreid.images.labels import evaluation_lists
+from partialreid.matching.column_store import ColumnPart, ColumnStore
+from partialreid.runtime.progress import progress
 
 CONFIG = ROOT / "projects/PartialReID/configs/market_mobilenetv2.yml"
 SHARED = Path(os.environ.get("PARTIALREID_SHARED") or ROOT)

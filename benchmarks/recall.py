@@ -21,10 +21,15 @@ from torch import Tensor
 
 from benchmarks.bench import peak_gigabytes, report
 from benchmarks.real_features import Real, extract
-from partialreid.coarse import CoarseIndex, CoarseSpace, principal_directions, second_moment
-from partialreid.coarse_shortlist import SAMPLE
-from partialreid.progress import tracker
-from partialreid.reconstruction import reconstruction_distance
+from partialreid.matching.coarse import (
+    CoarseIndex,
+    CoarseSpace,
+    principal_directions,
+    second_moment,
+)
+from partialreid.matching.coarse_shortlist import SAMPLE
+from partialreid.matching.reconstruction import reconstruction_distance
+from partialreid.runtime.progress import tracker
 
 LENGTHS = (20, 50, 100, 200, 500, 1000)
 DIMENSIONS = (16, 24, 32, 48, 64, 96)

@@ -19,11 +19,11 @@ import torch
 import torch.nn.functional as F
 
 from benchmarks.bench import peak_gigabytes, report
-from partialreid.coarse_shortlist import build_coarse
-from partialreid.column_store import ColumnStore
-from partialreid.extracted import Images
-from partialreid.matchers import RidgeMatcher
-from partialreid.shortlists import nearest
+from partialreid.evaluation.matchers import RidgeMatcher
+from partialreid.matching.coarse_shortlist import build_coarse
+from partialreid.matching.column_store import ColumnStore
+from partialreid.matching.extracted import Images
+from partialreid.matching.shortlists import nearest
 from tests.reconstruction_oracle import features, weights_of
 
 SIZES = (1000, 2000, 5000, 10000, 20000)

@@ -14,12 +14,12 @@ import torch
 
 from benchmarks.bench import report
 from benchmarks.scale import images
-from partialreid.coarse_shortlist import build_coarse
-from partialreid.collectives import rank, world_size
-from partialreid.extracted import Images
-from partialreid.launching import launch
-from partialreid.matchers import RidgeMatcher
-from partialreid.sharding import sharded_distances
+from partialreid.engine.launching import launch
+from partialreid.evaluation.matchers import RidgeMatcher
+from partialreid.matching.coarse_shortlist import build_coarse
+from partialreid.matching.extracted import Images
+from partialreid.matching.sharding import sharded_distances
+from partialreid.runtime.collectives import rank, world_size
 
 QUERIES, GALLERIES, TOPK = 200, 4000, 100
 TRAVEL = 100e6  # bytes of query columns at a time

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from partialreid.pyramid import pyramid_columns
+from partialreid.matching.pyramid import pyramid_columns
 from tests.paths import CONFORMANCE
 
 

@@ -19,7 +19,7 @@ from PIL import Image
 # Before any module of fastreid, which cannot be imported without it on current Python and torch.
 import partialreid
 from tests.paths import ROOT
-from tests.standin_gpu import StandInGpu, standin_gpu
+from tests.standin.gpu import StandInGpu, standin_gpu
 
 # Two processes of one thread each (`make test`), or one of two: as many as a small machine has.
 THREADS = os.environ.get("PARTIALREID_TEST_THREADS") or (

@@ -15,7 +15,7 @@ from torch import Tensor
 import partialreid
 from partialreid.dsr_evaluation import DsrEvaluator
 from tests.pairwise import pairwise
-from tests.standin_gpu import StandInGpu, standin_gpu
+from tests.standin.gpu import StandInGpu, standin_gpu
 
 QUERIES, IMAGES, PEOPLE, CHANNELS = 5, 24, 4, 12
 BATCH = 7

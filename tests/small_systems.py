@@ -10,7 +10,7 @@ from fastreid.utils.events import EventStorage
 from torch import Tensor, nn
 
 import partialreid
-from partialreid.engine import PartialTrainer
+from partialreid.engine.trainer import PartialTrainer
 
 CONFIG = "projects/PartialReID/configs/demo.yml"
 DSR2018 = ["MODEL.META_ARCHITECTURE", "DSR2018", "MODEL.HEADS.NAME", "DSR2018Head"]

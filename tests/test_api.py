@@ -109,7 +109,7 @@ for registry, names in (
         assert registry.get(name).__name__ == name
 import sys
 from fastreid.modeling.backbones import resnet
-assert resnet.init_pretrained_weights.__module__ == "partialreid.pretrained"
+assert resnet.init_pretrained_weights.__module__ == "partialreid.backbones.pretrained"
 assert "torch._six" not in sys.modules
 """
     done = run(code, str(PACKAGE.parent))

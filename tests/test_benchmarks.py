@@ -10,10 +10,10 @@ import torch
 
 from benchmarks import bench, distances, evaluation, predict, ranking, recall, scale, shards
 from benchmarks.original_loop import original_loop
-from partialreid.coarse import CoarseIndex
+from partialreid.matching.coarse import CoarseIndex
 from tests.conformance_columns import recorded_distances
+from tests.matching.test_coarse import space
 from tests.reconstruction_oracle import features, oracle, weights_of
-from tests.test_coarse import space
 
 
 @pytest.fixture(autouse=True)

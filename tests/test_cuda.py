@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from partialreid.launching import launch
+from partialreid.engine.launching import launch
 from tests import tiny
 from tests.small_evaluation import (
     EVERY,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from partialreid.command import main
+from partialreid.commands.train import main
 from tests import tiny
 
 CONFIG = "projects/PartialReID/configs/demo.yml"

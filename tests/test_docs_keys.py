@@ -11,7 +11,7 @@ from fastreid.config import get_cfg
 
 from partialreid import add_partialreid_config
 from partialreid.config import CHOICES
-from partialreid.unread_keys import leaves
+from partialreid.keys.unread_keys import leaves
 from tests.paths import ROOT
 
 ROW = re.compile(r"^\| `([A-Z0-9_.]+)` \| `(.*?)` \| (.*) \|$", re.M)

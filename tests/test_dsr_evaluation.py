@@ -16,7 +16,7 @@ from fastreid.utils.events import EventStorage
 import partialreid
 from partialreid.dsr_evaluation import DsrEvaluator
 from tests.conformance_columns import recorded_evaluation
-from tests.standin_gpu import StandInGpu
+from tests.standin.gpu import StandInGpu
 
 FIGURES = ("Rank-1", "Rank-5", "Rank-10", "mAP", "mINP")
 

@@ -17,8 +17,8 @@ from fastreid.engine import DefaultPredictor, DefaultTrainer
 from fastreid.modeling.meta_arch import build_model
 
 from partialreid import DsrEvaluator, PartialTrainer, add_partialreid_config
-from partialreid.device import settle_device
-from partialreid.inference import load_model
+from partialreid.engine.inference import load_model
+from partialreid.runtime.device import settle_device
 from tests import tiny
 
 HERE = "cuda" if torch.cuda.is_available() else "cpu"

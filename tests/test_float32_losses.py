@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from partialreid import float32_losses
 from tests.small_systems import IMAGES, SYSTEMS, batch, config, network
-from tests.standin_gpu import StandInGpu
+from tests.standin.gpu import StandInGpu
 
 BOTH = ["MODEL.LOSSES.NAME", ("CrossEntropyLoss", "TripletLoss")]
 LAYERS = ("Linear", "ArcSoftmax", "CosSoftmax", "CircleSoftmax")

@@ -12,7 +12,7 @@ import torch
 from benchmarks import bench, distances, gpu, gpu_groups, gpu_training, made_up_evaluation
 from benchmarks.gpu import Command
 from benchmarks.made_up_evaluation import Sizes
-from tests.standin_gpu import StandInGpu
+from tests.standin.gpu import StandInGpu
 
 SIZES = Sizes(queries=20, galleries=60, people=10, channels=256, columns=6)
 OPTIONS = ("TEST.DSR.TOPK", 8, "TEST.DSR.COARSE.DIMENSIONS", 8, "TEST.DSR.BOOTSTRAP_ROUNDS", 10)

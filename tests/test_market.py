@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from partialreid.command import build_parser, main, setup_config
-from partialreid.figures import fuse, summarize
-from partialreid.inference import build_evaluator, evaluate_model, load_model
+from partialreid.commands.train import build_parser, main, setup_config
+from partialreid.engine.inference import build_evaluator, evaluate_model, load_model
+from partialreid.metrics.report import fuse, summarize
 
 CONFIG = "projects/PartialReID/configs/market_mobilenetv2.yml"
 SPLIT = "Market-1501-v15.09.15"

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from partialreid.image_reading import check_images
+from partialreid.images.reading import check_images
 from partialreid.partial_dataset import (
     DATASET_REGISTRY,
     OccludedREID,

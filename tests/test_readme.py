@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from partialreid.command import main
+from partialreid.commands.train import main
 from tests import tiny
 from tests.paths import ROOT
 

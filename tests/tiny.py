@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from partialreid.command import main
+from partialreid.commands.train import main
 
 CONFIG = "projects/PartialReID/configs/Base-Partial.yml"
 

@@ -10,7 +10,7 @@ CUDA_VISIBLE_DEVICES or --num-gpus selects GPUs, and any config key can follow a
 import sys
 
 try:
-    from partialreid.command import main
+    from partialreid.commands.train import main
 except ModuleNotFoundError as error:
     sys.exit(f"{error.name} is not installed: run `make install`, or `pip install -e .` here.")
 except ImportError as error:

@@ -13,22 +13,22 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .config import add_partialreid_config
-    from .dsr2018 import DSR2018, DSR2018Head
     from .dsr_distance import compute_dsr_dist
     from .dsr_evaluation import DsrEvaluator
     from .dsr_head import DSRHead, OcclusionUnit
-    from .engine import PartialTrainer
-    from .fpr import FPRBaseline
-    from .lasso import lasso_codes, lasso_distance
-    from .pair_distance import coded_distance, differentiable_distance, ridge_codes
-    from .partialbaseline import PartialBaseline
-    from .pyramid import pyramid_columns
-    from .ranking import rank_metrics
-    from .reconstruction import (
+    from .engine.trainer import PartialTrainer
+    from .matching.differentiable import coded_distance, differentiable_distance, ridge_codes
+    from .matching.lasso import lasso_codes, lasso_distance
+    from .matching.pyramid import pyramid_columns
+    from .matching.reconstruction import (
         reconstruction_distance,
         reconstruction_distance_pairs,
         reconstruction_distance_topk,
     )
+    from .metrics.ranking import rank_metrics
+    from .partialbaseline import PartialBaseline
+    from .systems.dsr2018 import DSR2018, DSR2018Head
+    from .systems.fpr import FPRBaseline
 
 __version__ = "0.1.0"
 
@@ -57,43 +57,43 @@ __all__ = [
 
 # The modules that the names come from. These need no FastReID ...
 _PURE = {
-    "coded_distance": "pair_distance",
+    "coded_distance": "matching.differentiable",
     "compute_dsr_dist": "dsr_distance",
-    "differentiable_distance": "pair_distance",
-    "lasso_codes": "lasso",
-    "lasso_distance": "lasso",
-    "pyramid_columns": "pyramid",
-    "rank_metrics": "ranking",
-    "reconstruction_distance": "reconstruction",
-    "reconstruction_distance_pairs": "reconstruction",
-    "reconstruction_distance_topk": "reconstruction",
-    "ridge_codes": "pair_distance",
+    "differentiable_distance": "matching.differentiable",
+    "lasso_codes": "matching.lasso",
+    "lasso_distance": "matching.lasso",
+    "pyramid_columns": "matching.pyramid",
+    "rank_metrics": "metrics.ranking",
+    "reconstruction_distance": "matching.reconstruction",
+    "reconstruction_distance_pairs": "matching.reconstruction",
+    "reconstruction_distance_topk": "matching.reconstruction",
+    "ridge_codes": "matching.differentiable",
 }
 # ... and these do.
 _ON_FASTREID = {
-    "DSR2018": "dsr2018",
-    "DSR2018Head": "dsr2018",
+    "DSR2018": "systems.dsr2018",
+    "DSR2018Head": "systems.dsr2018",
     "DSRHead": "dsr_head",
     "DsrEvaluator": "dsr_evaluation",
-    "FPRBaseline": "fpr",
+    "FPRBaseline": "systems.fpr",
     "OcclusionUnit": "dsr_head",
     "PartialBaseline": "partialbaseline",
-    "PartialTrainer": "engine",
+    "PartialTrainer": "engine.trainer",
     "add_partialreid_config": "config",
 }
 # What registers itself with FastReID when it is imported. First of all the cures.
 _REGISTERED = (
     "compat",
-    "pretrained",
+    "backbones.pretrained",
     "dsr_head",
     "partialbaseline",
-    "dsr2018",
-    "fpr",
-    "backbone",
-    "small_backbone",
+    "systems.dsr2018",
+    "systems.fpr",
+    "backbones.mobilenetv2",
+    "backbones.small_resnet",
     "partial_dataset",
-    "derived_dataset",
-    "synthetic_dataset",
+    "derived.dataset",
+    "synthetic.dataset",
 )
 
 

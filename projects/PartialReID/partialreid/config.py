@@ -10,7 +10,7 @@ from typing import Any
 from fastreid.config import CfgNode as CN
 
 from .config_types import accept_words_and_numbers
-from .device import resolve_device
+from .runtime.device import resolve_device
 
 
 def add_partialreid_config(cfg: Any) -> None:

@@ -11,11 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .reconstruction import (
+from .matching.reconstruction import (
     reconstruction_distance,
     reconstruction_distance_topk,
 )
-from .shortlists import nearest
+from .matching.shortlists import nearest
 
 
 @overload

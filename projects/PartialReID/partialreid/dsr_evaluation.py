@@ -17,17 +17,17 @@ from fastreid.utils import comm
 from fastreid.utils.events import get_event_storage
 from torch import Tensor
 
-from .collected_outputs import CollectedOutputs
-from .collectives import collect, group_device, world_size
-from .columns import NotFiniteError
-from .configured_distances import configured_distances
-from .device import settle_device
-from .device_clock import seconds_on
-from .distance_refinement import is_refined, refined_global
-from .figures import Ids, fused_distance, report_of
-from .heap import release_freed_memory
-from .memory_budget import MemoryBudget, memory_budget
-from .roc import roc
+from .evaluation.collected_outputs import CollectedOutputs
+from .evaluation.configured_distances import configured_distances
+from .evaluation.refinement import is_refined, refined_global
+from .matching.columns import NotFiniteError
+from .metrics.report import Ids, fused_distance, report_of
+from .metrics.roc import roc
+from .runtime.collectives import collect, group_device, world_size
+from .runtime.device import settle_device
+from .runtime.device_clock import seconds_on
+from .runtime.freed_memory import release_freed_memory
+from .runtime.memory_budget import MemoryBudget, memory_budget
 
 logger = logging.getLogger(__name__)
 

@@ -16,7 +16,7 @@ from fastreid.layers.weight_init import weights_init_kaiming
 from fastreid.modeling.heads import REID_HEADS_REGISTRY
 from torch import Tensor, nn
 
-from .pyramid import KERNELS, STRIDE, pyramid_columns
+from .matching.pyramid import KERNELS, STRIDE, pyramid_columns
 from .pyramid_head import PyramidHead, class_logits
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from fastreid.modeling.losses import cross_entropy_loss, triplet_loss
 from torch import Tensor
 
-from .precision import at_least_float32, full_precision
+from .matching.precision import at_least_float32, full_precision
 
 
 def cross_entropy(logits: Tensor, labels: Tensor, options: Mapping[str, Any]) -> Tensor:

@@ -20,7 +20,7 @@ from typing import Any, ClassVar, NamedTuple
 from fastreid.data.datasets import DATASET_REGISTRY
 from fastreid.data.datasets.bases import ImageDataset
 
-from .image_list import IMAGE_SUFFIXES, Item, check_protocol, list_images
+from .images.lists import IMAGE_SUFFIXES, Item, check_protocol, list_images
 
 logger = logging.getLogger(__name__)
 

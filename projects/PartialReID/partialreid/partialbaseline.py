@@ -11,9 +11,9 @@ from fastreid.modeling.losses import log_accuracy
 from fastreid.modeling.meta_arch import META_ARCH_REGISTRY, Baseline
 from torch import Tensor, nn
 
-from .device import settle_device
 from .dsr_head import DSRHead
 from .float32_losses import cross_entropy, triplet
+from .runtime.device import settle_device
 
 logger = logging.getLogger(__name__)
 LOSSES = ("CrossEntropyLoss", "TripletLoss")

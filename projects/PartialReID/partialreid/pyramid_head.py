@@ -17,8 +17,8 @@ from fastreid.layers import any_softmax, pooling
 from fastreid.modeling.heads.embedding_head import EmbeddingHead
 from torch import Tensor, nn
 
-from .precision import at_least_float32, full_precision
-from .pyramid import KERNELS, STRIDE
+from .matching.precision import at_least_float32, full_precision
+from .matching.pyramid import KERNELS, STRIDE
 
 # The others of FastReID, Identity and Flatten, leave a map that is read as if it were one cell.
 POOL_LAYERS = tuple(name for name in pooling.__all__ if name not in ("Identity", "Flatten"))

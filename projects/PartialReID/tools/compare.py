@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Compare systems: see `partialreid.command_compare`."""
+"""Compare systems: see `partialreid.commands.compare`."""
 
 import sys
 
-from partialreid.command_compare import main
+from partialreid.commands.compare import main
 
 if __name__ == "__main__":
     sys.exit(main())

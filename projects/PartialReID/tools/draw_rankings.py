@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Draw ranked lists: see `partialreid.command_rankings`."""
+"""Draw ranked lists: see `partialreid.commands.rankings`."""
 
 import sys
 
-from partialreid.command_rankings import main
+from partialreid.commands.rankings import main
 
 if __name__ == "__main__":
     sys.exit(main())

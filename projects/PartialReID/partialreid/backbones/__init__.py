@@ -1,0 +1,1 @@
+"""Networks with the map that a pyramid needs, and their ImageNet weights."""

@@ -1,0 +1,101 @@
+"""Files of pretrained weights: whether one holds weights of the config's backbone.
+
+FastReID loads what fits by name and says in its log what does not: a file of another network starts
+a training from random weights.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import torch
+from fastreid.modeling.backbones import build_backbone
+from torch import Tensor
+
+from ..runtime.finite import name_first, not_finite
+
+# Tensors of a file that a network fits to its input: a vision transformer's positions and patches.
+RESIZED = 2
+
+
+def check_pretrain_path(path: str) -> dict[str, Any]:
+    """Check that PRETRAIN_PATH, if it is set, is a file of weights.
+
+    FastReID loads a file without any matching key in silence and starts from random weights.
+
+    Returns:
+        What is in the file, an empty dict for an empty path.
+
+    Raises:
+        FileNotFoundError: no file is there.
+        ValueError: the file cannot be read, has no tensors where FastReID looks for them, or holds
+            some that are no numbers.
+    """
+    if not path:
+        return {}
+    ways_out = (
+        'Set it to the ImageNet weights, to "" for a download, or MODEL.BACKBONE.PRETRAIN False '
+        "for random weights."
+    )
+    key = f'MODEL.BACKBONE.PRETRAIN_PATH "{path}"'
+    if not os.path.isfile(path):
+        raise FileNotFoundError(f"{key} is not a file. {ways_out}")
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # a damaged file raises at least four types
+        raise ValueError(f"{key} cannot be read ({type(error).__name__}). {ways_out}") from error
+    # Some backbones of FastReID look one level below.
+    for level in ("model_state", "state_dict"):
+        state = state.get(level, state) if isinstance(state, dict) else state
+    if not isinstance(state, dict) or not any(isinstance(v, Tensor) for v in state.values()):
+        raise ValueError(f"{key} is no state dict of a backbone. {ways_out}")
+    tensors = {name: value for name, value in state.items() if isinstance(value, Tensor)}
+    if names := not_finite(tensors):
+        raise ValueError(
+            f"{key} holds NaN or infinite numbers in {name_first(names, len(tensors))}. {ways_out}"
+        )
+    return state
+
+
+def check_pretrained(cfg: Any) -> None:
+    """Check that PRETRAIN_PATH, if it is set, holds weights of the config's backbone.
+
+    Raises:
+        FileNotFoundError, ValueError: as `check_pretrain_path`.
+        ValueError: the weights are those of another network.
+    """
+    path = cfg.MODEL.BACKBONE.PRETRAIN_PATH
+    state = check_pretrain_path(path)
+    if not state:
+        return
+    cfg = cfg.clone()
+    cfg.defrost()
+    cfg.MODEL.BACKBONE.PRETRAIN = False
+    with torch.random.fork_rng(devices=[]):
+        own = build_backbone(cfg).state_dict()
+    # Files of some networks have a prefix, such as "module.encoder.", that is cut off.
+    cut = ({_without(name, parts): name for name in state} for parts in range(3))
+    names = max(cut, key=lambda names: len(own.keys() & names.keys()))
+    shapes = {
+        name: state[stored].shape
+        for name, stored in names.items()
+        if name in own and isinstance(state[stored], Tensor)
+    }
+    differing = [name for name, shape in shapes.items() if shape != own[name].shape]
+    if shapes and len(differing) <= RESIZED:
+        return
+    why = "no name is one of its"
+    if differing:
+        name = differing[0]
+        why = f"{name} is {tuple(shapes[name])}, not {tuple(own[name].shape)}"
+    raise ValueError(
+        f'MODEL.BACKBONE.PRETRAIN_PATH "{path}" holds weights of another network than '
+        f"{cfg.MODEL.BACKBONE.NAME} of MODEL.BACKBONE.DEPTH {cfg.MODEL.BACKBONE.DEPTH} ({why}). "
+        'Set it to the right ones, or to "" for a download.'
+    )
+
+
+def _without(name: str, parts: int) -> str:
+    """A dotted name without its first parts."""
+    return name.split(".", parts)[-1]

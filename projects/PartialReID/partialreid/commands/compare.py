@@ -1,0 +1,177 @@
+"""Compare systems: several configs with their checkpoints on several test sets, in one table.
+
+    C=projects/PartialReID/configs
+    python3 projects/PartialReID/tools/compare.py --output logs/compare \
+        --system FastReID-DSR $C/market_mobilenetv2.yml logs/market_mobilenetv2/model_final.pth \
+        --system FPR $C/fpr_iccv19.yml logs/fpr_iccv19/model_final.pth \
+        --tests Market1501 Market1501Partial Market1501Occluded
+    python3 projects/PartialReID/tools/compare.py --output logs/keep_ratio \
+        --system stretched $C/market_mobilenetv2.yml logs/market_mobilenetv2/model_final.pth \
+        --system unstretched $C/market_mobilenetv2.yml logs/market_mobilenetv2/model_final.pth \
+            INPUT.KEEP_RATIO width \
+        --tests Market1501Partial
+    python3 projects/PartialReID/tools/compare.py --output logs/all \
+        --add logs/compare/compare.json logs/dsr/compare.json \
+        --tests Market1501 Market1501Partial Market1501Occluded
+
+Images that test sets share are extracted once. Writes compare.md and compare.json with 95 %
+intervals and seconds per query (of the matching, after the network), and cmc.png with the
+CMC curve of each system on each test set. Config keys and values after --opts hold for all.
+compare.json grows by every system that is ready; after an interruption, --add takes up what it
+holds, as it takes systems that were compared on another machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+from collections.abc import Sequence
+from typing import Any
+
+from fastreid.utils import comm
+from torch import nn
+
+from ..engine.checked_evaluation import checked_model, evaluated
+from ..engine.checks import check_output_dir
+from ..engine.inference import load_model
+from ..engine.launching import launch, processes_here
+from ..engine.remembered_outputs import RememberedOutputs
+from ..metrics.report import cmc_curve
+from ..reporting.comparison import RUN, cmc_panels, comparison_table, earlier_systems
+from ..reporting.curve_pictures import draw_panels
+from ..reporting.results import run_record
+from ..runtime.collectives import rank, world_size
+from ..runtime.errors import user_errors
+from ..runtime.files import write_json, write_text
+from ..runtime.memory_budget import memory_budget
+from .train import log_to_stderr, setup_config
+
+logger = logging.getLogger("partialreid.compare")
+CURVE = 20  # ranks
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "--system",
+        nargs="+",
+        action="append",
+        default=[],
+        metavar=("NAME CONFIG WEIGHTS", "KEY VALUE"),
+        help="name in the table, config file and checkpoint, then config keys and values of its "
+        "own; once for each system",
+    )
+    parser.add_argument(
+        "--add",
+        nargs="+",
+        default=[],
+        metavar="COMPARE.JSON",
+        help="results of earlier comparisons, whose systems come first",
+    )
+    parser.add_argument("--tests", nargs="+", required=True, help="test sets")
+    parser.add_argument(
+        "--output", type=os.path.expanduser, required=True, help="folder of the results"
+    )
+    parser.add_argument("--opts", nargs="*", default=[], help="config keys and values for all")
+    parser.add_argument(
+        "--num-gpus",
+        type=int,
+        default=None,
+        help="processes (default: all visible GPUs; one on a CPU)",
+    )
+    args = parser.parse_args(argv)
+    log_to_stderr()
+    with user_errors():
+        check_output_dir(args.output)
+        names = [system[0] for system in args.system]
+        record = earlier_systems(args.add, args.tests, names)
+        if not args.system and not record:
+            raise ValueError("nothing to compare: give a --system, or results to --add.")
+        configs = [config_of(args, system) for system in args.system]
+        if not configs:
+            write_comparison(args.output, record)
+            return 0
+        device = configs[0].MODEL.DEVICE
+        processes = processes_here(device, args.num_gpus)
+        for cfg in configs:
+            # Everything that can be wrong is found before the first long work.
+            checked_model(cfg, processes)
+        launch(compare, device, processes, args=(args, configs, record))
+    return 0
+
+
+def compare(args: argparse.Namespace, configs: list[Any], record: dict[str, Any]) -> None:
+    """Evaluate all systems on all test sets; the main process adds them to `record`."""
+    if rank() == 0:
+        # Anew in a process of its own.
+        log_to_stderr()
+    model, loaded = None, None
+    for (name, *_), cfg in zip(args.system, configs, strict=True):
+        # Systems one after another that differ in their evaluation alone share one network.
+        network = (cfg.MODEL.dump(), str(cfg.TEST.FLIP), str(cfg.INPUT.CROP))
+        if network != loaded:
+            del model
+            # In the memory of the machine, wherever the network runs.
+            budget = memory_budget(cfg.TEST.DSR.MEMORY_GB, "cpu", comm.get_local_size())
+            model = RememberedOutputs(
+                load_model(cfg, cfg.MODEL.WEIGHTS), budget.columns, args.output
+            )
+            loaded = network
+        parts = {}
+        for test in args.tests:
+            logger.info(f"{name} on {test}")
+            parts[test] = evaluate(cfg, model, test)
+        parts[RUN] = run_record(cfg, world_size())
+        parts[RUN]["images per second"] = model.images / model.seconds
+        record[name] = parts
+        if rank() == 0:
+            write_comparison(args.output, record)
+    if rank() == 0:
+        print(f"written to {args.output}: compare.md, compare.json, cmc.png")
+
+
+def write_comparison(folder: str, record: dict[str, Any]) -> None:
+    """Write the results, table and figure of the systems that are ready, and print the table."""
+    write_json(os.path.join(folder, "compare.json"), record)
+    table = comparison_table(record)
+    write_text(os.path.join(folder, "compare.md"), table + "\n")
+    path = os.path.join(folder, "cmc.png")
+    draw_panels(cmc_panels(record), path, "rank", "matching rate, %", "dotted: global")
+    print(table)
+
+
+def config_of(args: argparse.Namespace, system: list[str]) -> Any:
+    """The config of one system, with the test sets and options of the command line.
+
+    Raises:
+        ValueError: a part of `--system` is missing, or the config is wrong.
+    """
+    if len(system) < 3:
+        raise ValueError(
+            f"--system {' '.join(system)}: a name, a config file and a checkpoint are needed."
+        )
+    _, config, weights, *own = system
+    opts = [*args.opts, *own, "MODEL.WEIGHTS", weights, "OUTPUT_DIR", args.output]
+    opts += ["DATASETS.TESTS", json.dumps(args.tests)]
+    return setup_config(argparse.Namespace(config_file=config, opts=opts))
+
+
+def evaluate(cfg: Any, model: nn.Module, test: str) -> dict[str, Any]:
+    """On the main process figures, CMC curves and seconds per query of a system on a test set."""
+    _, evaluator = evaluated(cfg, model, test)
+    if rank() != 0:
+        return {}
+    curves = {
+        name: cmc_curve(distance, evaluator.ids, cfg.TEST.DSR, CURVE)
+        for name, distance in evaluator.distances.items()
+    }
+    queries = len(evaluator.distances["global"])
+    evaluator.distances = {}
+    return {
+        **evaluator.report,
+        "cmc": curves,
+        "selected": cfg.TEST.DSR.DISTANCE if cfg.TEST.DSR.ENABLED else "global",
+        "seconds_per_query": {"matching": evaluator.matching_seconds / queries},
+    }

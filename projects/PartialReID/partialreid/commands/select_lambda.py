@@ -1,0 +1,126 @@
+"""Choose lambda on identities that were kept from training: no test set is looked at.
+
+    C=projects/PartialReID/configs/market_mobilenetv2.yml
+    python3 projects/PartialReID/train_net.py --config-file $C DATASETS.HELD_OUT 100
+    python3 projects/PartialReID/tools/select_lambda.py --config-file $C DATASETS.HELD_OUT 100 \
+        MODEL.WEIGHTS logs/market_mobilenetv2/model_final.pth
+
+The held-out identities of each set in DATASETS.NAMES become a test set whose queries are cut
+(Partial) and hidden (Occluded); --queries says which. The lambda of the best Rank-1, in the mean
+over these sets, is printed; OUTPUT_DIR/lambda.json and lambda.png hold the curves.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Sequence
+from typing import Any
+
+from ..data.catalogue import train_items
+from ..derived.held_out import SUFFIX
+from ..engine.checked_evaluation import checked_model, evaluated
+from ..engine.checkpoint import classes_in, read_checkpoint
+from ..metrics.lambda_selection import LambdaCurve, lambda_curve, mean_curve
+from ..metrics.report import lambda_grid
+from ..reporting.curve_pictures import Line, draw_panels
+from ..reporting.results import run_record
+from ..runtime.errors import user_errors
+from ..runtime.files import write_json
+from .train import log_to_stderr, setup_config
+
+KINDS = ("Partial", "Occluded", "Whole")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--config-file", required=True, metavar="FILE")
+    parser.add_argument(
+        "--queries", nargs="+", choices=KINDS, default=KINDS[:2], help="what is done to them"
+    )
+    parser.add_argument("opts", nargs=argparse.REMAINDER, help="config keys and values")
+    args = parser.parse_args(argv)
+    log_to_stderr()
+    with user_errors():
+        cfg = config_of(args)
+        check_trained_without(cfg)
+        model = checked_model(cfg)
+        grid = lambda_grid(cfg.TEST.DSR.LAMBDA_STEP)
+        curves = {}
+        for name in cfg.DATASETS.TESTS:
+            _, evaluator = evaluated(cfg, model, name)
+            near, matched = (evaluator.distances[d] for d in ("global", "reconstruction"))
+            curves[name] = lambda_curve(near, matched, *evaluator.ids, grid)
+        mean = mean_curve(list(curves.values()))
+        record = {
+            "lambda": mean.best,
+            "lambdas": list(grid),
+            "curves": {
+                name: {
+                    "Rank-1": [100 * float(x) for x in curve.rank1],
+                    "mAP": [100 * float(x) for x in curve.m_ap],
+                    "best lambda": curve.best,
+                }
+                for name, curve in {**curves, "mean": mean}.items()
+            },
+            "run": run_record(cfg, 1),
+        }
+        write_json(os.path.join(cfg.OUTPUT_DIR, "lambda.json"), record)
+        draw_panels(
+            {"": lambda_lines({**curves, "mean": mean})},
+            os.path.join(cfg.OUTPUT_DIR, "lambda.png"),
+            "lambda (0: global distance, 1: reconstruction)",
+            "Rank-1, %",
+        )
+    for name, curve in curves.items():
+        print(f"{name}: best lambda {curve.best:.2f}")
+    print(f"curves: {cfg.OUTPUT_DIR}/lambda.json, lambda.png")
+    print(f"chosen: TEST.DSR.LAMBDA_SELECTION fixed TEST.DSR.LAMBDA {mean.best:.2f}")
+    return 0
+
+
+def lambda_lines(curves: dict[str, LambdaCurve]) -> list[Line]:
+    """Rank-1 over lambda in per cent, its best value marked."""
+    return [
+        Line(
+            curve.lambdas,
+            [100 * float(x) for x in curve.rank1],
+            number,
+            f"{name}, best {curve.best:.2f}",
+            marked=curve.lambdas.index(curve.best),
+        )
+        for number, (name, curve) in enumerate(curves.items())
+    ]
+
+
+def config_of(args: argparse.Namespace) -> Any:
+    """The config, with the held-out identities as its test sets."""
+    cfg = setup_config(args)
+    cfg.defrost()
+    cfg.DATASETS.TESTS = tuple(
+        name + SUFFIX + (kind if kind != "Whole" else "")
+        for name in cfg.DATASETS.NAMES
+        for kind in args.queries
+    )
+    # All lambdas are measured below; intervals are of no use for a choice.
+    cfg.TEST.DSR.LAMBDA_SELECTION = "fixed"
+    cfg.TEST.DSR.BOOTSTRAP_ROUNDS = 0
+    cfg.TEST.DSR.ENABLED = True
+    cfg.freeze()
+    return cfg
+
+
+def check_trained_without(cfg: Any) -> None:
+    """Refuse a checkpoint that has seen the held-out identities: its lambda would be an oracle's.
+
+    Raises:
+        ValueError: its classes are not the identities that are left.
+    """
+    classes = classes_in(read_checkpoint(cfg.MODEL.WEIGHTS)["model"])
+    trained = len({pid for _, pid, _ in train_items(cfg)})
+    if classes != trained:
+        raise ValueError(
+            f"{cfg.MODEL.WEIGHTS} was trained on {classes} identities, but without "
+            f"DATASETS.HELD_OUT {cfg.DATASETS.HELD_OUT} there are {trained}: train with the same "
+            "DATASETS.NAMES and DATASETS.HELD_OUT, above 0."
+        )

@@ -1,0 +1,160 @@
+"""From a name in the config to a data set: a registered one, or one that is made of such.
+
+`<Name>HeldOut`, `<Name>Partial` and `<Name>Occluded` are not registered: they are made of `<Name>`
+when they are asked for. A registered name is always the registered set.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import logging
+import os
+import random
+from collections.abc import Iterator
+from typing import Any
+
+from fastreid.data.datasets import DATASET_REGISTRY
+from fastreid.utils import comm
+
+from ..derived.dataset import SUFFIXES, derivation_of, derived_set
+from ..derived.held_out import HeldOutSet, held_out_stem, without_held_out
+from ..images.labels import joined_training_lists, training_list
+from ..images.lists import Item
+from .stock_sets import is_stock, load_stock
+
+logger = logging.getLogger(__name__)
+
+RENAMED = {
+    "PartialREIDOccluded": "the occluded images of Partial-REID are PartialREIDUncropped; there is "
+    "no set of Partial-REID's cropped images behind further objects",
+}
+"""Names that were a registered set and could mean a derived one: neither is guessed."""
+
+
+def data_root(cfg: Any) -> str:
+    """The folder of the data sets, read when it is used: config, environment, ./datasets."""
+    root = cfg.DATASETS.ROOT or os.environ.get("FASTREID_DATASETS") or "datasets"
+    return os.path.expanduser(root)
+
+
+def split_name(name: str) -> tuple[str, str] | None:
+    """The data set that a derived one is made of, and its suffix; None for any other name."""
+    if name in DATASET_REGISTRY._obj_map or name in RENAMED:
+        return None
+    for suffix in SUFFIXES:
+        stem = name.removesuffix(suffix)
+        if stem != name and is_data_set(stem):
+            return stem, suffix
+    return None
+
+
+def is_data_set(name: str) -> bool:
+    """Whether a name is that of a registered data set or of one that is made of such."""
+    known = name in DATASET_REGISTRY._obj_map or held_out_stem(name) is not None
+    return known or split_name(name) is not None
+
+
+def is_held_out(name: str) -> bool:
+    """Whether a data set shows identities that are kept from training."""
+    parts = split_name(name)
+    return is_held_out(parts[0]) if parts else held_out_stem(name) is not None
+
+
+def unknown_name(name: str) -> str:
+    """What to say of a name that is no data set's."""
+    for old, instead in RENAMED.items():
+        if name.startswith(old):
+            return f"there is no data set {name!r} any more: {instead}."
+    return (
+        f"there is no data set {name!r}; known are {', '.join(sorted(DATASET_REGISTRY._obj_map))}; "
+        "of each with a query and a gallery <name>Partial and <name>Occluded; of each with "
+        "training images <name>HeldOut."
+    )
+
+
+def load_dataset(cfg: Any, name: str, combineall: bool = False) -> Any:
+    """A data set by its name, made for this config.
+
+    Args:
+        cfg: config.
+        name: a registered data set, or one that is made of such.
+        combineall: add its test images to its training images.
+
+    Raises:
+        KeyError: the name is of no data set; lists those that are.
+        FileNotFoundError: its folders are absent.
+        ValueError: its file names cannot be understood, or images would be left out.
+        RuntimeError: a made set cannot be written, or its folder holds something else.
+    """
+    derivation = derivation_of(cfg)
+    if name in DATASET_REGISTRY._obj_map:
+        return _load_registered(cfg, name, combineall)
+    if stem := held_out_stem(name):
+        return HeldOutSet(name, load_dataset(cfg, stem), cfg.DATASETS.HELD_OUT)
+    if parts := split_name(name):
+        stem, suffix = parts
+        whole = load_dataset(cfg, stem, combineall)
+        return derived_set(stem, suffix, whole, data_root(cfg), derivation)
+    raise KeyError(unknown_name(name))
+
+
+def _load_registered(cfg: Any, name: str, combineall: bool) -> Any:
+    kind = DATASET_REGISTRY.get(name)
+    root = data_root(cfg)
+    # Only this package's classes know these keys. Anybody else's is called as FastReID calls it.
+    own = kind.arguments_from(cfg) if hasattr(kind, "arguments_from") else {}
+    arguments = {"combineall": combineall, **own}
+    try:
+        inspect.signature(kind).bind(root=root, **arguments)
+    except TypeError as error:
+        if combineall:
+            raise ValueError(
+                f"DATASETS.COMBINEALL is True, but {name} cannot be made with combineall ({error}):"
+                " let its constructor take **kwargs and hand them to ImageDataset."
+            ) from error
+        arguments = own
+    with _same_each_time():
+        if is_stock(kind):
+            return load_stock(kind, root, **arguments)
+        return kind(root=root, **arguments)
+
+
+@contextlib.contextmanager
+def _same_each_time() -> Iterator[None]:
+    """Python's random numbers from one seed: VehicleID splits its test images by them.
+
+    With others, two processes of one evaluation would not have the same gallery.
+    """
+    state = random.getstate()
+    random.seed(0)
+    try:
+        yield
+    finally:
+        random.setstate(state)
+
+
+def train_items(cfg: Any) -> list[Item]:
+    """The training images of all sets in DATASETS.NAMES but DATASETS.HELD_OUT, each set sorted.
+
+    Raises:
+        ValueError: a set is named twice or has no training images, two have the same ones, or all
+            would be held out.
+    """
+    names = list(cfg.DATASETS.NAMES)
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"DATASETS.NAMES holds {name} more than once: name it once.")
+    lists: dict[str, list[Item]] = {}
+    for name in names:
+        data = load_dataset(cfg, name, combineall=cfg.DATASETS.COMBINEALL)
+        part = training_list(name, data)
+        if not part:
+            raise ValueError(f"{name} has no training images: take it out of DATASETS.NAMES.")
+        if comm.is_main_process():
+            data.show_train()
+        if cfg.DATASETS.HELD_OUT:
+            part = without_held_out(part, cfg.DATASETS.HELD_OUT)
+            logger.info(f"{name}: {cfg.DATASETS.HELD_OUT} identities are kept from training")
+        lists[name] = part
+    return joined_training_lists(lists)

@@ -1,0 +1,141 @@
+"""Test images resized without being stretched to the model's shape.
+
+A partial image of a person has other proportions than the model's whole-body input. Stretched to
+that input, a head and shoulders become as tall as a person, and nothing in the gallery looks like
+them. Here an image keeps its proportions, at a scale that the model knows from training.
+
+The policy, for a model of H x W pixels (INPUT.SIZE_TEST) and INPUT.KEEP_RATIO:
+
+1. The image is scaled to fit into H x W ("fit"), to width W ("width"), to height H ("height") or to
+   the area H * W ("area"). Of a body that one side of the picture has cut, "fit" keeps the scale
+   whichever side it is, as long as the whole body would have the proportions H : W.
+2. Neither side may be so short that the map has no room for the largest pyramid window, nor longer
+   than INPUT.KEEP_RATIO_LONGEST times the model's. An image out of these bounds is scaled further,
+   up or down, with its proportions kept. Only where no scale serves, for crops several times longer
+   than wide, do sides change on their own: the short one takes its lower bound and the long one its
+   upper bound, which are the proportions nearest to the image's that fit. With "fit" the scale
+   always stays, and a side too short for the pyramid is stretched alone: kernels of eight cells
+   leave an image of 256 x 128 no room to become narrower.
+3. Each side is rounded to the model's plus or minus a multiple of INPUT.KEEP_RATIO_STEP, half a
+   step up. Few sizes remain, so that images fill batches, and an image whose proportions are H : W
+   comes out as H x W exactly. Rounding moves each side by half a step at most.
+
+Sizes are (height, width) everywhere.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import torchvision.transforms as T
+from PIL import Image
+
+from ..compat import build_transforms
+from .smallest_sizes import smallest_sides
+
+Size = tuple[int, int]
+OFF = "off"
+LONGEST = 2.0
+
+
+def target_size(
+    image: Size, model: Size, policy: str, step: int, least: Size, longest: float = LONGEST
+) -> Size:
+    """The size an image is resized to; see the module's docstring.
+
+    Args:
+        image: size of the image in pixels.
+        model: (H, W), the size that the model is made for.
+        policy: "fit", "width", "height" or "area".
+        step: both sides are the model's plus or minus a multiple of it.
+        least: sides that the map needs, at most those of the model.
+        longest: no side becomes longer than so many times the model's; from 1.
+
+    Raises:
+        ValueError: a side or the step is not positive, the policy is unknown, `least` exceeds
+            `model`, or `longest` is below 1.
+    """
+    if min(*image, *model, *least, step) < 1:
+        raise ValueError(f"sides and step must be positive: {image}, {model}, {least}, {step}")
+    if longest < 1:
+        raise ValueError(f"the longest side is {longest} times the model's: it starts at 1")
+    if least[0] > model[0] or least[1] > model[1]:
+        raise ValueError(f"the model's size {model} has less than the least sides {least}")
+    if policy == "width":
+        scale = model[1] / image[1]
+    elif policy == "height":
+        scale = model[0] / image[0]
+    elif policy == "area":
+        scale = math.sqrt(model[0] * model[1] / (image[0] * image[1]))
+    elif policy == "fit":
+        scale = min(own / side for own, side in zip(model, image))
+    else:
+        raise ValueError(f'the policy {policy!r} is not "fit", "width", "height" or "area"')
+    # The bounds lie on the grid of sizes, so that rounding cannot leave them.
+    low = [own - (own - bound) // step * step for own, bound in zip(model, least)]
+    high = [own + int((longest - 1) * own // step) * step for own in model]
+    if policy != "fit":
+        scale = max(scale, *(bound / side for bound, side in zip(low, image)))
+    scale = min(scale, *(bound / side for bound, side in zip(high, image)))
+    height, width = (
+        min(max(own + step * math.floor((side * scale - own) / step + 0.5), shortest), most)
+        for side, own, shortest, most in zip(image, model, low, high)
+    )
+    return height, width
+
+
+@dataclass(frozen=True)
+class KeepRatioResize:
+    """Resizes a PIL image to its `target_size`, bicubic as FastReID's test transform.
+
+    Attributes: as the arguments of `target_size`.
+    """
+
+    model: Size
+    policy: str
+    step: int
+    least: Size
+    longest: float = LONGEST
+
+    def target(self, image: Size) -> Size:
+        """The size that an image of this size gets."""
+        return target_size(image, self.model, self.policy, self.step, self.least, self.longest)
+
+    def __call__(self, image: Image.Image) -> Image.Image:
+        """The resized image."""
+        height, width = self.target((image.height, image.width))
+        return image.resize((width, height), Image.Resampling.BICUBIC)
+
+
+def keep_ratio_resize(cfg: Any) -> KeepRatioResize | None:
+    """The resizing that a config asks for; None where INPUT.KEEP_RATIO is "off".
+
+    Raises:
+        ValueError: the pyramid has no room in the map of an image of INPUT.SIZE_TEST.
+    """
+    if cfg.INPUT.KEEP_RATIO == OFF:
+        return None
+    height, width = cfg.INPUT.SIZE_TEST
+    keys = cfg.INPUT
+    return KeepRatioResize(
+        (height, width),
+        keys.KEEP_RATIO,
+        keys.KEEP_RATIO_STEP,
+        smallest_sides(cfg),
+        keys.KEEP_RATIO_LONGEST,
+    )
+
+
+def build_test_transform(cfg: Any, resize: KeepRatioResize | None) -> Any:
+    """FastReID's test transform, with `resize` in place of its own resizing unless that is None.
+
+    Returns:
+        A function from a PIL image to a float tensor (3, height, width) in 0..255.
+    """
+    transform = build_transforms(cfg, is_train=False)
+    if resize is None:
+        return transform
+    others = [step for step in transform.transforms if not isinstance(step, T.Resize)]
+    return T.Compose([resize, *others])

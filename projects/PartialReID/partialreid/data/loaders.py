@@ -1,0 +1,142 @@
+"""Data loaders: the plain torch DataLoader, seeded per epoch, whose errors reach the caller."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from fastreid.data import samplers
+from fastreid.data.build import fast_batch_collator
+from fastreid.data.common import CommDataset
+from fastreid.utils import comm
+from torch.utils.data import BatchSampler, DataLoader
+
+from ..compat import build_transforms
+from ..images.labels import evaluation_lists
+from ..images.lists import check_protocol
+from ..images.reading import read_image
+from ..runtime.freed_memory import release_freed_memory
+from .catalogue import data_root, load_dataset
+from .epoch_sampler import EpochSampler, epoch_seed
+from .keep_ratio import build_test_transform, keep_ratio_resize
+from .occlusion_transform import MaskedItems, wants_masks
+from .size_batches import order_by_size, size_batches
+
+
+class ImageItems(CommDataset):
+    """FastReID's data set of (path, id, camera), with a read error that names the file."""
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        """The image as a tensor, with its id, camera and path."""
+        path, pid, camid = self.img_items[index]
+        image = read_image(path)
+        if self.transform is not None:
+            image = self.transform(image)
+        if self.relabel:
+            pid, camid = self.pid_dict[pid], self.cam_dict[camid]
+        return {"images": image, "targets": pid, "camids": camid, "img_paths": path}
+
+
+def seed_worker(worker_id: int) -> None:
+    """Seed numpy and random in a loader worker from torch's seed of that worker."""
+    seed = torch.initial_seed() % 2**32
+    np.random.seed(seed)
+    random.seed(seed)
+
+
+class TrainLoader:
+    """Endless batches; `start_epoch` restarts the stream from the seed of that epoch.
+
+    Args:
+        cfg: config; DATALOADER.NUM_WORKERS is what it says.
+        items: training images (path, id, camera).
+    """
+
+    def __init__(self, cfg: Any, items: Sequence[Any]) -> None:
+        self.cfg = cfg
+        self.dataset: CommDataset
+        if wants_masks(cfg):
+            self.dataset = MaskedItems(cfg, items, data_root(cfg))
+        else:
+            transform = build_transforms(cfg, is_train=True)
+            self.dataset = ImageItems(list(items), transform, relabel=True)
+        batch_size = cfg.SOLVER.IMS_PER_BATCH // comm.get_world_size()
+        self.sampler = EpochSampler(cfg, self.dataset.img_items, batch_size)
+        self.generator = torch.Generator()
+        self.loader = DataLoader(
+            self.dataset,
+            batch_sampler=BatchSampler(self.sampler, batch_size, drop_last=True),
+            num_workers=cfg.DATALOADER.NUM_WORKERS,
+            collate_fn=fast_batch_collator,
+            pin_memory=cfg.MODEL.DEVICE == "cuda",
+            worker_init_fn=seed_worker,
+            generator=self.generator,
+        )
+        self._batches: Iterator[Any] | None = None
+
+    def start_epoch(self, epoch: int) -> None:
+        """Make everything random of this epoch a function of SEED, epoch and rank."""
+        seed = epoch_seed(self.cfg.SEED, epoch, comm.get_rank())
+        random.seed(seed)
+        np.random.seed(seed)
+        torch.manual_seed(seed)
+        self.generator.manual_seed(seed)
+        self.sampler.epoch = epoch
+        self._batches = None
+        # A worker is a copy of this process. What is free here, gigabytes that the network has
+        # used, would stay in the copy while the next step writes to it: twice the memory.
+        release_freed_memory()
+        self._batches = iter(self.loader)
+
+    def __iter__(self) -> Iterator[Any]:
+        """The loader itself: `next` goes on in the current epoch's stream."""
+        return self
+
+    def __next__(self) -> Any:
+        """The next batch."""
+        if self._batches is None:
+            self.start_epoch(0)
+        assert self._batches is not None
+        return next(self._batches)
+
+
+def build_test_loader(cfg: Any, name: str) -> tuple[DataLoader, int]:
+    """Batches of queries, then gallery, each rank its part, and the number of queries.
+
+    With INPUT.KEEP_RATIO images differ in size: queries, and gallery, then come in the order of
+    their sizes, and each batch holds one size.
+
+    Raises:
+        ValueError: the set has no queries, no gallery, or a query without any valid match; or the
+            pyramid has no room in the map.
+        OSError: with INPUT.KEEP_RATIO, the size of an image cannot be read.
+    """
+    data = load_dataset(cfg, name)
+    query, gallery = evaluation_lists(name, data)
+    check_protocol(name, query, gallery)
+    if comm.is_main_process():
+        data.show_test()
+    resize = keep_ratio_resize(cfg)
+    if resize is not None:
+        query, query_sizes = order_by_size(query, resize.target)
+        gallery, gallery_sizes = order_by_size(gallery, resize.target)
+    dataset = ImageItems(query + gallery, build_test_transform(cfg, resize), relabel=False)
+    mine = samplers.InferenceSampler(len(dataset))
+    batch_size = max(1, cfg.TEST.IMS_PER_BATCH // comm.get_world_size())
+    batches: Any = BatchSampler(mine, batch_size, False)
+    if resize is not None:
+        # Larger images in smaller batches: the network's memory stays what it is without.
+        pixels = batch_size * math.prod(resize.model)
+        batches = size_batches(list(mine), query_sizes + gallery_sizes, batch_size, pixels)
+    loader: DataLoader = DataLoader(
+        dataset,
+        batch_sampler=batches,
+        num_workers=cfg.DATALOADER.NUM_WORKERS,
+        collate_fn=fast_batch_collator,
+        pin_memory=cfg.MODEL.DEVICE == "cuda",
+    )
+    return loader, len(query)

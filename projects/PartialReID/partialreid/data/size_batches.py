@@ -1,0 +1,80 @@
+"""Batches of images of different sizes: each batch holds one size.
+
+Images are put in the order of their sizes, so that equal ones are neighbours, and batches end where
+the size changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from PIL import Image
+
+from ..images.lists import Item
+from ..runtime.progress import progress
+
+Size = tuple[int, int]
+_ORIENTATION = 0x0112
+_ON_ITS_SIDE = (5, 6, 7, 8)
+
+
+def image_size(path: str) -> Size:
+    """Height and width of the image that `read_image` makes of a file, mostly from its head.
+
+    Raises:
+        OSError: the file is absent or not an image; the message names it.
+    """
+    try:
+        with Image.open(path) as image:
+            # Pillow turns TIFF files by itself; of others it gives the size before turning.
+            turned = image.format != "TIFF" and image.getexif().get(_ORIENTATION) in _ON_ITS_SIDE
+            width, height = image.size
+    except Exception as error:  # as in read_image
+        reason = str(error) or type(error).__name__
+        raise OSError(f'cannot read the image "{path}": {reason}') from error
+    return (width, height) if turned else (height, width)
+
+
+def order_by_size(
+    items: Sequence[Item], target: Callable[[Size], Size]
+) -> tuple[list[Item], list[Size]]:
+    """Items in the order of their target sizes, those of one size in the order they have.
+
+    The order of a gallery decides between equal distances, such as those of all images that are
+    not reconstructed, so that a gallery of several sizes ranks these by size first.
+
+    Args:
+        items: queries or gallery.
+        target: from the size of an image to that of its tensor.
+
+    Returns:
+        The items and the target size of each.
+
+    Raises:
+        OSError: the size of a file cannot be read.
+    """
+    counted = progress(items, len(items), "reading image sizes", "images")
+    sized = sorted(((target(image_size(item[0])), item) for item in counted), key=lambda s: s[0])
+    return [item for _, item in sized], [size for size, _ in sized]
+
+
+def size_batches(
+    indices: Sequence[int], sizes: Sequence[Size], batch_size: int, pixels: int
+) -> list[list[int]]:
+    """Cut neighbouring images into batches of one size.
+
+    Args:
+        indices: the images of this process, in order.
+        sizes: of all images.
+        batch_size: the most images in a batch.
+        pixels: the most pixels in a batch; an image that has more is a batch alone.
+    """
+    batches: list[list[int]] = []
+    for index in indices:
+        height, width = sizes[index]
+        most = min(batch_size, max(1, pixels // (height * width)))
+        if batches and sizes[batches[-1][0]] == sizes[index] and len(batches[-1]) < most:
+            batches[-1].append(index)
+        else:
+            batches.append([index])
+    return batches

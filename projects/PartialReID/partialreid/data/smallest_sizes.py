@@ -1,0 +1,62 @@
+"""How small an image may be before its feature map has no room for the pyramid's largest window.
+
+Backbones round in different ways (a ResNet of stride 16 needs 115 pixels for eight cells where a
+MobileNetV2 needs 113), so that the config's own backbone is asked, with empty images.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import torch
+from fastreid.modeling.backbones import build_backbone
+from torch import nn
+
+from ..matching.pyramid import level_shapes
+
+
+def smallest_sides(cfg: Any) -> tuple[int, int]:
+    """Smallest height and width, in pixels, of an image whose map holds every pyramid window.
+
+    A backbone is built and run a few times on the CPU; random numbers are drawn as without.
+
+    Raises:
+        ValueError: an image of INPUT.SIZE_TEST, for which both are smaller or equal, is too small.
+    """
+    cfg = cfg.clone()
+    cfg.defrost()
+    cfg.MODEL.BACKBONE.PRETRAIN = False
+    with torch.random.fork_rng(devices=[]):
+        backbone = build_backbone(cfg).eval()
+    height, width = cfg.INPUT.SIZE_TEST
+    dsr = cfg.MODEL.HEADS.DSR
+    whole = map_shape(backbone, height, width)
+    level_shapes(*whole, dsr.KERNELS, dsr.STRIDE)
+
+    @cache
+    def square(side: int) -> tuple[int, int]:
+        try:
+            return map_shape(backbone, side, side)
+        except (RuntimeError, ValueError):
+            # A layer that cannot work on so small an image says so in either way.
+            return 0, 0
+
+    def smallest(axis: int, longest: int) -> int:
+        # From where the stride puts it, it is some pixels to either side.
+        cells = max(dsr.KERNELS)
+        side = min(longest, (cells - 1) * round(longest / whole[axis]) + 1)
+        while side > 1 and square(side - 1)[axis] >= cells:
+            side -= 1
+        while side < longest and square(side)[axis] < cells:
+            side += 1
+        return side
+
+    return smallest(0, height), smallest(1, width)
+
+
+def map_shape(backbone: nn.Module, height: int, width: int) -> tuple[int, int]:
+    """Rows and columns of the map of one image."""
+    with torch.no_grad():
+        features = backbone(torch.zeros(1, 3, height, width))
+    return features.shape[2], features.shape[3]

@@ -1,0 +1,229 @@
+"""Folders of queries that are made from the queries of another data set: cut, or hidden in part.
+
+What happens to a query is a function of its name, the seed and the parameters alone; where a piece
+of another image is put before it, of the sorted list of those images too. The folder is made once
+and its manifest says what was done to each image.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from ..images.lists import Item, name_some
+from ..images.made_folder import make_folder
+from ..images.occluder_shapes import TESTING, pick
+from ..images.occlusion import HashRng, check_share, hide_behind_piece, hide_behind_shape
+from ..images.reading import read_image
+from ..runtime.progress import progress
+
+QUERY, MASKS = "query", "masks"
+# To be raised with every change that alters a pixel: folders of older drawings are then refused.
+DRAWING_VERSION = 1
+CUT_SIDES = ("window", "any")
+HIDING_KINDS = ("shapes", "pieces", "mixed")
+
+
+class Derivation(NamedTuple):
+    """How queries are changed: the keys DATASETS.DERIVED_SEED and DATASETS.DERIVED.
+
+    Attributes:
+        seed: DERIVED_SEED.
+        kind: DERIVED.KIND, what queries are hidden by: "shapes", "pieces", "mixed".
+        share: DERIVED.SHARE, percent of the image that is hidden, from and to.
+        sides: DERIVED.SIDES, where queries are cut: "window" (rows above and below) or "any" (one
+            side of the four).
+        percent: DERIVED.PERCENT, percent of height or width that a cut keeps, from and to.
+    """
+
+    seed: int = 0
+    kind: str = "mixed"
+    share: tuple[int, int] = (20, 50)
+    sides: str = "window"
+    percent: tuple[int, int] = (60, 90)
+
+    def check(self) -> None:
+        """Raise ValueError, naming the key, for a value that cannot be."""
+        for key, value, allowed in (
+            ("KIND", self.kind, HIDING_KINDS),
+            ("SIDES", self.sides, CUT_SIDES),
+        ):
+            if value not in allowed:
+                raise ValueError(
+                    f"DATASETS.DERIVED.{key} is {value!r}; it can be {', '.join(allowed)}."
+                )
+        for key, pair in (("SHARE", self.share), ("PERCENT", self.percent)):
+            whole = all(isinstance(n, int) for n in pair)
+            if not (whole and len(pair) == 2 and 0 < pair[0] <= pair[1] < 100):
+                raise ValueError(
+                    f"DATASETS.DERIVED.{key} is {pair}; it is two whole numbers of percent, such as"
+                    " (20, 50), above 0, below 100, the lower first."
+                )
+
+
+class Changed(NamedTuple):
+    """A changed query: its image, what is visible of it (None: all), and what was done."""
+
+    image: Image.Image
+    visible: np.ndarray | None
+    record: Any
+
+
+def relative_names(paths: Sequence[str]) -> dict[str, str]:
+    """The name of each image below the folder that holds them all: its file name if that is flat.
+
+    Raises:
+        ValueError: two names differ in their suffix alone, so that one file would stand for both.
+    """
+    common = os.path.commonpath([os.path.dirname(path) for path in paths])
+    names = {path: Path(os.path.relpath(path, common)).as_posix() for path in paths}
+    stems: dict[str, str] = {}
+    for path, name in names.items():
+        if stems.setdefault(png_name(name), path) != path:
+            raise ValueError(
+                f'"{stems[png_name(name)]}" and "{path}" would both become {png_name(name)}: '
+                "rename one of them."
+            )
+    return names
+
+
+def png_name(name: str) -> str:
+    """The name of the made image."""
+    return f"{os.path.splitext(name)[0]}.png"
+
+
+def source_of(paths: Sequence[str], names: Mapping[str, str], folder: str) -> dict[str, Any]:
+    """What a manifest says of the images that something was made from: nothing of their place."""
+    lines = (f"{names[path]} {os.path.getsize(path)}\n" for path in paths)
+    digest = hashlib.sha256("".join(lines).encode()).hexdigest()
+    return {"folder": folder, "images": len(paths), "names_and_sizes_sha256": digest}
+
+
+def make_queries(
+    root: str,
+    folder_name: str,
+    recipe: Mapping[str, Any],
+    names: Mapping[str, str],
+    change: Callable[[str], Changed],
+    record_key: str,
+    masks: bool,
+) -> dict[str, str]:
+    """Change all queries once.
+
+    Args:
+        root: the data root; where it cannot be written, the cache folder takes its place.
+        folder_name: of the folder that is made; it tells parameters and seeds apart.
+        recipe: see `make_folder`.
+        names: relative name of each query, by path, in the order in which they are changed.
+        change: makes one query from its path.
+        record_key: under which the manifest lists what was done to each image.
+        masks: whether the folder has a 1-bit image beside each query, white where it is visible.
+
+    Returns:
+        Path of the made image, PNG and thus lossless, by path of the query.
+
+    Raises:
+        OSError: an image cannot be read.
+        RuntimeError: the folder is there but was made otherwise, or files of it are gone.
+    """
+    made = {path: png_name(name) for path, name in names.items()}
+
+    def build(folder: Path) -> dict[str, Any]:
+        for part in (QUERY, MASKS) if masks else (QUERY,):
+            for parent in sorted({os.path.dirname(name) for name in made.values()}):
+                (folder / part / parent).mkdir(parents=True, exist_ok=True)
+        done = {}
+        for path in progress(list(made), len(made), f"making {folder_name}", "images"):
+            changed = change(path)
+            changed.image.save(folder / QUERY / made[path])
+            if changed.visible is not None:
+                Image.fromarray(changed.visible).save(folder / MASKS / made[path])
+            done[made[path]] = changed.record
+        return {"counts": {QUERY: len(made)}, record_key: done}
+
+    folder = make_folder(root, folder_name, recipe, build)
+    present = {
+        path.relative_to(folder / QUERY).as_posix() for path in (folder / QUERY).rglob("*.png")
+    }
+    gone = sorted(set(made.values()) - present)
+    if gone:
+        raise RuntimeError(
+            f'{len(gone)} images are gone from "{folder / QUERY}": {name_some(gone)}. '
+            f'Remove the folder "{folder}": it is made again.'
+        )
+    return {path: str(folder / QUERY / name) for path, name in made.items()}
+
+
+def hidden_queries(
+    name: str, root: str, query: Sequence[Item], gallery: Sequence[Item], derivation: Derivation
+) -> dict[str, str]:
+    """The queries of a set behind objects that are drawn or come from its other test images.
+
+    Args:
+        name: the derived set, for the folder's name.
+        root: the data root.
+        query: sorted items; a piece never shows the identity before which it is put.
+        gallery: sorted items.
+        derivation: seed, kind and share are used.
+
+    Returns:
+        Path of the made image by path of the query.
+
+    Raises:
+        ValueError: pieces are asked for but all images show one identity.
+        OSError, RuntimeError: as `make_queries`.
+    """
+    derivation.check()
+    seed, kind, percent = derivation.seed, derivation.kind, derivation.share
+    share = check_share([number / 100 for number in percent])
+    paths = [path for path, *_ in query]
+    names = relative_names(paths)
+    recipe: dict[str, Any] = {
+        "kind": name,
+        "drawing": DRAWING_VERSION,
+        "seed": seed,
+        "hidden_by": kind,
+        "hidden_percent": list(percent),
+        "source": source_of(paths, names, QUERY),
+    }
+    others = sorted([*query, *gallery], key=lambda item: item[0])
+    if kind != "shapes":
+        if len({pid for _, pid, _ in others}) < 2:
+            raise ValueError(
+                f"{name}: all test images show one identity, so that none can stand before another;"
+                ' set DATASETS.DERIVED.KIND to "shapes".'
+            )
+        other_names = relative_names([path for path, *_ in others])
+        recipe["pieces_from"] = source_of([p for p, *_ in others], other_names, "query and gallery")
+    identity = {path: pid for path, pid, _ in query}
+
+    def change(path: str) -> Changed:
+        rng = HashRng(seed, "occluded", names[path])
+        image = np.asarray(read_image(path))
+        by = pick(rng, ("shapes", "pieces")) if kind == "mixed" else kind
+        record: dict[str, Any] = {"hidden_by": by}
+        piece = None
+        if by == "pieces":
+            start = int(rng.random() * len(others))
+            order = (others[(start + i) % len(others)] for i in range(len(others)))
+            other = next(path_ for path_, pid, _ in order if pid != identity[path])
+            piece = np.asarray(read_image(other))
+            record["piece_of"] = other_names[other]
+        try:
+            if piece is None:
+                result = hide_behind_shape(image, rng, share, TESTING)
+            else:
+                result = hide_behind_piece(image, piece, rng, share)
+        except ValueError as error:
+            raise ValueError(f'{name}: no part of "{path}" can be hidden: {error}.') from error
+        record["hidden_share"] = round(1 - float(result.visible.mean()), 4)
+        return Changed(Image.fromarray(result.image), result.visible, record)
+
+    folder_name = f"{name}-{kind}-{percent[0]}-{percent[1]}-seed{seed}"
+    return make_queries(root, folder_name, recipe, names, change, "queries", masks=True)

@@ -1,0 +1,62 @@
+"""What every command that evaluates does before: all checks, then the network.
+
+A command gets its network from `checked_model` alone, so that none can leave a check out.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastreid.utils import comm
+from torch import nn
+
+from ..dsr_evaluation import DsrEvaluator
+from ..keys.unread_keys import warn_of_idle_keys
+from .checkpoint import read_checkpoint
+from .checks import check_config, check_output_dir, check_test_sets
+from .inference import build_evaluator, evaluate_model, load_model
+
+
+def check_evaluation(cfg: Any, processes: int) -> None:
+    """Check everything that can be checked before an evaluation.
+
+    Args:
+        cfg: config, MODEL.DEVICE resolved.
+        processes: of the whole job.
+
+    Raises:
+        ValueError, OSError, RuntimeError: as the checks of `checks` and `read_checkpoint`.
+    """
+    check_config(cfg, processes, eval_only=True)
+    check_output_dir(cfg.OUTPUT_DIR)
+    read_checkpoint(cfg.MODEL.WEIGHTS)
+    check_test_sets(cfg)
+
+
+def checked_model(cfg: Any, processes: int = 1, allow_partial: bool = False) -> nn.Module:
+    """The network of a config whose evaluation has passed all checks.
+
+    Args:
+        cfg: config, MODEL.DEVICE resolved.
+        processes: of the whole job.
+        allow_partial: load a checkpoint whose keys match in part.
+
+    Raises:
+        ValueError, OSError, RuntimeError: as `check_evaluation` and `load_model`.
+    """
+    check_evaluation(cfg, processes)
+    if comm.is_main_process():
+        warn_of_idle_keys(cfg, eval_only=True)
+    return load_model(cfg, cfg.MODEL.WEIGHTS, allow_partial)
+
+
+def evaluated(cfg: Any, model: nn.Module, name: str) -> tuple[list[Any], DsrEvaluator]:
+    """Evaluate on one test set and keep the distances.
+
+    Returns:
+        The images (path, identity, camera), queries first, and the evaluator with its `report`
+        and, on the main process, its `distances` and `ids`.
+    """
+    loader, evaluator = build_evaluator(cfg, name, keep_distances=True)
+    evaluate_model(model, loader, evaluator)
+    return loader.dataset.img_items, evaluator

@@ -1,0 +1,117 @@
+"""From a checkpoint and a config to figures: load, extract, evaluate, report."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+from collections import OrderedDict
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from fastreid.evaluation.evaluator import inference_context
+from fastreid.modeling.meta_arch import build_model
+from fastreid.utils import comm
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+
+from ..data.loaders import build_test_loader
+from ..dsr_evaluation import DsrEvaluator
+from ..reporting.results import results_table, run_record
+from ..runtime.device import settle_device
+from ..runtime.files import write_json
+from ..runtime.freed_memory import keep_freed_memory, release_freed_memory
+from ..runtime.progress import progress
+from .checkpoint import classes_in, load_weights, read_checkpoint
+
+logger = logging.getLogger(__name__)
+RESULTS = "results.json"
+
+
+def share_buffers(model: nn.Module) -> None:
+    """Give all processes the main one's buffers: batch-norm statistics differ between them."""
+    if comm.get_world_size() > 1:
+        for buffer in model.buffers():
+            torch.distributed.broadcast(buffer, src=0)
+
+
+@contextlib.contextmanager
+def first_algorithm() -> Iterator[None]:
+    """Let cuDNN take its own choice of algorithms in the block, whatever CUDNN_BENCHMARK says.
+
+    With that key it tries all of them anew for each size of a batch. Over a training of one size
+    this pays; here images come in several sizes, and the last batch has another length.
+    """
+    before = torch.backends.cudnn.benchmark
+    torch.backends.cudnn.benchmark = False
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.benchmark = before
+
+
+def evaluate_model(model: nn.Module, loader: Any, evaluator: DsrEvaluator) -> dict[str, float]:
+    """Run a model over a test loader and evaluate its outputs.
+
+    Returns:
+        What `DsrEvaluator.evaluate` returns.
+    """
+    evaluator.reset()
+    # As in `TrainLoader.start_epoch`: before workers are forked.
+    release_freed_memory()
+    with inference_context(model), torch.inference_mode(), first_algorithm():
+        batches = progress(loader, len(loader), "extracting features")
+        for inputs in batches:
+            evaluator.process(inputs, model(inputs))
+    return evaluator.evaluate()
+
+
+def load_model(cfg: Any, weights: str, allow_partial: bool = False) -> nn.Module:
+    """The model of a config with the weights of a checkpoint, its classes read from there.
+
+    Raises:
+        ValueError: no checkpoint is given, or it cannot be read or does not fit.
+    """
+    state = read_checkpoint(weights)["model"]
+    cfg = cfg.clone()
+    cfg.defrost()
+    cfg.MODEL.HEADS.NUM_CLASSES = classes_in(state)
+    cfg.MODEL.BACKBONE.PRETRAIN = False
+    settle_device(cfg)
+    if cfg.MODEL.DEVICE == "cpu":
+        keep_freed_memory()
+    model = build_model(cfg)
+    load_weights(model, state, weights, allow_partial)
+    return model
+
+
+def build_evaluator(cfg: Any, name: str, keep_distances: bool = False) -> tuple[Any, DsrEvaluator]:
+    """Loader of one test set and the evaluator that fits it."""
+    loader, num_query = build_test_loader(cfg, name)
+    return loader, DsrEvaluator(cfg, num_query, keep_distances=keep_distances)
+
+
+def evaluate_test_sets(cfg: Any, model: nn.Module) -> dict[str, Any]:
+    """Evaluate on all test sets; the main process logs the table and writes results.json.
+
+    Returns:
+        On the main process the results for each test set, or those of the only one; elsewhere an
+        empty dict.
+    """
+    if isinstance(model, DistributedDataParallel):
+        model = model.module
+    share_buffers(model)
+    results, reports = OrderedDict(), {}
+    for name in cfg.DATASETS.TESTS:
+        logger.info(f"Evaluating on {name}")
+        loader, evaluator = build_evaluator(cfg, name)
+        results[name] = evaluate_model(model, loader, evaluator)
+        reports[name] = evaluator.report
+    if not comm.is_main_process():
+        return {}
+    logger.info("Results in per cent:\n" + results_table(reports))
+    path = os.path.join(cfg.OUTPUT_DIR, RESULTS)
+    write_json(path, {**reports, "run": run_record(cfg, comm.get_world_size())})
+    logger.info(f"Results written to {path}")
+    return next(iter(results.values())) if len(results) == 1 else results

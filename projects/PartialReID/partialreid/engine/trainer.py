@@ -1,0 +1,296 @@
+"""The trainer: FastReID's, with the parts replaced that fail on current torch or without CUDA."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+from typing import Any
+
+import torch
+from fastreid.engine import hooks as fastreid_hooks
+from fastreid.engine.defaults import DefaultTrainer
+from fastreid.engine.train_loop import TrainerBase
+from fastreid.solver import build_optimizer
+from fastreid.utils import comm
+from fastreid.utils.events import (
+    CommonMetricPrinter,
+    EventStorage,
+    JSONWriter,
+    TensorboardXWriter,
+)
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+
+from ..data.catalogue import train_items
+from ..data.epoch_sampler import drawn_seed, epoch_seed
+from ..data.loaders import TrainLoader, build_test_loader
+from ..keys.config_files import expand_paths
+from ..keys.unread_keys import warn_of_idle_keys
+from ..runtime.device import settle_device
+from ..runtime.freed_memory import keep_freed_memory
+from .checkpoint import SafeCheckpointer, last_checkpoint, read_checkpoint
+from .checks import check_identities
+from .divergence import StopIfDiverged
+from .hooks import Evaluate, KeepBest, ProgressBar, Save, StartEpoch, WriteEvents
+from .inference import build_evaluator, evaluate_test_sets
+from .layer_freezing import FreezeLayers, check_layers
+from .resumption import (
+    differing_keys,
+    epochs_done,
+    replay_schedule,
+    restore_optimizer,
+    skipped_steps,
+)
+from .training_steps import FullPrecisionSteps, MixedPrecisionSteps
+
+logger = logging.getLogger(__name__)
+
+
+class PartialTrainer(DefaultTrainer):
+    """Trains and evaluates on one CPU, one GPU or many processes of either.
+
+    Args:
+        cfg: config; `checks.check_config` says what does not fit before data are read.
+        allow_partial: load checkpoints whose keys match in part.
+
+    Raises:
+        ValueError: the training set does not fit the batch.
+    """
+
+    def __init__(self, cfg: Any, allow_partial: bool = False) -> None:
+        # Not DefaultTrainer's constructor: it needs CUDA for the loader and for DDP.
+        TrainerBase.__init__(self)
+        frozen, cfg = cfg.is_frozen(), cfg.clone()
+        cfg.defrost()
+        expand_paths(cfg)
+        settle_device(cfg)
+        if comm.is_main_process():
+            os.makedirs(cfg.OUTPUT_DIR or ".", exist_ok=True)
+            warn_of_idle_keys(cfg, eval_only=False)
+        if cfg.MODEL.DEVICE == "cpu":
+            keep_freed_memory()
+        if cfg.SEED < 0:
+            # One for all processes, whose samplers share one order of the images.
+            cfg.SEED = comm.all_gather(drawn_seed())[0]
+            logger.info(f"SEED {cfg.SEED} was drawn for this run")
+        if frozen:
+            cfg.freeze()
+        items = train_items(cfg)
+        check_identities(cfg, items, comm.get_world_size())
+        loader = self.build_train_loader(cfg, items)
+        cfg = self.auto_scale_hyperparams(cfg, loader.dataset.num_classes)
+        torch.manual_seed(epoch_seed(cfg.SEED, 0))
+        model = self.build_model(cfg)
+        optimizer, wrapper = self.build_optimizer(cfg, model)
+        if comm.get_world_size() > 1:
+            devices = [torch.cuda.current_device()] if cfg.MODEL.DEVICE == "cuda" else None
+            model = DistributedDataParallel(model, device_ids=devices, broadcast_buffers=False)
+        kind = MixedPrecisionSteps if cfg.SOLVER.AMP.ENABLED else FullPrecisionSteps
+        self._trainer = kind(model, loader, optimizer, wrapper)
+
+        self.cfg = cfg
+        self.start_epoch = 0
+        self.max_epoch = cfg.SOLVER.MAX_EPOCH
+        self.iters_per_epoch = len(items) // cfg.SOLVER.IMS_PER_BATCH
+        self.max_iter = self.max_epoch * self.iters_per_epoch
+        self.warmup_iters = cfg.SOLVER.WARMUP_ITERS
+        self.delay_epochs = cfg.SOLVER.DELAY_EPOCHS
+        self.scheduler = self.build_lr_scheduler(cfg, optimizer, self.iters_per_epoch)
+        states = dict(self.scheduler, optimizer=optimizer)
+        if self.grad_scaler is not None:
+            states["grad_scaler"] = self.grad_scaler
+        self.checkpointer = SafeCheckpointer(
+            model,
+            cfg.OUTPUT_DIR,
+            save_to_disk=comm.is_main_process(),
+            allow_partial=allow_partial,
+            always={"config": cfg.dump()},
+            **states,
+        )
+        self.best_metric = -1.0
+        self._last_eval_results: dict[str, Any] = {}
+        self._metric: tuple[int, float] | None = None
+
+    @classmethod
+    def build_train_loader(cls, cfg: Any, items: Any = None) -> TrainLoader:
+        """Endless batches of the training images."""
+        return TrainLoader(cfg, train_items(cfg) if items is None else items)
+
+    @classmethod
+    def build_test_loader(cls, cfg: Any, dataset_name: str) -> tuple[Any, int]:
+        """Batches of queries, then gallery, and the number of queries."""
+        return build_test_loader(cfg, dataset_name)
+
+    @classmethod
+    def build_optimizer(cls, cfg: Any, model: nn.Module) -> Any:
+        """FastReID's optimizer without its flat buffers and without its frozen layers.
+
+        The buffers' gradients are set once; since torch 2.0 `zero_grad` drops them, and no
+        parameter ever changes. `FreezeLayers` does the freezing.
+
+        Raises:
+            ValueError: MODEL.FREEZE_LAYERS names a layer that there is not.
+        """
+        check_layers(model, cfg.MODEL.FREEZE_LAYERS)
+        cfg = cfg.clone()
+        cfg.defrost()
+        cfg.SOLVER.FREEZE_ITERS = 0
+        return build_optimizer(cfg, model, contiguous=False)
+
+    @classmethod
+    def build_lr_scheduler(cls, cfg: Any, optimizer: Any, iters_per_epoch: int) -> Any:
+        """FastReID's schedulers; a run that ends within its warm-up gets one cosine epoch.
+
+        Such a run never steps the cosine, but a period of zero would divide by zero.
+        """
+        warm = max(-(-cfg.SOLVER.WARMUP_ITERS // iters_per_epoch), cfg.SOLVER.DELAY_EPOCHS)
+        if warm >= cfg.SOLVER.MAX_EPOCH:
+            cfg = cfg.clone()
+            cfg.defrost()
+            cfg.SOLVER.MAX_EPOCH = warm + 1
+        return super().build_lr_scheduler(cfg, optimizer, iters_per_epoch)
+
+    def resume_or_load(self, resume: bool = True) -> None:
+        """Continue from the last checkpoint in OUTPUT_DIR, or start from MODEL.WEIGHTS.
+
+        A resumed run follows the schedule of its own config, see `resumption`. As in FastReID, one
+        that has no checkpoint starts from MODEL.WEIGHTS; the command line refuses it before.
+
+        Raises:
+            ValueError: the checkpoint does not fit, or training cannot go on from it.
+        """
+        if resume and not self.checkpointer.has_checkpoint():
+            logger.info(f'"{self.cfg.OUTPUT_DIR}" has no checkpoint to resume from: a new training')
+            resume = False
+        if not resume:
+            self.checkpointer.load(self.cfg.MODEL.WEIGHTS, checkpointables=[])
+            return
+        path = last_checkpoint(self.cfg.OUTPUT_DIR)
+        data = self.checkpointer.load(path, checkpointables=[])
+        self.start_epoch = epochs_done(data, path, self.cfg)
+        if self.start_epoch < self.max_epoch:
+            self._go_on(data)
+        best = os.path.join(self.cfg.OUTPUT_DIR, "model_best.pth")
+        if os.path.isfile(best):
+            self.best_metric = read_checkpoint(best).get("best_metric", -1.0)
+
+    def _go_on(self, data: dict[str, Any]) -> None:
+        """Bring optimizer and schedule to where the checkpoint `data` has left them."""
+        if differences := differing_keys(data, self.cfg):
+            logger.warning(
+                "Going on with other values than the checkpoint was trained with: "
+                + ", ".join(differences)
+            )
+        restore_optimizer(self.optimizer, data["optimizer"])
+        if self.grad_scaler is not None and "grad_scaler" in data:
+            self.grad_scaler.load_state_dict(data["grad_scaler"])
+        replay_schedule(
+            self.optimizer,
+            self.scheduler,
+            self.start_epoch,
+            self.iters_per_epoch,
+            self.cfg.SOLVER,
+            skipped_steps(data),
+        )
+
+    def train(self) -> dict[str, Any]:
+        """Train from `start_epoch` to the end; a finished run is evaluated.
+
+        Returns:
+            The results of the last evaluation on the main process, an empty dict elsewhere.
+        """
+        if self.start_epoch >= self.max_epoch:
+            logger.info(f"All {self.max_epoch} epochs are done: evaluating the last checkpoint")
+            self._last_eval_results = self.test(self.cfg, self.model)
+            return self._last_eval_results
+        # Built here and not in the constructor, as the best metric comes with the checkpoint.
+        self.register_hooks(self.build_hooks())
+        self.iter = self.start_iter = self.start_epoch * self.iters_per_epoch
+        logger.info(f"Training from epoch {self.start_epoch} of {self.max_epoch}")
+        with EventStorage(self.start_iter) as self.storage:
+            try:
+                self._run_epochs()
+            except BaseException:
+                # Closes what the hooks have open; its own error would hide the one that counts.
+                with contextlib.suppress(Exception):
+                    self.after_train()
+                raise
+            self.after_train()
+        return self._last_eval_results
+
+    def _run_epochs(self) -> None:
+        """FastReID's loop, which would log each error with its trace."""
+        self.before_train()
+        for epoch in range(self.start_epoch, self.max_epoch):
+            self.epoch = epoch
+            self.before_epoch()
+            for _ in range(self.iters_per_epoch):
+                self.before_step()
+                self.run_step()
+                self.after_step()
+                self.iter += 1
+            self.after_epoch()
+
+    def build_hooks(self) -> list[Any]:
+        """Hooks in the order in which they run."""
+        cfg = self.cfg
+        ret = [
+            StartEpoch(),
+            fastreid_hooks.IterationTimer(),
+            fastreid_hooks.LRScheduler(self.optimizer, self.scheduler),
+        ]
+        if cfg.TEST.PRECISE_BN.ENABLED and fastreid_hooks.get_bn_modules(self.model):
+            precise = cfg.clone()
+            precise.defrost()
+            precise.DATALOADER.NUM_WORKERS = 0
+            precise.DATASETS.NAMES = (cfg.TEST.PRECISE_BN.DATASET,)
+            loader = self.build_train_loader(precise)
+            ret.append(fastreid_hooks.PreciseBN(self.model, loader, cfg.TEST.PRECISE_BN.NUM_ITER))
+        if cfg.MODEL.FREEZE_LAYERS and cfg.SOLVER.FREEZE_ITERS > 0:
+            layers = cfg.MODEL.FREEZE_LAYERS
+            ret.append(FreezeLayers(self.model, layers, cfg.SOLVER.FREEZE_ITERS))
+        ret.append(StopIfDiverged(self.model))
+        main = comm.is_main_process()
+        if main:
+            ret.append(Save(self.checkpointer, cfg.SOLVER.CHECKPOINT_PERIOD))
+        ret.append(Evaluate(cfg.TEST.EVAL_PERIOD, self._evaluate))
+        if main:
+            ret += [
+                KeepBest(self.checkpointer, self._fresh_metric, self.best_metric),
+                ProgressBar(),
+                WriteEvents(self.build_writers(), cfg.LOG_PERIOD),
+            ]
+        return ret
+
+    def build_writers(self) -> list[Any]:
+        """FastReID's writers, metrics.json with the value of each iteration and not a median."""
+        path = os.path.join(self.cfg.OUTPUT_DIR, "metrics.json")
+        return [
+            CommonMetricPrinter(self.max_iter),
+            JSONWriter(path, window_size=1),
+            TensorboardXWriter(self.cfg.OUTPUT_DIR),
+        ]
+
+    def _evaluate(self) -> dict[str, Any]:
+        self._last_eval_results = results = self.test(self.cfg, self.model)
+        first = results.get(self.cfg.DATASETS.TESTS[0], results)
+        if "metric" in first:
+            self._metric = (self.epoch, first["metric"])
+        return results
+
+    def _fresh_metric(self) -> float | None:
+        """The metric of the first test set, if it was evaluated after this very epoch."""
+        if self._metric is None or self._metric[0] != self.epoch:
+            return None
+        return self._metric[1]
+
+    @classmethod
+    def build_evaluator(cls, cfg: Any, dataset_name: str, output_dir: str | None = None) -> Any:
+        """Test loader and evaluator of one test set."""
+        return build_evaluator(cfg, dataset_name)
+
+    @classmethod
+    def test(cls, cfg: Any, model: nn.Module) -> dict[str, Any]:
+        """Evaluate on all test sets, see `inference.evaluate_test_sets`."""
+        return evaluate_test_sets(cfg, model)

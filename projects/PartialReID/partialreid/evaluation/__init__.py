@@ -1,0 +1,1 @@
+"""What `dsr_evaluation` stands on: outputs collected, distances and FastReID's own switches."""

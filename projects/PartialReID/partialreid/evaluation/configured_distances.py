@@ -1,0 +1,94 @@
+"""From what the network said of all images to distances, as the config node TEST.DSR wants them.
+
+Shapes: Q queries, G galleries of all processes.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..matching.coarse_shortlist import build_coarse
+from ..matching.column_store import ColumnStore
+from ..matching.extracted import Images
+from ..matching.sharding import Matcher, sharded_distances
+from ..runtime.collectives import gather_objects, group_device, rank
+from ..runtime.memory_budget import MemoryBudget
+from .collected_outputs import CollectedOutputs
+from .matchers import LassoMatcher, RidgeMatcher
+
+logger = logging.getLogger(__name__)
+
+
+def configured_distances(
+    seen: CollectedOutputs, num_query: int, settings: Any, budget: MemoryBudget
+) -> tuple[Tensor, Tensor | None] | None:
+    """Global and reconstruction distances of all processes' queries to all their galleries.
+
+    Args:
+        seen: the images of this process; those of all are in the order of the processes.
+        num_query: Q, how many of all images, the first ones, are queries.
+        settings: the config node TEST.DSR.
+        budget: of this process; its columns are a bound for other processes' queries.
+
+    Returns:
+        On the main process global distances (Q, G), and those by reconstruction or None where it
+        is switched off, on the CPU. None elsewhere.
+
+    Raises:
+        ValueError: there is no query or no gallery image.
+    """
+    here = len(seen)
+    counts = gather_objects(here)
+    galleries = sum(counts) - num_query
+    if num_query < 1 or galleries < 1:
+        raise ValueError(
+            f"{sum(counts)} images were processed, of which {num_query} are queries: there must be "
+            "at least one query and one gallery image"
+        )
+    # The first images of all are the queries; each process holds a contiguous part.
+    split = min(max(num_query - sum(counts[: rank()]), 0), here)
+    features = seen.features()
+    width = max(gather_objects(features.shape[-1]))
+    # A process without images has no device of its own: any that can be sent from will do.
+    device = features.device if here else group_device()
+    features = F.normalize(features.reshape(here, width).to(device), dim=1)
+    query, gallery = seen.images(features, 0, split), seen.images(features, split, here)
+    if not settings.ENABLED:
+        return sharded_distances(query, gallery, None)
+    logger.info(
+        f"Reconstruction distance: {num_query} queries, {galleries} gallery images, "
+        f"top {settings.TOPK or 'all'}, shortlist {settings.SHORTLIST}; "
+        f"{seen.store.bytes_in_memory / 1e9:.2f} GB of columns in memory, "
+        f"{seen.store.bytes_in_file / 1e9:.2f} GB in a file"
+    )
+    with ColumnStore(budget.columns, seen.folder, device) as visitors:
+        return sharded_distances(
+            query,
+            gallery,
+            _matcher(settings, int(budget.matching)),
+            topk=0 if settings.SHORTLIST == "none" else settings.TOPK,
+            fill=settings.FILL,
+            rough=_rough(gallery, galleries, settings),
+            block_bytes=budget.matching,
+            visitors=visitors,
+        )
+
+
+def _matcher(settings: Any, memory_bytes: int) -> Matcher:
+    if settings.CODES == "lasso":
+        return LassoMatcher(settings.LASSO_BETA, memory_bytes)
+    return RidgeMatcher(settings.KAPPA, settings.SQUARED, memory_bytes)
+
+
+def _rough(gallery: Images, galleries: int, settings: Any) -> Any:
+    if settings.SHORTLIST != "coarse" or not 0 < settings.TOPK < galleries:
+        return None
+    coarse = settings.COARSE
+    squared = settings.SQUARED or settings.CODES == "lasso"
+    return build_coarse(
+        gallery, coarse.DIMENSIONS, coarse.KAPPA, squared=squared, sample=coarse.SAMPLE
+    )

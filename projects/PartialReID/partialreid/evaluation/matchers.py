@@ -1,0 +1,74 @@
+"""The two ways to match extracted images: by ridge reconstruction or by sparse codes.
+
+Shapes: Q queries, G galleries, C channels, N_q columns of a query, P pairs.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from torch import Tensor
+
+from ..matching.extracted import Images
+from ..matching.lasso import lasso_distance
+from ..matching.reconstruction import reconstruction_distance, reconstruction_distance_pairs
+from ..runtime.progress import tracker
+
+
+class RidgeMatcher(NamedTuple):
+    """The ridge reconstruction distance between images; see `sharding.Matcher`.
+
+    Attributes:
+        kappa: weight of the ridge.
+        squared: sum squared residuals in place of residuals.
+        memory_bytes: working memory, see `reconstruction_distance`.
+    """
+
+    kappa: float = 1e-3
+    squared: bool = False
+    memory_bytes: int | None = None
+
+    def every(self, query: Images, gallery: Images) -> Tensor:
+        """Distances (Q, G) of all pairs."""
+        return reconstruction_distance(
+            query.columns, gallery.columns, query.weights, **self._options()
+        )
+
+    def pairs(self, query: Images, gallery: Images, pairs: Tensor) -> Tensor:
+        """Distances (P,) of `pairs` (P, 2) of a query and a gallery image."""
+        return reconstruction_distance_pairs(
+            query.columns, gallery.columns, pairs, query.weights, **self._options()
+        )
+
+    def _options(self) -> dict[str, Any]:
+        return {**self._asdict(), "track": tracker("reconstruction distances")}
+
+
+class LassoMatcher(NamedTuple):
+    """The sparse-coding distance of DSR (2018) between images; see `sharding.Matcher`.
+
+    Query columns of weight zero do not take part; the others count alike.
+
+    Attributes:
+        beta: weight of the L1 norm.
+        memory_bytes: working memory, see `lasso_distance`.
+    """
+
+    beta: float = 0.4
+    memory_bytes: int | None = None
+
+    def every(self, query: Images, gallery: Images) -> Tensor:
+        """Distances (Q, G) of all pairs."""
+        return lasso_distance(_weighted(query), gallery.columns, **self._options())
+
+    def pairs(self, query: Images, gallery: Images, pairs: Tensor) -> Tensor:
+        """Distances (P,) of `pairs` (P, 2) of a query and a gallery image."""
+        return lasso_distance(_weighted(query), gallery.columns, pairs, **self._options())
+
+    def _options(self) -> dict[str, Any]:
+        return {**self._asdict(), "track": tracker("lasso distances", "images")}
+
+
+def _weighted(query: Images) -> list[Tensor]:
+    """The columns (C, N_q) of each query that have a weight."""
+    return [query.columns[i][:, weights > 0] for i, weights in enumerate(query.weights)]

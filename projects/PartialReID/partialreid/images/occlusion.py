@@ -1,0 +1,190 @@
+"""Hiding part of an image behind an object, and saying which pixels are still to be seen.
+
+Pure: arrays in, arrays out. An occluder is drawn ("shapes", see `occlusion_shapes`) or is a part of
+another image that comes in from a side ("pieces"). Its area is set, not its size: of all pixels in
+the order in which a growing object would reach them, the first k are hidden, so the covered share
+is in the asked range for every form, place and image.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from .occluder_shapes import Family, Rng, between, pick
+
+KINDS = ("shapes", "pieces")
+SIDES = ("bottom", "left", "right", "top")
+# What a piece looks like: like the forms and textures of `occlusion_shapes`, part of a drawing and
+# no setting. Derived sets are made with these numbers, and `derived_images.DRAWING_VERSION` counts
+# every change of them. Where along its side a piece comes in, its half width (shares of that side):
+MIDDLE, HALF_WIDTH = (0.3, 0.7), (0.6, 1.6)
+# How much of the other image is enlarged to the piece's size, as share of each side.
+TAKEN = (0.6, 1.0)
+
+
+class Occluded(NamedTuple):
+    """An image with something in front of it.
+
+    Attributes:
+        image: (H, W, 3) uint8 RGB.
+        visible: (H, W) bool, True where `image` still shows what it showed before.
+    """
+
+    image: np.ndarray
+    visible: np.ndarray
+
+
+class HashRng:
+    """Random numbers that are the bits of a hash of a key, and of nothing else.
+
+    Neither the order in which images come nor the version of a generator changes them.
+
+    Args:
+        key: what the numbers depend on, such as a seed and a file name.
+    """
+
+    def __init__(self, *key: Any) -> None:
+        self._key = "".join(f"{len(str(part))}:{part}" for part in key).encode()
+        self._calls = 0
+
+    def random(self, size: Any = None) -> Any:
+        """Numbers in [0, 1): one float, or a float64 array of the size."""
+        shape = () if size is None else tuple(np.atleast_1d(size).tolist())
+        count = math.prod(shape)
+        block = hashlib.shake_256(self._calls.to_bytes(8, "big") + self._key).digest(8 * count)
+        self._calls += 1
+        # 53 bits are what a float64 holds
+        numbers = (np.frombuffer(block, ">u8") >> np.uint64(11)).astype(np.float64) * 2.0**-53
+        return float(numbers[0]) if size is None else numbers.reshape(shape)
+
+
+def check_share(share: Sequence[float]) -> tuple[float, float]:
+    """The two ends of a range of shares, checked.
+
+    Raises:
+        ValueError: it is not 0 < low <= high < 1.
+    """
+    if len(share) != 2 or not 0 < share[0] <= share[1] < 1:
+        raise ValueError(
+            f"a covered share from low to high, 0 < low <= high < 1, is needed, not {share}"
+        )
+    return float(share[0]), float(share[1])
+
+
+def _pixels(rng: Rng, share: Sequence[float], size: int) -> int:
+    """How many of `size` pixels are hidden."""
+    low, high = check_share(share)
+    fewest, most = math.ceil(low * size), math.floor(high * size)
+    if fewest > most:
+        raise ValueError(
+            f"no whole number of {size} pixels is a share from {low:g} to {high:g}: widen the range"
+        )
+    return min(max(round(between(rng, low, high) * size), fewest), most)
+
+
+def _lowest(field: np.ndarray, count: int) -> np.ndarray:
+    """(H, W) bool, True at the `count` lowest values; of equal ones the first are taken."""
+    flat = field.ravel()
+    edge = np.partition(flat, count - 1)[count - 1]
+    inside = flat < edge
+    ties = np.flatnonzero(flat == edge)
+    inside[ties[: count - int(inside.sum())]] = True
+    return inside.reshape(field.shape)
+
+
+def _check_image(image: np.ndarray) -> tuple[int, int]:
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+        raise ValueError(
+            f"an image (H, W, 3) of uint8 is needed, not {image.shape} of {image.dtype}"
+        )
+    return image.shape[0], image.shape[1]
+
+
+def hide_behind_shape(
+    image: np.ndarray, rng: Rng, share: Sequence[float], family: Family
+) -> Occluded:
+    """Draw an object over an image.
+
+    Args:
+        image: (H, W, 3) uint8 RGB, left as it is.
+        rng: where form, place, size and texture come from.
+        share: least and greatest fraction of the image that is covered.
+        family: the forms and textures to choose from.
+
+    Returns:
+        The image behind the object, and what is still visible of it.
+
+    Raises:
+        ValueError: another array, or a share that no number of pixels makes up.
+    """
+    height, width = _check_image(image)
+    count = _pixels(rng, share, height * width)
+    hidden = _lowest(pick(rng, family.forms)(rng, height, width), count)
+    texture = pick(rng, family.textures)(rng, height, width)
+    out = image.copy()
+    # Whole numbers from texture to pixel, so that the last bit of a product decides nothing.
+    out[hidden] = np.clip(np.floor(texture[hidden] + 0.5), 0, 255).astype(np.uint8)
+    return Occluded(out, ~hidden)
+
+
+def _from_side(rng: Rng, side: str, height: int, width: int) -> np.ndarray:
+    """Field (H, W) of something with round corners that comes in from a side."""
+    y, x = (np.arange(height) + 0.5) / height, (np.arange(width) + 0.5) / width
+    depth, along = {
+        "bottom": (1 - y[:, None], x[None, :]),
+        "top": (y[:, None], x[None, :]),
+        "left": (x[None, :], y[:, None]),
+        "right": (1 - x[None, :], y[:, None]),
+    }[side]
+    middle, half = between(rng, *MIDDLE), between(rng, *HALF_WIDTH)
+    deep, wide = depth * depth, (along - middle) * (along - middle) / (half * half)
+    return deep * deep + wide * wide
+
+
+def hide_behind_piece(
+    image: np.ndarray, other: np.ndarray, rng: Rng, share: Sequence[float]
+) -> Occluded:
+    """Put a part of another image before an image, coming in from one of its sides.
+
+    The part is somewhat enlarged, as something nearer to the camera is.
+
+    Args:
+        image: (H, W, 3) uint8 RGB, left as it is.
+        other: image of any size that the part is cut from.
+        rng: where side, outline, size and part come from.
+        share: least and greatest fraction of the image that is covered.
+
+    Returns:
+        The image behind the part, and what is still visible of it.
+
+    Raises:
+        ValueError: other arrays, or a share that no number of pixels makes up.
+    """
+    height, width = _check_image(image)
+    other_height, other_width = _check_image(other)
+    count = _pixels(rng, share, height * width)
+    hidden = _lowest(_from_side(rng, pick(rng, SIDES), height, width), count)
+
+    rows, columns = (np.flatnonzero(hidden.any(axis)) for axis in (1, 0))
+    top, bottom, left, right = rows[0], rows[-1] + 1, columns[0], columns[-1] + 1
+    size = (int(right - left), int(bottom - top))
+    enlarged = between(rng, *TAKEN)
+    part_width = max(1, round(other_width * enlarged * size[0] / width))
+    part_height = max(1, round(other_height * enlarged * size[1] / height))
+    x = int(float(rng.random()) * (other_width - part_width + 1))
+    y = int(float(rng.random()) * (other_height - part_height + 1))
+    part = Image.fromarray(other).crop((x, y, x + part_width, y + part_height))
+    if rng.random() < 0.5:
+        part = part.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    piece = np.asarray(part.resize(size, Image.Resampling.BILINEAR))
+
+    out = image.copy()
+    inside = hidden[top:bottom, left:right]
+    out[top:bottom, left:right][inside] = piece[inside]
+    return Occluded(out, ~hidden)

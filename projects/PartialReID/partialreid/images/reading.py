@@ -1,0 +1,115 @@
+"""Reading images: any kind of file as 8-bit RGB, and errors that name the file.
+
+FastReID keeps the channels of a file and takes its numbers for 0 to 255: a grey image of 16 bits,
+as thermal cameras write it, becomes white. `read_image` scales it. Of an image that FastReID reads
+well, 8-bit RGB or grey, it gives the same pixels.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from ..runtime.progress import progress
+from .lists import Item, name_some
+
+BITS_PER_SAMPLE, PHOTOMETRIC = 258, 262  # tags of a TIFF file
+WHITE_IS_ZERO = 0
+# In these formats Pillow gives 16-bit grey as 32-bit integers from 0 to 65535.
+DEEP_FORMATS = ("PNG", "PPM")
+
+
+class _OneSentence(Exception):
+    """An error whose text is one sentence, also where a loader's worker has met it.
+
+    torch raises the error of a worker again in the main process: it calls the class with a text of
+    many lines, which holds the worker's trace and ends with the sentence. Only the end is kept.
+    """
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text.rpartition(f"{type(self).__name__}: ")[2].strip())
+
+
+class ImageError(_OneSentence, OSError):
+    """A file that cannot be read as an image."""
+
+
+class MaskError(_OneSentence, ValueError):
+    """An image with which no mask goes: one of another size, or an image too small to be hidden."""
+
+
+def read_image(path: str | os.PathLike[str]) -> Image.Image:
+    """Read one image as 8-bit RGB.
+
+    16-bit channels keep their high byte, so that grey and colour of equal depth come out equal;
+    TIFF's 12 bits likewise. An alpha channel is dropped: of a transparent pixel the colour that
+    the file stores is taken, as in FastReID. Of several frames the first is taken.
+
+    Returns:
+        An RGB image, turned as its EXIF orientation says.
+
+    Raises:
+        ImageError: an OSError that names the file. It is absent, truncated or not an image, or
+            holds numbers whose black and white are not known (floating-point, 32-bit integers).
+    """
+    try:
+        with open(path, "rb") as file:
+            image = Image.open(file)
+            kind, tags = image.format, dict(getattr(image, "tag_v2", {}))
+            image.load()
+        with contextlib.suppress(Exception):  # EXIF in disorder: the image stays as it lies
+            image = ImageOps.exif_transpose(image)
+        return _eight_bits(image, kind, tags).convert("RGB")
+    except Exception as error:  # the decoders raise at least six different types
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        raise ImageError(
+            f'cannot read the image "{os.fspath(path)}": {reason}. Replace the file, or fetch the '
+            "data set again."
+        ) from error
+
+
+def _eight_bits(image: Image.Image, kind: str | None, tags: Mapping[int, Any]) -> Image.Image:
+    """The image with 8 bits a channel; Pillow's own conversion would cut off at 255."""
+    if image.mode.startswith("I;16") or (image.mode == "I" and kind in DEEP_FORMATS):
+        (bits,) = tags.get(BITS_PER_SAMPLE, (16,))
+        grey = np.asarray(image) >> (bits - 8)
+        if tags.get(PHOTOMETRIC) == WHITE_IS_ZERO:
+            grey = 255 - grey
+        return Image.fromarray(grey.astype(np.uint8))
+    if image.mode in ("I", "F"):
+        numbers = "32-bit integers" if image.mode == "I" else "floating-point numbers"
+        raise ValueError(
+            f"its pixels are {numbers}, of which it is not known what is black and what is white; "
+            "save it with 8 or 16 bits a channel"
+        )
+    return image
+
+
+def check_images(items: Sequence[Item]) -> None:
+    """Decode every image of a list once, to find the broken ones before long work.
+
+    It costs a full decoding: about a second per thousand person images. Call it for small sets;
+    elsewhere `read_image` names the file when its turn comes.
+
+    Raises:
+        ImageError: images cannot be read; the message counts them, names the first ones and says
+            what is wrong with the first.
+    """
+    broken: list[str] = []
+    first: ImageError | None = None
+    for path, *_ in progress(items, len(items), "checking images", "images"):
+        try:
+            read_image(path)
+        except ImageError as error:
+            broken.append(path)
+            first = first or error
+    if first is not None:
+        raise ImageError(
+            f"{len(broken)} of {len(items)} images cannot be read: {name_some(broken)}. "
+            f"The first: {first}"
+        ) from first

@@ -1,0 +1,1 @@
+"""Config keys: their files found, their values in range, each of them read by somebody."""

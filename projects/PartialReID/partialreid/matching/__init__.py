@@ -1,0 +1,1 @@
+"""From columns to distances. Pure: tensors in, tensors out; torch and numpy alone."""

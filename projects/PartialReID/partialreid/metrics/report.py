@@ -1,0 +1,171 @@
+"""From distances to the figures of a test set: choice of lambda, protocol, intervals.
+
+Shapes: Q queries, G galleries.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .lambda_selection import LambdaCurve, crossfit, lambda_curve
+from .ranking import query_figures, query_scores, rank_metrics
+from .single_shot import single_shot
+from .uncertainty import bootstrap_intervals
+
+logger = logging.getLogger(__name__)
+
+FIGURES = ("Rank-1", "Rank-5", "Rank-10", "mAP", "mINP")
+# Query and gallery identities, query and gallery cameras.
+Ids = tuple[Any, Any, Any, Any]
+
+
+def summarize(distmat: Any, ids: Ids) -> dict[str, float]:
+    """Rank-1, Rank-5, Rank-10, mAP and mINP of a distance matrix, in per cent.
+
+    Args:
+        distmat: (Q, G).
+        ids: query and gallery identities, query and gallery cameras.
+    """
+    return with_intervals(distmat, ids, seed=0, rounds=0)[0]
+
+
+def with_intervals(
+    distmat: Any, ids: Ids, seed: int, rounds: int
+) -> tuple[dict[str, float], dict[str, tuple[float, float]]]:
+    """The figures of `summarize`, and their 95 % intervals over identities (none for 0 rounds)."""
+    scores = query_scores(distmat, *ids)
+    per_query = query_figures(scores)
+    figures = {name: float(np.mean(per_query[name])) for name in FIGURES}
+    if not rounds:
+        return figures, {}
+    q_pids = np.asarray(ids[0])[scores.queries]
+    return figures, bootstrap_intervals(per_query, q_pids, seed, rounds)
+
+
+def fuse(global_dist: Tensor, recon_dist: Tensor, lam: float) -> Tensor:
+    """(1 - lambda) * global + lambda * reconstruction, of two (Q, G) distances."""
+    fused = torch.empty_like(global_dist)
+    # Row by row: the terms of the whole matrices would take as much memory again as the result.
+    for near, matched, out in zip(global_dist, recon_dist, fused, strict=True):
+        torch.add((1 - lam) * near, lam * matched, out=out)
+    return fused
+
+
+def lambda_grid(step: float) -> tuple[float, ...]:
+    """The values of lambda to choose from: 0, step, 2 step, ... below 1, and 1 itself.
+
+    The last interval is shorter where 1 is no multiple of the step: 0.3 gives 0, 0.3, 0.6, 0.9, 1.
+
+    Args:
+        step: above 0, at most 1.
+
+    Raises:
+        ValueError: the step is out of range.
+    """
+    if not 0 < step <= 1:
+        raise ValueError(f"TEST.DSR.LAMBDA_STEP is {step}; it lies between 0 and 1.")
+    # A quotient that is a whole number but for its rounding counts as that number.
+    below = math.ceil(1 / step - 1e-9)
+    return (*(float(step * i) for i in range(below)), 1.0)
+
+
+def fused_distance(
+    near: Tensor, matched: Tensor, ids: Ids, settings: Any
+) -> tuple[Tensor, dict[str, Any]]:
+    """The fused distance (Q, G), and how its lambda was chosen.
+
+    Args:
+        near, matched: (Q, G) global and reconstruction distances.
+        ids: query and gallery identities, query and gallery cameras.
+        settings: the config node TEST.DSR.
+
+    Returns:
+        The distance, and `lambda` (the mean of both where there are two), `lambda_selection`; with
+        cross-fitting also `lambdas` of both halves, and what an oracle would have chosen.
+    """
+    how = settings.LAMBDA_SELECTION
+    said: dict[str, Any] = {"lambda": float(settings.LAMBDA), "lambda_selection": how}
+    grid = lambda_grid(settings.LAMBDA_STEP)
+    if how == "fixed":
+        return fuse(near, matched, said["lambda"]), said
+    if how == "oracle":
+        curve = lambda_curve(near, matched, *ids, grid)
+        # The first best Rank-1, as in the original.
+        said["lambda"] = grid[int(np.argmax(curve.rank1))]
+        logger.warning(
+            f"lambda {said['lambda']:.2f} is an oracle's: it has the best Rank-1 on this very test "
+            "set. A user of the method cannot choose it so; report TEST.DSR.LAMBDA_SELECTION "
+            "crossfit or fixed."
+        )
+        return fuse(near, matched, said["lambda"]), said
+    chosen = crossfit(near, matched, *ids, grid, seed=settings.PROTOCOL_SEED)
+    said["lambdas"] = list(chosen.lambdas)
+    said["lambda"] = float(np.mean(chosen.lambdas))
+    said["oracle"] = _oracle(chosen.curves, np.bincount(chosen.half))
+    return torch.from_numpy(chosen.fused), said
+
+
+def _oracle(curves: Sequence[LambdaCurve], queries: np.ndarray) -> dict[str, float]:
+    """What the best lambda of the whole test set gives, from the curves of its halves."""
+    shares = queries / queries.sum()
+    rank1, m_ap = (
+        sum(share * getattr(curve, name) for share, curve in zip(shares, curves, strict=True))
+        for name in ("rank1", "m_ap")
+    )
+    best = int(np.argmax(rank1))
+    return {
+        "lambda": curves[0].lambdas[best],
+        "Rank-1": 100 * float(rank1[best]),
+        "mAP": 100 * float(m_ap[best]),
+    }
+
+
+def report_of(distances: dict[str, Tensor], ids: Ids, settings: Any) -> dict[str, Any]:
+    """Figures of each distance by the protocol of TEST.DSR.PROTOCOL, with their uncertainty.
+
+    Returns:
+        For each distance its figures in per cent; under `intervals` their 95 % intervals (full
+        gallery), or under `single_shot` mean and standard deviation over the rounds.
+    """
+    report: dict[str, Any] = {}
+    seed = settings.PROTOCOL_SEED
+    for name, distance in distances.items():
+        if settings.PROTOCOL == "full":
+            figures, spread = with_intervals(distance, ids, seed, settings.BOOTSTRAP_ROUNDS)
+            report[name] = figures
+            report.setdefault("intervals", {})[name] = {k: list(v) for k, v in spread.items()}
+        else:
+            shot = single_shot(distance, *ids, seed=seed, rounds=settings.SINGLE_SHOT_ROUNDS)
+            report[name] = {figure: mean for figure, (mean, _) in shot.figures.items()}
+            report.setdefault("single_shot", {})[name] = {
+                **{figure: list(spread) for figure, spread in shot.figures.items()},
+                "gallery": shot.gallery,
+                "queries left out": shot.dropped,
+            }
+    return report
+
+
+def cmc_curve(distmat: Any, ids: Ids, settings: Any, max_rank: int) -> list[float]:
+    """The CMC curve of a distance matrix by the protocol of TEST.DSR.PROTOCOL.
+
+    Args:
+        distmat: (Q, G).
+        ids: query and gallery identities, query and gallery cameras.
+        settings: the config node TEST.DSR.
+        max_rank: its length.
+
+    Returns:
+        Fractions of the queries: the first is Rank-1. Under single-shot the mean over the rounds,
+        whose galleries are much smaller than the whole one.
+    """
+    if settings.PROTOCOL == "full":
+        return [float(x) for x in rank_metrics(distmat, *ids, max_rank=max_rank).cmc]
+    seed, rounds = settings.PROTOCOL_SEED, settings.SINGLE_SHOT_ROUNDS
+    return list(single_shot(distmat, *ids, seed, rounds, max_rank).cmc)

@@ -1,0 +1,123 @@
+"""Table and figure of several systems on several test sets."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tabulate import tabulate
+
+from ..metrics.report import FIGURES
+from .curve_pictures import Line
+from .results import DISTANCES, figure_cell, fused_label, oracle_cells
+
+# What compare.json holds for a system beside its test sets.
+RUN = "run"
+
+
+def earlier_systems(
+    paths: Sequence[str], tests: Sequence[str], names: Sequence[str] = ()
+) -> dict[str, dict[str, Any]]:
+    """The systems of earlier comparisons, with these test sets alone.
+
+    Args:
+        paths: files compare.json.
+        tests: test sets that each system must have.
+        names: of systems to come.
+
+    Raises:
+        ValueError: a file cannot be read, two systems have one name, or a test set is missing.
+    """
+    record: dict[str, dict[str, Any]] = {}
+    for path in paths:
+        try:
+            found = json.loads(Path(path).read_text(encoding="utf-8"))
+            systems = {name: dict(parts) for name, parts in found.items()}
+        except (OSError, ValueError, AttributeError, TypeError) as error:
+            raise ValueError(f'"{path}" is no compare.json of this tool: {error}') from error
+        for name, parts in systems.items():
+            missing = [test for test in (*tests, RUN) if test not in parts]
+            if missing:
+                raise ValueError(
+                    f'"{path}" has no {", ".join(missing)} of {name}: its test sets are '
+                    f"{', '.join(test for test in parts if test != RUN)}."
+                )
+            if name in record:
+                raise ValueError(f'"{path}": another file has a system {name} as well.')
+            record[name] = {part: parts[part] for part in (*tests, RUN)}
+    for i, name in enumerate(names):
+        if name in record or name in names[:i]:
+            raise ValueError(f"there are two systems {name}: give one of them another name.")
+    return record
+
+
+def comparison_table(record: Mapping[str, Mapping[str, Any]]) -> str:
+    """A Markdown table: test sets, in each the systems, in each the distances.
+
+    The best Rank-1 and mAP of each test set are bold. A row whose distance ranks below the global
+    distance of the same system says so. With a cross-fitted lambda the oracle's stands beside it.
+
+    Args:
+        record: for each system and test set what `DsrEvaluator.report` holds, and
+            `seconds_per_query`.
+    """
+    rows = []
+    tests = [name for name in next(iter(record.values())) if name != RUN]
+    for test in tests:
+        reports = {system: parts[test] for system, parts in record.items()}
+        best = {
+            figure: max(r[d][figure] for r in reports.values() for d in DISTANCES if d in r)
+            for figure in ("Rank-1", "mAP")
+        }
+        for system, report in reports.items():
+            for distance in DISTANCES:
+                if distance not in report:
+                    continue
+                cells = []
+                for figure in FIGURES:
+                    cell = figure_cell(report, distance, figure)
+                    bold = figure in best and report[distance][figure] == best[figure]
+                    cells.append(f"**{cell}**" if bold else cell)
+                worse = report[distance]["Rank-1"] < report["global"]["Rank-1"]
+                spent = report["seconds_per_query"]["matching"]
+                rows.append(
+                    [
+                        test,
+                        system,
+                        distance if distance != "fused" else fused_label(report),
+                        *cells,
+                        f"{1e3 * spent:.0f}" if distance != "global" else "",
+                        "below global" if worse else "",
+                    ]
+                )
+            if "oracle" in report:
+                rows.append([test, system, *oracle_cells(report["oracle"]), "", ""])
+    headers = ["test set", "system", "distance", *FIGURES, "ms per query", ""]
+    align = ("left", "left", "left", *("right" for _ in (*FIGURES, 0)), "left")
+    return tabulate(rows, headers, tablefmt="pipe", colalign=align, disable_numparse=True)
+
+
+def cmc_panels(record: Mapping[str, Mapping[str, Any]]) -> dict[str, list[Line]]:
+    """CMC curves in per cent, one panel for each test set.
+
+    A system's line is that of the distance which its config selects, with the global one beside it.
+
+    Args:
+        record: as for `comparison_table`, with `cmc` and `selected`.
+    """
+    panels: dict[str, list[Line]] = {}
+    for number, (system, parts) in enumerate(record.items()):
+        for test, part in parts.items():
+            if test == RUN:
+                continue
+            selected = part["selected"]
+            curves = {name: [100 * x for x in curve] for name, curve in part["cmc"].items()}
+            ranks = range(1, len(curves[selected]) + 1)
+            lines = panels.setdefault(test, [])
+            label = f"{system}, {selected}" + (", single-shot" if "single_shot" in part else "")
+            lines.append(Line(ranks, curves[selected], number, label))
+            if selected != "global":
+                lines.append(Line(ranks, curves["global"], number, thin=True))
+    return panels

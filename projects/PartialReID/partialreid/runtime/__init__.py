@@ -1,0 +1,1 @@
+"""What a process stands on: other processes, memory, progress, files."""

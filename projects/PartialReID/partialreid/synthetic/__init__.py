@@ -1,0 +1,1 @@
+"""`SyntheticPartial`: pedestrians that the project draws."""

@@ -1,0 +1,187 @@
+"""Whole trainings and evaluations of a tiny network, through the command line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from partialreid.engine.hooks import Evaluate
+from partialreid.engine.trainer import PartialTrainer
+from tests import tiny
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("data")
+
+
+@pytest.fixture(scope="module")
+def trained(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An uninterrupted run of four epochs."""
+    output = tmp_path_factory.mktemp("trained")
+    tiny.run(root, output, SOLVER__MAX_EPOCH=4)
+    return output
+
+
+def results(output: Path) -> dict:
+    return json.loads((output / "results.json").read_text())
+
+
+def test_training_lowers_the_loss(trained: Path) -> None:
+    curve = tiny.losses(trained)
+    start = sum(curve[i] for i in range(3)) / 3
+    end = sum(curve[i] for i in sorted(curve)[-3:]) / 3
+    assert end < 0.9 * start
+
+
+def test_results_file(trained: Path) -> None:
+    data = results(trained)
+    figures = data["SyntheticPartial"]
+    for name in ("global", "reconstruction", "fused"):
+        assert set(figures[name]) == {"Rank-1", "Rank-5", "Rank-10", "mAP", "mINP"}
+    assert figures["lambda_selection"] == "crossfit"
+    assert figures["lambda"] == pytest.approx(sum(figures["lambdas"]) / 2)
+    run = data["run"]
+    assert run["seed"] == 0
+    assert run["config"]["SOLVER"]["MAX_EPOCH"] == 4
+    assert {"versions", "commit", "protocol"} <= set(run)
+
+
+def test_files_of_a_run(trained: Path) -> None:
+    names = {path.name for path in trained.iterdir()}
+    assert {"model_0000.pth", "model_0002.pth", "model_final.pth", "model_best.pth"} <= names
+    assert {"log.txt", "config.yaml", "metrics.json", "last_checkpoint"} <= names
+    assert not [name for name in names if name.endswith(".tmp")]
+    assert (trained / "last_checkpoint").read_text() == "model_final.pth"
+    assert "reconstruction" in (trained / "log.txt").read_text()
+
+
+def test_model_best_is_the_best(trained: Path) -> None:
+    lines = (trained / "metrics.json").read_text().splitlines()
+    metrics = [r["metric"] for r in map(json.loads, lines) if "metric" in r]
+    best = torch.load(trained / "model_best.pth", weights_only=True)
+    assert best["best_metric"] == pytest.approx(max(metrics))
+
+
+def test_eval_only_reproduces_the_table(root: Path, trained: Path, tmp_path: Path) -> None:
+    weights = trained / "model_final.pth"
+    again = tiny.run(root, tmp_path, "--eval-only", MODEL__WEIGHTS=weights)
+    assert again["SyntheticPartial"] == results(trained)["SyntheticPartial"]
+
+
+class Interrupted(Exception):
+    """Stands for a power cut."""
+
+
+@pytest.mark.slow
+def test_resume_continues_to_the_same_state(
+    root: Path, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    after_epoch = Evaluate.after_epoch
+
+    def cut(self: Evaluate) -> None:
+        if self.trainer.epoch == 1:
+            raise Interrupted
+        after_epoch(self)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Evaluate, "after_epoch", cut)
+        with pytest.raises(Interrupted):
+            tiny.run(root, tmp_path, SOLVER__MAX_EPOCH=4)
+    assert (tmp_path / "last_checkpoint").read_text() == "model_0001.pth"
+    assert not (tmp_path / "results.json").exists() or results(tmp_path) != results(trained)
+
+    tiny.run(root, tmp_path, "--resume", SOLVER__MAX_EPOCH=4)
+    resumed, whole = tiny.losses(tmp_path), tiny.losses(trained)
+    assert set(range(18, 36)) <= set(resumed)
+    assert resumed == {iteration: whole[iteration] for iteration in resumed}
+    ours = torch.load(tmp_path / "model_final.pth", weights_only=True)
+    theirs = torch.load(trained / "model_final.pth", weights_only=True)
+    for key, value in theirs["model"].items():
+        assert torch.equal(value, ours["model"][key]), key
+    assert results(tmp_path)["SyntheticPartial"] == results(trained)["SyntheticPartial"]
+
+
+def test_resuming_a_finished_run_evaluates_it(root: Path, trained: Path) -> None:
+    before, weights = results(trained), (trained / "model_final.pth").stat().st_mtime_ns
+    again = tiny.run(root, trained, "--resume", SOLVER__MAX_EPOCH=4)
+    assert again["SyntheticPartial"] == before["SyntheticPartial"]
+    assert (trained / "model_final.pth").stat().st_mtime_ns == weights
+
+
+def test_resumed_run_remembers_the_best_metric(root: Path, tmp_path: Path) -> None:
+    tiny.run(root, tmp_path, SOLVER__MAX_EPOCH=1)
+    best = torch.load(tmp_path / "model_best.pth", weights_only=True)
+    best["best_metric"] = 1e6
+    torch.save(best, tmp_path / "model_best.pth")
+    tiny.run(root, tmp_path, "--resume", SOLVER__MAX_EPOCH=2)
+    assert torch.load(tmp_path / "model_best.pth", weights_only=True)["best_metric"] == 1e6
+
+
+def test_another_seed_gives_another_model(root: Path, trained: Path, tmp_path: Path) -> None:
+    tiny.run(root, tmp_path, SOLVER__MAX_EPOCH=1, SEED=1)
+    assert tiny.losses(tmp_path)[0] != tiny.losses(trained)[0]
+
+
+@pytest.mark.slow
+def test_two_processes_give_the_figures_of_one(root: Path, trained: Path, tmp_path: Path) -> None:
+    """One image in a batch on either side: rounding depends on the batch, and ranks on rounding."""
+    weights = trained / "model_final.pth"
+    one = tiny.run(
+        root, tmp_path / "one", "--eval-only", MODEL__WEIGHTS=weights, TEST__IMS_PER_BATCH=1
+    )
+    flags = ("--eval-only", "--num-gpus", "2")
+    two = tiny.run(root, tmp_path / "two", *flags, MODEL__WEIGHTS=weights, TEST__IMS_PER_BATCH=2)
+    assert two["run"]["processes"] == 2
+    for name in ("global", "reconstruction", "fused"):
+        wanted = one["SyntheticPartial"][name]
+        assert two["SyntheticPartial"][name] == pytest.approx(wanted, abs=1e-3)
+
+
+@pytest.mark.slow
+def test_two_processes_train(root: Path, tmp_path: Path) -> None:
+    """Batch-norm statistics differ between processes; evaluated are those that are saved."""
+    data = tiny.run(root, tmp_path, "--num-gpus", "2", SOLVER__MAX_EPOCH=1, TEST__IMS_PER_BATCH=2)
+    assert data["run"]["processes"] == 2
+    weights = tmp_path / "model_final.pth"
+    again = tiny.run(
+        root, tmp_path / "eval", "--eval-only", MODEL__WEIGHTS=weights, TEST__IMS_PER_BATCH=1
+    )
+    for name in ("global", "reconstruction", "fused"):
+        saved = data["SyntheticPartial"][name]
+        assert again["SyntheticPartial"][name] == pytest.approx(saved, abs=1e-3)
+
+
+def test_evaluation_after_the_last_epoch_alone(root: Path, tmp_path: Path) -> None:
+    tiny.run(root, tmp_path, TEST__EVAL_PERIOD=0, SOLVER__CHECKPOINT_PERIOD=0)
+    lines = (tmp_path / "metrics.json").read_text().splitlines()
+    assert sum("metric" in json.loads(line) for line in lines) == 1
+    assert (tmp_path / "model_best.pth").is_file()
+    assert not (tmp_path / "model_0000.pth").exists()
+
+
+def test_flip_test_and_precise_bn_run(root: Path, tmp_path: Path) -> None:
+    data = tiny.run(
+        root,
+        tmp_path,
+        SOLVER__MAX_EPOCH=1,
+        TEST__FLIP__ENABLED=True,
+        TEST__PRECISE_BN__ENABLED=True,
+        TEST__PRECISE_BN__DATASET="SyntheticPartial",
+        TEST__PRECISE_BN__NUM_ITER=2,
+    )
+    assert data["SyntheticPartial"]["fused"]["mAP"] > 0
+
+
+def test_schedule_shorter_than_the_warm_up(root: Path, tmp_path: Path) -> None:
+    """FastReID divides by zero: a cosine of no epochs."""
+    tiny.run(root, tmp_path, SOLVER__MAX_EPOCH=1, SOLVER__WARMUP_ITERS=9)
+
+
+def test_trainer_is_fastreids() -> None:
+    from fastreid.engine.defaults import DefaultTrainer
+
+    assert issubclass(PartialTrainer, DefaultTrainer)

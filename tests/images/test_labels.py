@@ -1,0 +1,58 @@
+"""Identities and cameras of any kind become labels that tensors and samplers can hold."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+from fastreid.data.datasets import DATASET_REGISTRY
+from fastreid.data.datasets.bases import ImageDataset
+
+from partialreid.data.catalogue import load_dataset
+from partialreid.images.labels import evaluation_lists, joined_training_lists
+
+
+def test_people_of_two_sets_stay_apart() -> None:
+    numbers = {"Shop": [("a.jpg", 5, 0)], "Street": [("b.jpg", 5, 0)]}
+    labels = [(pid, camera) for _, pid, camera in joined_training_lists(numbers)]
+    assert labels == [("Shop:5", "Shop:0"), ("Street:5", "Street:0")]
+    # FastReID's own labels hold the name of the set, and checkpoints count their classes by them.
+    stock = {"A": [("a.jpg", "a_5", "a_0")], "B": [("b.jpg", "b_5", "b_0")]}
+    assert joined_training_lists(stock) == [*stock["A"], *stock["B"]]
+    with pytest.raises(ValueError, match=r"A and B, which have training images in common"):
+        joined_training_lists({"A": [("a.jpg", 1, 0)], "B": [("a.jpg", 2, 0)]})
+
+
+class OwnSet(ImageDataset):
+    """A user's own set, whose constructor knows the data root alone."""
+
+    query: ClassVar[list[tuple]] = [("q/a.jpg", "Anna", 1), ("q/b.jpg", 10**25, 1)]
+    gallery: ClassVar[list[tuple]] = [
+        ("g/a.jpg", "Anna", "door"),
+        ("g/b.jpg", 10**25, "door"),
+        ("g/c.jpg", np.int64(7), 1.0),
+    ]
+
+    def __init__(self, root: str) -> None:
+        super().__init__([], list(self.query), list(self.gallery), mode="query")
+
+
+def test_own_set_gets_no_private_keywords_and_any_labels(make_config, monkeypatch: Any) -> None:
+    monkeypatch.setitem(DATASET_REGISTRY._obj_map, "OwnSet", OwnSet)
+    query, gallery = evaluation_lists("OwnSet", load_dataset(make_config(), "OwnSet"))
+    (anna, long), (same, again, seven) = ([pid for _, pid, _ in part] for part in (query, gallery))
+    assert anna == same and long == again and seven == 7 and len({anna, long, seven}) == 3
+    # Camera 1 of the queries is camera 1.0 of the gallery; the door is neither.
+    cameras = [[camera for *_, camera in part] for part in (query, gallery)]
+    assert cameras[0] == [1, 1] and cameras[1][2] == 1 and cameras[1][0] == cameras[1][1] != 1
+    assert all(
+        type(label) is int and abs(label) < 2**63 for _, *ls in query + gallery for label in ls
+    )
+
+
+def test_label_that_names_nobody_is_refused() -> None:
+    data = SimpleNamespace(query=[("a.jpg", None, 0)], gallery=[])
+    with pytest.raises(ValueError, match=r"Own, query: .*a\.jpg.*names nobody"):
+        evaluation_lists("Own", data)

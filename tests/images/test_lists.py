@@ -1,0 +1,133 @@
+"""Lists of images: order, protocol and reading."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from partialreid.images.lists import check_protocol, list_images, sort_items
+from partialreid.images.reading import check_images, read_image
+
+
+def noise(mode: str = "RGB") -> Image.Image:
+    pixels = np.random.default_rng(0).integers(0, 256, (24, 12, 3), dtype=np.uint8)
+    return Image.fromarray(pixels).convert(mode)
+
+
+def test_images_of_all_folders_by_name(tmp_path: Path) -> None:
+    for name in ("b/003_1.TIF", "a/004_1.Bmp", "002_1.jpeg", "z/001_1.JPG", "005_1.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    for name in ("._001_1.jpg", "Thumbs.db", "readme.txt", "._006_1.gif"):
+        (tmp_path / name).touch()
+    found = [Path(path).relative_to(tmp_path).as_posix() for path in list_images(tmp_path)]
+    assert found == ["z/001_1.JPG", "002_1.jpeg", "b/003_1.TIF", "a/004_1.Bmp", "005_1.png"]
+
+
+def test_absent_folder_is_no_empty_list(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="absent"):
+        list_images(tmp_path / "absent")
+
+
+def test_sort_items_by_path_whatever_the_types() -> None:
+    items = [("b.jpg", "market_2", "c"), ("a.jpg", 10, 0), ("c.jpg", 1, 0)]
+    assert [path for path, *_ in sort_items(items)] == ["a.jpg", "b.jpg", "c.jpg"]
+    assert items[0][0] == "b.jpg"
+
+
+def test_protocol_accepts_distractors_and_several_cameras() -> None:
+    gallery = [("g0", 0, 1), ("g-1", -1, 1), ("g1", 1, 0), ("g1b", 1, 2)]
+    check_protocol("Any", [("q", 1, 0), ("r", 1, 2)], gallery)
+
+
+def test_protocol_names_the_empty_part() -> None:
+    with pytest.raises(ValueError, match=r"Any: the query is empty\. Look in x"):
+        check_protocol("Any", [], [("g", 1, 1)], "Look in x")
+    with pytest.raises(ValueError, match="Any: the gallery is empty"):
+        check_protocol("Any", [("q", 1, 0)], [])
+
+
+def test_protocol_names_the_first_queries_without_match() -> None:
+    query = [(f"q{i}", i, 0) for i in range(10)]
+    gallery = [("good", 4, 1), ("same camera", 5, 0)]
+    with pytest.raises(ValueError) as error:
+        check_protocol("Any", query, gallery)
+    assert "9 of 10 queries" in str(error.value)
+    assert '"q0", "q1", "q2", "q3", "q5" and 4 more' in str(error.value)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "P", "RGBA", "LA", "1"])
+def test_read_image_has_three_channels(tmp_path: Path, mode: str) -> None:
+    image = noise(mode)
+    image.save(tmp_path / "a.png")
+    read = read_image(tmp_path / "a.png")
+    assert read.mode == "RGB"
+    np.testing.assert_array_equal(np.asarray(read), np.asarray(image.convert("RGB")))
+
+
+def damage(folder: Path) -> dict[str, str]:
+    """Broken files of each kind: name -> path."""
+    for name in ("cut.jpg", "cut.png", "cut.tif", "cut.bmp"):
+        noise().save(folder / name)
+        data = (folder / name).read_bytes()
+        (folder / name).write_bytes(data[: len(data) * 3 // 4])
+    (folder / "text.jpg").write_text("not an image")
+    (folder / "empty.jpg").touch()
+    names = ("cut.jpg", "cut.png", "cut.tif", "cut.bmp", "text.jpg", "empty.jpg", "absent.jpg")
+    return {name: str(folder / name) for name in names}
+
+
+def test_read_image_names_the_broken_file(tmp_path: Path) -> None:
+    for name, path in damage(tmp_path).items():
+        with pytest.raises(OSError, match="cannot read the image") as error:
+            read_image(path)
+        assert f'"{path}": ' in str(error.value), name
+
+
+def test_check_images_counts_and_names_the_broken(tmp_path: Path) -> None:
+    noise().save(tmp_path / "good.jpg")
+    good = (str(tmp_path / "good.jpg"), 1, 0)
+    check_images([good] * 3)
+    bad = [(path, 1, 0) for path in damage(tmp_path).values()]
+    with pytest.raises(OSError) as error:
+        check_images([good, *bad, good])
+    message = str(error.value)
+    assert message.startswith("7 of 9 images cannot be read")
+    assert all(path in message for path, *_ in bad[:5])
+    assert "and 2 more" in message
+    assert good[0] not in message
+
+
+class _Reader(torch.utils.data.Dataset):
+    def __init__(self, paths: list[str]) -> None:
+        self.paths = paths
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, index: int) -> int:
+        return read_image(self.paths[index]).height
+
+
+def test_worker_of_a_loader_names_the_broken_file(tmp_path: Path) -> None:
+    noise().save(tmp_path / "good.jpg")
+    (tmp_path / "broken.jpg").write_text("not an image")
+    paths = [os.fspath(tmp_path / name) for name in ("good.jpg", "broken.jpg")]
+    batches = iter(torch.utils.data.DataLoader(_Reader(paths), num_workers=1))
+    assert next(batches).tolist() == [24]
+    with pytest.raises(OSError, match=r"broken\.jpg"):
+        next(batches)
+    # left to the garbage collector, which the traceback delays, it takes five seconds
+    batches._shutdown_workers()
+
+
+def test_images_that_are_not_read_are_refused(tmp_path: Path) -> None:
+    for name in ("001_1.jpg", "002_1.gif", "003_1.HEIC"):
+        (tmp_path / name).touch()
+    with pytest.raises(ValueError, match=r"2 images.*\.webp are: .*002_1\.gif.*003_1\.HEIC"):
+        list_images(tmp_path)

@@ -1,0 +1,64 @@
+"""Files are written whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from partialreid.runtime.files import whole_file, write_json, write_text
+
+
+def test_json_is_whole_or_absent(tmp_path: Path) -> None:
+    path = tmp_path / "results.json"
+    write_json(path, {"b": 1.5, "a": [1, None]})
+    assert list(json.loads(path.read_text()).items()) == [("b", 1.5), ("a", [1, None])]
+    with pytest.raises(TypeError):
+        write_json(path, {"b": object()})
+    with pytest.raises(UnicodeEncodeError):
+        write_text(path, "\ud800")
+    assert json.loads(path.read_text())["b"] == 1.5
+    assert [file.name for file in tmp_path.iterdir()] == ["results.json"]
+
+
+def test_the_earlier_file_is_there_until_the_new_one_is_whole(tmp_path: Path) -> None:
+    path = tmp_path / "picture.png"
+    path.write_bytes(b"before")
+    with whole_file(path) as file:
+        file.write(b"after")
+        assert path.read_bytes() == b"before"
+    assert path.read_bytes() == b"after"
+
+
+def test_an_error_of_the_writer_stays_what_it_is(tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError), whole_file(tmp_path / "x") as file:
+        file.write(b"half")
+        raise ZeroDivisionError
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_a_full_disk_names_the_file(tmp_path: Path, wrapped: bool) -> None:
+    path = tmp_path / "x.json"
+    path.write_text("before")
+    with pytest.raises(OSError) as caught, whole_file(path):
+        try:
+            raise OSError(28, "No space left on device")
+        except OSError:
+            if wrapped:
+                raise RuntimeError("unexpected pos 64 vs 0")  # noqa: B904, as torch does
+            raise
+    assert f'"{path}" cannot be written (No space left on device)' in str(caught.value)
+    assert "make room there" in str(caught.value)
+    assert path.read_text() == "before"
+    assert [file.name for file in tmp_path.iterdir()] == ["x.json"]
+
+
+def test_a_folder_that_is_not_there_or_in_the_way(tmp_path: Path) -> None:
+    (tmp_path / "x").mkdir()
+    for path, said in ((tmp_path / "absent" / "x", "No such file"), (tmp_path / "x", "directory")):
+        with pytest.raises(OSError, match=f'"{path}" cannot be written .*{said}'):
+            write_text(path, "text")
+    assert os.listdir(tmp_path) == ["x"]

@@ -1,0 +1,141 @@
+"""The three systems of the results table: each trains, its losses go down, and it evaluates."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from fastreid.utils.events import EventStorage
+
+from partialreid.commands.train import build_parser, setup_config
+from partialreid.engine.inference import load_model
+from partialreid.engine.trainer import PartialTrainer
+from partialreid.evaluation.matchers import LassoMatcher, RidgeMatcher
+from partialreid.matching.extracted import Images
+from partialreid.matching.lasso import lasso_distance
+from tests import tiny
+
+CONFIGS = Path("projects/PartialReID/configs")
+SYSTEMS: dict[str, dict[str, Any]] = {
+    "DSR (CVPR 2018)": {
+        "MODEL__META_ARCHITECTURE": "DSR2018",
+        "MODEL__HEADS__NAME": "DSR2018Head",
+        "MODEL__HEADS__DSR__STRIDE": 1,
+        "MODEL__LOSSES__NAME": "('CrossEntropyLoss',)",
+        "TEST__DSR__CODES": "lasso",
+        "TEST__DSR__SQUARED": True,
+        "TEST__DSR__DISTANCE": "reconstruction",
+    },
+    "SFR": {
+        "MODEL__META_ARCHITECTURE": "DSR2018",
+        "MODEL__HEADS__NAME": "DSR2018Head",
+        "MODEL__HEADS__DSR__STRIDE": 1,
+        "MODEL__HEADS__DSR__POOL": "avg",
+        "MODEL__LOSSES__NAME": "('CrossEntropyLoss',)",
+        "MODEL__LOSSES__VERIFICATION__CODES": "ridge",
+    },
+    "FPR (ICCV 2019)": {
+        "MODEL__META_ARCHITECTURE": "FPRBaseline",
+        "INPUT__OCCLUSION__ENABLED": True,
+        "TEST__DSR__SQUARED": True,
+    },
+    "FastReID-DSR": {},
+}
+LOSSES = {
+    "DSR (CVPR 2018)": {"loss_cls", "loss_verification"},
+    "SFR": {"loss_cls", "loss_verification"},
+    "FPR (ICCV 2019)": {
+        *("loss_cls", "loss_fore_cls", "loss_triplet", "loss_fore_triplet"),
+        "loss_foreground",
+    },
+    "FastReID-DSR": {"loss_cls", "loss_fore_cls", "loss_triplet", "loss_fore_triplet"},
+}
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("synthetic")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_trains_and_evaluates(system: str, root: Path, tmp_path: Path) -> None:
+    figures = tiny.run(root, tmp_path, **SYSTEMS[system])
+    records = [json.loads(line) for line in (tmp_path / "metrics.json").read_text().splitlines()]
+    logged = {key for record in records for key in record if key.startswith("loss_")}
+    assert logged == LOSSES[system]
+    report = figures["SyntheticPartial"]
+    assert 0 < report["reconstruction"]["mAP"] < 100
+    # The saved checkpoint evaluates to the same figures; and takes images of several sizes.
+    changes = {**SYSTEMS[system], "MODEL__WEIGHTS": tmp_path / "model_final.pth"}
+    again = tiny.run(root, tmp_path / "again", "--eval-only", **changes)
+    for distance in ("global", "reconstruction", "fused"):
+        assert again["SyntheticPartial"][distance] == report[distance]
+    unstretched = tiny.run(
+        root, tmp_path / "kept", "--eval-only", **changes, INPUT__KEEP_RATIO="width"
+    )["SyntheticPartial"]
+    assert unstretched["reconstruction"] != report["reconstruction"]
+    assert 0 < unstretched["reconstruction"]["mAP"] < 100
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_loss_goes_down_on_a_batch(system: str, root: Path, tmp_path: Path) -> None:
+    keys = tiny.options(root, tmp_path, **SYSTEMS[system], SOLVER__WARMUP_ITERS=0)
+    cfg = setup_config(build_parser().parse_args(["--config-file", tiny.CONFIG, *keys]))
+    trainer = PartialTrainer(cfg)
+    batch = next(iter(trainer.data_loader))
+    losses = []
+    with EventStorage(0):
+        for _ in range(3):
+            parts = trainer.model(batch)
+            loss = sum(parts.values())
+            trainer.optimizer.zero_grad()
+            loss.backward()
+            trainer.optimizer.step()
+            losses.append({name: float(part.detach()) for name, part in parts.items()})
+    assert set(losses[0]) == LOSSES[system]
+    assert sum(losses[1].values()) < sum(losses[0].values())
+    assert sum(losses[2].values()) < sum(losses[1].values())
+
+
+@pytest.mark.parametrize("name", ["dsr_cvpr18", "fpr_iccv19", "market_mobilenetv2"])
+def test_configs_build_their_system(name: str, tmp_path: Path) -> None:
+    options = ["--config-file", str(CONFIGS / f"{name}.yml"), "MODEL.DEVICE", "cpu"]
+    options += ["MODEL.BACKBONE.PRETRAIN", "False", "MODEL.HEADS.NUM_CLASSES", "7"]
+    cfg = setup_config(build_parser().parse_args(options))
+    from fastreid.modeling.meta_arch import build_model
+
+    model = build_model(cfg).eval()
+    path = tmp_path / "model.pth"
+    torch.save({"model": model.state_dict()}, path)
+    model = load_model(cfg, str(path)).eval()
+    with torch.no_grad():
+        features, columns, weights = model(torch.rand(2, 3, 256, 128) * 255)
+    assert features.shape == (2, 1280)
+    assert columns.shape[2] == weights.shape[1]
+    torch.testing.assert_close(weights.sum(1), torch.ones(2))
+    if name == "dsr_cvpr18":
+        # 8 x 4 windows of the probe; the three larger scales besides in the gallery.
+        assert columns.shape[2] == 70
+        assert (weights > 0).sum(1).tolist() == [32, 32]
+
+
+def test_a_probe_brings_its_first_scale_only() -> None:
+    torch.manual_seed(0)
+    columns = [torch.nn.functional.normalize(torch.rand(12, 6), dim=0) for _ in range(4)]
+    weights = [torch.tensor([1 / 3] * 3 + [0.0] * 3)] * 4
+    query = Images(torch.zeros(2, 1), columns[:2], weights[:2])
+    gallery = Images(torch.zeros(2, 1), columns[2:], weights[2:])
+    wanted = lasso_distance([c[:, :3] for c in columns[:2]], columns[2:], beta=0.2)
+    torch.testing.assert_close(LassoMatcher(0.2).every(query, gallery), wanted)
+    pairs = torch.tensor([[1, 0], [0, 1]])
+    torch.testing.assert_close(
+        LassoMatcher(0.2).pairs(query, gallery, pairs), wanted[pairs[:, 0], pairs[:, 1]]
+    )
+    ridge = RidgeMatcher(0.1, squared=True)
+    all_columns = ridge.every(query, gallery)
+    first = Images(query.features, [c[:, :3] for c in columns[:2]], [w[:3] for w in weights[:2]])
+    torch.testing.assert_close(all_columns, ridge.every(first, gallery))
