@@ -30,15 +30,8 @@ from tests import tiny
 
 # Modules that look at keys to check or to record them. That is not what a key is for.
 LOOKERS = (
-    *(
-        "engine.checks",
-        "config",
-        "keys.ranges",
-        "keys.network_check",
-        "keys.reading_rules",
-        "reporting.results",
-    ),
-    "keys.unread_keys",
+    *("engine.checks", "engine.training_checks", "config", "reporting.run_record"),
+    *("keys.ranges", "keys.network_check", "keys.reading_rules", "keys.unread_keys"),
 )
 # What lies between a reader and the config that notes it.
 PASSING_ON = ("yacs.config", "fastreid.config.config", "keys.recorded_config", __name__)
@@ -99,7 +92,7 @@ READERS = {
     "INPUT.FLIP": TRANSFORMS,
     "INPUT.PADDING": TRANSFORMS,
     "INPUT.CJ": TRANSFORMS,
-    "INPUT.AFFINE": "compat",
+    "INPUT.AFFINE": "data.transforms",
     "INPUT.AUTOAUG": TRANSFORMS,
     "INPUT.AUGMIX": TRANSFORMS,
     "INPUT.REA": TRANSFORMS,
@@ -107,7 +100,7 @@ READERS = {
     "INPUT.KEEP_RATIO": "data.keep_ratio",
     "INPUT.KEEP_RATIO_STEP": "data.keep_ratio",
     "INPUT.KEEP_RATIO_LONGEST": "data.keep_ratio",
-    "INPUT.OCCLUSION": "data.occlusion_transform",
+    "INPUT.OCCLUSION": "data.masked_items",
     "DATASETS.NAMES": "data.catalogue",
     "DATASETS.TESTS": "engine.inference",
     "DATASETS.COMBINEALL": "data.catalogue",
@@ -115,8 +108,8 @@ READERS = {
     "DATASETS.HELD_OUT": "data.catalogue",
     "DATASETS.DERIVED_SEED": "derived.dataset",
     "DATASETS.DERIVED": "derived.dataset",
-    "DATASETS.MASKS": "data.occlusion_transform",
-    "DATASETS.MASK_THRESHOLD": "data.occlusion_transform",
+    "DATASETS.MASKS": "data.masked_items",
+    "DATASETS.MASK_THRESHOLD": "data.masked_items",
     "DATASETS.SYNTHETIC": "synthetic.dataset",
     "DATALOADER.SAMPLER_TRAIN": "data.epoch_sampler",
     "DATALOADER.NUM_INSTANCE": "data.epoch_sampler",

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from partialreid.metrics.report import fuse, fused_distance, lambda_grid, report_of, summarize
-from partialreid.reporting.results import results_table
+from partialreid.reporting.results_table import results_table
 
 QUERIES, PEOPLE, SHOTS = 40, 20, 3
 

@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch.utils import collect_env
 
-from partialreid.reporting.results import run_record
+from partialreid.reporting.run_record import run_record
 from partialreid.runtime.machine_record import machine_record, peak_memory_gb
 
 

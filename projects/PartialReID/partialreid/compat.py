@@ -3,22 +3,24 @@
 FastReID stays as PyPI ships it. What it needs at import time is put in place for the moment of the
 import and taken away again; what it does wrong later is cured where this package uses it:
 
-| what breaks                                         | where the cure is            |
-|-----------------------------------------------------|------------------------------|
-| imports of `torch._six`, `collections.Mapping`      | `import_shims`, here         |
-| run-time `make` of the ranking extension            | `DsrEvaluator`               |
-| RandomAffine with arguments that are gone           | `build_transforms`, here     |
-| deprecated TypedStorage for every image             | `ToTensor`, here             |
-| gdown for pretrained weights                        | `pretrained.py`              |
-| flat parameter buffers: nothing trains              | `engine.py`                  |
-| losses read before they are there; AMP on CUDA only | `training_steps.py`          |
-| loader threads that swallow errors, fixed workers   | `loaders.py`                 |
-| CUDA and NCCL assumed, fixed port                   | `launching.py`               |
-| unsafe or silent checkpoint loading                 | `checkpoint.py`              |
-| `model_best` never written, division by zero        | `hooks.py`, `checks.py`      |
-| TEST.FLIP on a tuple                                | `partialbaseline.py`         |
-| losses in half precision under autocast             | `float32_losses.py`          |
-| pretrained weights that do not fit, in silence      | `pretrained_files.py`        |
+| what breaks                                         | where the cure is               |
+|-----------------------------------------------------|---------------------------------|
+| imports of `torch._six`, `collections.Mapping`      | `import_shims`, here            |
+| run-time `make` of the ranking extension            | `dsr_evaluation.py`             |
+| RandomAffine with arguments that are gone           | `data/transforms.py`            |
+| deprecated TypedStorage for every image             | `data/transforms.py`            |
+| loader threads that swallow errors, fixed workers   | `data/loaders.py`               |
+| gdown for pretrained weights                        | `backbones/pretrained.py`       |
+| pretrained weights that do not fit, in silence      | `backbones/pretrained_files.py` |
+| TEST.FLIP on a tuple                                | `partialbaseline.py`            |
+| losses in half precision under autocast             | `float32_losses.py`             |
+| flat parameter buffers: nothing trains              | `engine/trainer.py`             |
+| losses read before they are there; AMP on CUDA only | `engine/training_steps.py`      |
+| CUDA and NCCL assumed, fixed port                   | `engine/launching.py`           |
+| unsafe or silent checkpoint loading                 | `engine/checkpoint.py`          |
+| resumed runs that keep the old schedule             | `engine/resumption.py`          |
+| `model_best` never written, division by zero        | `engine/hooks.py`               |
+| samplers that search for ever                       | `engine/training_checks.py`     |
 """
 
 from __future__ import annotations
@@ -32,10 +34,6 @@ import sys
 import types
 import warnings
 from collections.abc import Iterator
-from typing import Any
-
-import numpy as np
-import torch
 
 FASTREID_VERSION = "1.4.0"
 INSTALL = f"pip install --no-deps fastreid=={FASTREID_VERSION}"
@@ -72,7 +70,7 @@ def import_shims() -> Iterator[None]:
         collections.Mapping = collections.abc.Mapping  # type: ignore[attr-defined]
     try:
         with warnings.catch_warnings():
-            # The Cython ranking is compiled inside site-packages; ranking.py replaces it.
+            # The Cython ranking is compiled inside site-packages; `metrics.ranking` replaces it.
             warnings.filterwarnings("ignore", message="Cython rank evaluation")
             yield
     finally:
@@ -88,43 +86,6 @@ def import_fastreid() -> None:
     with import_shims():
         for name in ("data", "evaluation", "modeling", "solver", "engine", "engine.defaults"):
             importlib.import_module(f"fastreid.{name}")
-
-
-class ToTensor:
-    """An image as a float tensor (3, H, W) in 0..255, bit for bit as FastReID converts it.
-
-    FastReID goes through torch's TypedStorage. It is deprecated, so that each worker of each epoch
-    warns, and a later torch will not have it.
-    """
-
-    def __call__(self, image: Any) -> torch.Tensor:
-        """Convert a PIL image or, as AugMix leaves it, an array (H, W, 3)."""
-        array = np.asarray(image).transpose(2, 0, 1)
-        return torch.from_numpy(array.astype(np.float32, order="C"))
-
-
-def build_transforms(cfg: Any, is_train: bool) -> Any:
-    """FastReID's transforms, with INPUT.AFFINE as torchvision spells its arguments today.
-
-    FastReID passes `resample` and `fillcolor`, which torchvision has renamed, and a TypeError
-    follows. The transform is therefore built here, with the same values, and put where FastReID
-    puts it: after the colour jitter, before AugMix and the conversion to a tensor.
-    """
-    import torchvision.transforms as T
-    from fastreid.data import transforms as fastreid_transforms
-
-    affine = is_train and cfg.INPUT.AFFINE.ENABLED
-    if affine:
-        cfg = cfg.clone()
-        cfg.defrost()
-        cfg.INPUT.AFFINE.ENABLED = False
-    steps = list(fastreid_transforms.build_transforms(cfg, is_train=is_train).transforms)
-    if affine:
-        place = next(i for i, t in enumerate(steps) if type(t).__name__ in ("AugMix", "ToTensor"))
-        steps.insert(place, T.RandomAffine(degrees=10, scale=(0.9, 1.1), shear=0.1, fill=0))
-    return T.Compose(
-        [ToTensor() if isinstance(t, fastreid_transforms.ToTensor) else t for t in steps]
-    )
 
 
 import_fastreid()

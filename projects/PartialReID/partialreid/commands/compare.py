@@ -41,7 +41,7 @@ from ..engine.remembered_outputs import RememberedOutputs
 from ..metrics.report import cmc_curve
 from ..reporting.comparison import RUN, cmc_panels, comparison_table, earlier_systems
 from ..reporting.curve_pictures import draw_panels
-from ..reporting.results import run_record
+from ..reporting.run_record import run_record
 from ..runtime.collectives import rank, world_size
 from ..runtime.errors import user_errors
 from ..runtime.files import write_json, write_text

@@ -24,7 +24,7 @@ from ..engine.checkpoint import classes_in, read_checkpoint
 from ..metrics.lambda_selection import LambdaCurve, lambda_curve, mean_curve
 from ..metrics.report import lambda_grid
 from ..reporting.curve_pictures import Line, draw_panels
-from ..reporting.results import run_record
+from ..reporting.run_record import run_record
 from ..runtime.errors import user_errors
 from ..runtime.files import write_json
 from .train import log_to_stderr, setup_config

@@ -20,12 +20,13 @@ from ..data.catalogue import train_items
 from ..data.epoch_sampler import drawn_seed, epoch_seed
 from ..engine.checked_evaluation import check_evaluation
 from ..engine.checkpoint import last_checkpoint, read_checkpoint
-from ..engine.checks import check_config, check_identities, check_output_dir, check_test_sets
+from ..engine.checks import check_config, check_output_dir, check_test_sets
 from ..engine.inference import evaluate_test_sets, load_model
 from ..engine.launching import launch, processes_here, under_torchrun
 from ..engine.meeting import check_machines
 from ..engine.resumption import epochs_done
 from ..engine.trainer import PartialTrainer
+from ..engine.training_checks import check_identities
 from ..keys.config_files import expand_paths, find_config, merge_file, merge_options
 from ..keys.unread_keys import warn_of_idle_keys
 from ..runtime.device import resolve_device

@@ -32,8 +32,8 @@ from typing import Any
 import torchvision.transforms as T
 from PIL import Image
 
-from ..compat import build_transforms
 from .smallest_sizes import smallest_sides
+from .transforms import build_transforms
 
 Size = tuple[int, int]
 OFF = "off"

@@ -15,7 +15,6 @@ from fastreid.data.common import CommDataset
 from fastreid.utils import comm
 from torch.utils.data import BatchSampler, DataLoader
 
-from ..compat import build_transforms
 from ..images.labels import evaluation_lists
 from ..images.lists import check_protocol
 from ..images.reading import read_image
@@ -23,8 +22,9 @@ from ..runtime.freed_memory import release_freed_memory
 from .catalogue import data_root, load_dataset
 from .epoch_sampler import EpochSampler, epoch_seed
 from .keep_ratio import build_test_transform, keep_ratio_resize
-from .occlusion_transform import MaskedItems, wants_masks
+from .masked_items import MaskedItems, wants_masks
 from .size_batches import order_by_size, size_batches
+from .transforms import build_transforms
 
 
 class ImageItems(CommDataset):

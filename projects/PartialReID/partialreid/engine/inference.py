@@ -18,7 +18,8 @@ from torch.nn.parallel import DistributedDataParallel
 
 from ..data.loaders import build_test_loader
 from ..dsr_evaluation import DsrEvaluator
-from ..reporting.results import results_table, run_record
+from ..reporting.results_table import results_table
+from ..reporting.run_record import run_record
 from ..runtime.device import settle_device
 from ..runtime.files import write_json
 from ..runtime.freed_memory import keep_freed_memory, release_freed_memory

@@ -30,7 +30,6 @@ from ..keys.unread_keys import warn_of_idle_keys
 from ..runtime.device import settle_device
 from ..runtime.freed_memory import keep_freed_memory
 from .checkpoint import SafeCheckpointer, last_checkpoint, read_checkpoint
-from .checks import check_identities
 from .divergence import StopIfDiverged
 from .hooks import Evaluate, KeepBest, ProgressBar, Save, StartEpoch, WriteEvents
 from .inference import build_evaluator, evaluate_test_sets
@@ -42,6 +41,7 @@ from .resumption import (
     restore_optimizer,
     skipped_steps,
 )
+from .training_checks import check_identities
 from .training_steps import FullPrecisionSteps, MixedPrecisionSteps
 
 logger = logging.getLogger(__name__)

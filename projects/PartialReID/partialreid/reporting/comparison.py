@@ -11,7 +11,7 @@ from tabulate import tabulate
 
 from ..metrics.report import FIGURES
 from .curve_pictures import Line
-from .results import DISTANCES, figure_cell, fused_label, oracle_cells
+from .results_table import DISTANCES, figure_cell, fused_label, oracle_cells
 
 # What compare.json holds for a system beside its test sets.
 RUN = "run"

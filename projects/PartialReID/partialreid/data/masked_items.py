@@ -1,9 +1,4 @@
-"""Training images behind objects, and the masks that say what of them is visible.
-
-The augmentation draws its occluders from other sources than the derived test sets: other forms and
-textures (`occlusion_shapes.TRAINING`), and pieces of training images alone. FastReID's transforms
-follow, in its order; those that move pixels move the mask alike.
-"""
+"""Training images with what is visible of them, some put behind objects."""
 
 from __future__ import annotations
 
@@ -13,22 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-import torchvision.transforms.v2 as joint
 from fastreid.data.common import CommDataset
 from PIL import Image
 
-from ..compat import build_transforms
 from ..images.lists import Item, name_some
 from ..images.made_folder import cache_root
 from ..images.occluder_shapes import TRAINING, pick
 from ..images.occlusion import KINDS, Occluded, check_share, hide_behind_piece, hide_behind_shape
 from ..images.reading import MaskError, read_image
-
-# Of 255. Masks are resampled with their images: what shows the person by half is rounded up.
-HALF = 128
-# These move pixels without saying where to.
-UNFIT = ("AUTOAUG", "AUGMIX")
+from .masked_transform import MaskedTransform
 
 
 def wants_masks(cfg: Any) -> bool:
@@ -66,86 +54,6 @@ def find_masks(paths: Sequence[str], root: str, masks: str) -> dict[str, str]:
             f"images: {name_some(absent)}."
         )
     return found
-
-
-def _joint(step: Any) -> Any:
-    """The transform that treats image and mask alike; None for one that moves no pixel."""
-    kind = type(step).__name__
-    if kind == "Resize":
-        return joint.Resize(step.size, interpolation=step.interpolation)
-    if kind == "RandomResizedCrop":
-        return joint.RandomResizedCrop(
-            step.size, step.scale, step.ratio, interpolation=step.interpolation
-        )
-    if kind == "Pad":
-        return joint.Pad(step.padding, padding_mode=step.padding_mode)
-    if kind == "RandomCrop":
-        return joint.RandomCrop(step.size)
-    if kind == "RandomHorizontalFlip":
-        return joint.RandomHorizontalFlip(step.p)
-    if kind == "RandomAffine":
-        return joint.RandomAffine(step.degrees, scale=step.scale, shear=step.shear, fill=0)
-    return None
-
-
-def _painted(before: torch.Tensor, after: torch.Tensor) -> torch.Tensor:
-    """(H, W) bool, the rectangle in which two images (3, H, W) differ."""
-    differs = (before != after).any(0)
-    inside = torch.zeros_like(differs)
-    rows, columns = differs.any(1).nonzero(), differs.any(0).nonzero()
-    if len(rows):
-        inside[int(rows[0]) : int(rows[-1]) + 1, int(columns[0]) : int(columns[-1]) + 1] = True
-    return inside
-
-
-class MaskedTransform:
-    """FastReID's training transforms on an image together with its mask.
-
-    With one seed the images are those of `build_transforms`: a mask changes no random number.
-
-    Args:
-        cfg: config.
-
-    Raises:
-        ValueError: a transform is on that a mask cannot follow.
-    """
-
-    def __init__(self, cfg: Any) -> None:
-        for key in UNFIT:
-            if cfg.INPUT[key].ENABLED:
-                raise ValueError(
-                    f"INPUT.{key} moves pixels where no mask can follow: switch it off, or "
-                    "INPUT.OCCLUSION and DATASETS.MASKS."
-                )
-        self.steps = [(step, _joint(step)) for step in build_transforms(cfg, True).transforms]
-
-    def __call__(self, image: Any, visible: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
-        """Transform both.
-
-        Args:
-            image: an RGB image.
-            visible: (H, W) bool at its size.
-
-        Returns:
-            The image (3, H, W) float32 in 0..255, and (H, W) bool at that size: False where it is
-            hidden, padded or erased.
-        """
-        # As a grey image it is resampled as the image is; a mask's nearest pixel would lie beside.
-        mask = Image.fromarray(visible.astype(np.uint8) * 255)
-        painted = None
-        for step, both in self.steps:
-            if both is not None:
-                image, mask = both(image, mask)
-            elif isinstance(image, torch.Tensor):
-                # Only what paints over parts, random erasing and random patches, comes so late.
-                before = image.clone()
-                image = step(image)
-                now = _painted(before, image)
-                painted = now if painted is None else painted | now
-            else:
-                image = step(image)
-        seen = torch.from_numpy(np.asarray(mask) >= HALF)
-        return image, seen if painted is None else seen & ~painted
 
 
 class MaskedItems(CommDataset):

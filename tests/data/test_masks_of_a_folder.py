@@ -11,10 +11,10 @@ import pytest
 import torch
 from PIL import Image
 
-from partialreid.compat import build_transforms
 from partialreid.data.catalogue import train_items
 from partialreid.data.loaders import ImageItems, TrainLoader
-from partialreid.data.occlusion_transform import MaskedItems, find_masks
+from partialreid.data.masked_items import MaskedItems, find_masks
+from partialreid.data.transforms import build_transforms
 from partialreid.images.reading import MaskError
 from tests.small_training import MOVING, seed, small_training
 
