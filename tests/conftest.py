@@ -54,11 +54,14 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
     os.environ["PARTIALREID_CACHE"] = str(tmp_path_factory.mktemp("cache"))
 
 
-def needed_folder(name: str) -> Path:
-    """The data root, if it holds this data set; else the test is skipped."""
+def needed_folder(*names: str) -> Path:
+    """The data root, if it holds this data set, under one of its names; else a skip."""
     root = Path(os.environ.get("FASTREID_DATASETS") or ROOT / "datasets")
-    if not (root / name).is_dir():
-        pytest.skip(f"needs {name} in the data root (FASTREID_DATASETS, see datasets/README.md)")
+    if not any((root / name).is_dir() for name in names):
+        pytest.skip(
+            f"needs {' or '.join(names)} in the data root (FASTREID_DATASETS, see "
+            "datasets/README.md)"
+        )
     return root
 
 
@@ -71,7 +74,7 @@ def needed_weights(name: str, what: str) -> Path:
 
 
 @pytest.fixture(scope="session")
-def data_root() -> Callable[[str], Path]:
+def data_root() -> Callable[..., Path]:
     """A function that finds the data root with a real data set, or skips the test."""
     return needed_folder
 

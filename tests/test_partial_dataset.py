@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -233,12 +233,11 @@ def test_name_without_identity_is_named(tmp_path: Path, name: str) -> None:
         (PartialiLIDS, (119, 119, 119)),
     ],
 )
-def test_real_sets_have_the_published_counts(kind: type[PartialTestSet], counts: Any) -> None:
-    root = os.environ.get("FASTREID_DATASETS", "datasets")
+def test_real_sets_have_the_published_counts(
+    data_root: Callable[..., Path], kind: type[PartialTestSet], counts: Any
+) -> None:
     folders = [layout.query.partition("/")[0] for layout in kind.layouts]
-    if not any(os.path.isdir(os.path.join(root, folder)) for folder in folders):
-        pytest.skip(f"none of {folders} in FASTREID_DATASETS")
-    data = kind(root=root)
+    data = kind(root=str(data_root(*folders)))
     people = {pid for _, pid, _ in data.query}
     assert (len(people), len(data.query), len(data.gallery)) == counts
     assert people == {pid for _, pid, _ in data.gallery}

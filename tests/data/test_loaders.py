@@ -19,6 +19,7 @@ from partialreid.data import loaders
 from partialreid.data.catalogue import train_items
 from partialreid.data.epoch_sampler import EpochSampler, epoch_seed
 from partialreid.data.loaders import TrainLoader, build_test_loader
+from partialreid.runtime.errors import sentence
 
 FOLDER = "Market-1501-v15.09.15"
 RANDOM = ("FLIP", "AFFINE", "CJ", "REA", "AUGMIX")
@@ -46,12 +47,13 @@ def reading_error(loader: Iterable[Any]) -> str:
         for _ in loader:
             pass
     except OSError as error:
+        said = sentence(error)
         # The trace holds the loader in a cycle, and its workers stop only slowly when the garbage
         # collector comes upon it.
         error.__traceback__ = None
-        assert "Traceback" not in str(error) and "\n" not in str(error)
-        assert str(error).endswith("Replace the file, or fetch the data set again.")
-        return str(error)
+        assert said is not None and "Traceback" not in said and "\n" not in said
+        assert said.endswith("Replace the file, or fetch the data set again.")
+        return said
     raise AssertionError("nothing was wrong")
 
 

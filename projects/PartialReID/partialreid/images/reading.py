@@ -24,22 +24,11 @@ WHITE_IS_ZERO = 0
 DEEP_FORMATS = ("PNG", "PPM")
 
 
-class _OneSentence(Exception):
-    """An error whose text is one sentence, also where a loader's worker has met it.
-
-    torch raises the error of a worker again in the main process: it calls the class with a text of
-    many lines, which holds the worker's trace and ends with the sentence. Only the end is kept.
-    """
-
-    def __init__(self, text: str) -> None:
-        super().__init__(text.rpartition(f"{type(self).__name__}: ")[2].strip())
-
-
-class ImageError(_OneSentence, OSError):
+class ImageError(OSError):
     """A file that cannot be read as an image."""
 
 
-class MaskError(_OneSentence, ValueError):
+class MaskError(ValueError):
     """An image with which no mask goes: one of another size, or an image too small to be hidden."""
 
 
