@@ -61,6 +61,13 @@ def imports(name: str) -> tuple[set[str], set[str]]:
     return {target for target in own if target}, others
 
 
+def imported_from(source: str, name: str) -> set[str]:
+    """The names that a module imports from another package."""
+    tree = ast.walk(ast.parse(MODULES[name].read_text(encoding="utf-8")))
+    found = [n for n in tree if isinstance(n, ast.ImportFrom) and n.module == source]
+    return {alias.name for node in found for alias in node.names}
+
+
 def test_every_room_is_drawn_once() -> None:
     drawn = [room for floor in floors() for room in floor]
     assert sorted(drawn) == sorted({room_of(name) for name in MODULES})
@@ -94,6 +101,7 @@ def test_files_do_not_import_each_other_in_a_circle() -> None:
 def test_pure_rooms_need_torch_and_numpy_alone(name: str) -> None:
     strangers = imports(name)[1] - set(sys.stdlib_module_names) - {"torch", "numpy"}
     assert not strangers
+    assert "Any" not in imported_from("typing", name), "a tensor, an array or a type of one's own"
 
 
 def test_pure_rooms_work_with_torch_and_numpy_alone() -> None:

@@ -90,7 +90,7 @@ class DsrEvaluator(ReidEvaluator):
         self._results: dict[str, float] | None = None
         self.report: dict[str, Any] = {}
         self.distances: dict[str, Tensor] = {}
-        self.ids: Ids | None = None
+        self.ids: Ids = ([], [], [], [])
         self.matching_seconds = 0.0
 
     def close(self) -> None:
@@ -162,13 +162,14 @@ class DsrEvaluator(ReidEvaluator):
         if computed is None:
             return {}
         n = self._num_query
-        pids, camids = pids.numpy(), camids.numpy()
-        ids: Ids = (pids[:n], pids[n:], camids[:n], camids[n:])
+        people, cameras = pids.numpy(), camids.numpy()
+        ids: Ids = (people[:n], people[n:], cameras[:n], cameras[n:])
         settings = self.cfg.TEST.DSR
         near, matched = computed
         if refined is not None:
             near = refined
-        distances, chosen, selected = {"global": near}, {}, "global"
+        distances, selected = {"global": near}, "global"
+        chosen: dict[str, object] = {}
         if matched is not None:
             distances["reconstruction"] = matched
             distances["fused"], chosen = fused_distance(near, matched, ids, settings)

@@ -107,12 +107,13 @@ def compare(args: argparse.Namespace, configs: list[Any], record: dict[str, Any]
     if rank() == 0:
         # Anew in a process of its own.
         log_to_stderr()
-    model, loaded = None, None
+    model: RememberedOutputs | None = None
+    loaded = None
     for (name, *_), cfg in zip(args.system, configs, strict=True):
         # Systems one after another that differ in their evaluation alone share one network.
         network = (cfg.MODEL.dump(), str(cfg.TEST.FLIP), str(cfg.INPUT.CROP))
-        if network != loaded:
-            del model
+        if model is None or network != loaded:
+            model = None  # its memory goes before the next one's comes
             # In the memory of the machine, wherever the network runs.
             budget = memory_budget(cfg.TEST.DSR.MEMORY_GB, "cpu", comm.get_local_size())
             model = RememberedOutputs(

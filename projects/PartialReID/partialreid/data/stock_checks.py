@@ -105,8 +105,8 @@ def check_files(kind: Any, data: Any, parts: Mapping[str, Sequence[Item]]) -> No
     endings = {_ending(file) for files in read.values() for file in files} or {".jpg"}
     for part in parts:
         # A folder of which nothing was read is known by the set's attribute alone.
-        if isinstance(folder := getattr(data, f"{part}_dir", None), str):
-            read[os.path.normpath(folder)] |= set()
+        if isinstance(own := getattr(data, f"{part}_dir", None), str):
+            read[os.path.normpath(own)] |= set()
     absent, lost = [], []
     for folder, files in sorted(read.items()):
         there = set(os.listdir(folder)) if os.path.isdir(folder) else set()

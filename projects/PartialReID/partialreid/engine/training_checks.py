@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
@@ -104,8 +104,9 @@ def optimizers() -> tuple[str, ...]:
             continue
         # One of a convolution's shape: some take matrices alone, or no groups with a rate each.
         group = {"params": [torch.nn.Parameter(torch.zeros(1, 1, 1, 1))], "lr": 0.1}
+        build: Callable[..., torch.optim.Optimizer] = kind
         try:
-            optimizer = kind([{**group, "weight_decay": 0.0}], lr=0.1)
+            optimizer = build([{**group, "weight_decay": 0.0}], lr=0.1)
         except (TypeError, ValueError, NotImplementedError):
             continue
         if "weight_decay" in optimizer.defaults:

@@ -64,7 +64,7 @@ def evaluation_lists(name: str, data: Any) -> tuple[list[Item], list[Item]]:
     """
     query = _plain_items(f"{name}, query", data.query)
     paths, identities, cameras = _columns([*query, *_plain_items(f"{name}, gallery", data.gallery)])
-    both = list(zip(paths, _numbered(identities), _numbered(cameras), strict=True))
+    both: list[Item] = list(zip(paths, _numbered(identities), _numbered(cameras), strict=True))
     return both[: len(query)], both[len(query) :]
 
 

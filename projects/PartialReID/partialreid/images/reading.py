@@ -48,7 +48,7 @@ def read_image(path: str | os.PathLike[str]) -> Image.Image:
     """
     try:
         with open(path, "rb") as file:
-            image = Image.open(file)
+            image: Image.Image = Image.open(file)
             kind, tags = image.format, dict(getattr(image, "tag_v2", {}))
             image.load()
         with contextlib.suppress(Exception):  # EXIF in disorder: the image stays as it lies

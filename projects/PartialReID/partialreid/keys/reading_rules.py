@@ -56,7 +56,7 @@ def _holds(*names: str) -> Reason:
     return reason
 
 
-def _data_set(kind: str, fits: Callable[[str], bool]) -> Reason:
+def _data_set(kind: str, fits: Callable[[str], object]) -> Reason:
     """Read with a data set whose name fits."""
 
     def reason(cfg: Any) -> str:
@@ -125,7 +125,10 @@ IN_BOTH: tuple[tuple[str, Reason], ...] = (
     ("INPUT.KEEP_RATIO_STEP", _not("INPUT.KEEP_RATIO", "off")),
     # Scaled to fit, no side becomes longer than the model's.
     ("INPUT.KEEP_RATIO_LONGEST", _not("INPUT.KEEP_RATIO", "off", "fit")),
-    ("DATASETS.DERIVED_SEED", _data_set("<Name>Partial or <Name>Occluded", _suffix)),
+    (
+        "DATASETS.DERIVED_SEED",
+        _data_set("<Name>Partial or <Name>Occluded", _suffix),
+    ),
     ("DATASETS.DERIVED.KIND", _data_set("<Name>Occluded", lambda n: _suffix(n) == "Occluded")),
     ("DATASETS.DERIVED.SHARE", _data_set("<Name>Occluded", lambda n: _suffix(n) == "Occluded")),
     ("DATASETS.DERIVED.SIDES", _data_set("<Name>Partial", lambda n: _suffix(n) == "Partial")),

@@ -156,14 +156,14 @@ def second_moment(columns: Columns, images: Sequence[int]) -> Tensor:
 
 def principal_directions(moment: Tensor, dimensions: int, dtype: torch.dtype) -> Tensor:
     """(C, d) leading eigenvectors of a second moment (C, C); d is at most C."""
-    _, vectors = torch.linalg.eigh(moment)
+    vectors: Tensor = torch.linalg.eigh(moment).eigenvectors
     return vectors[:, -min(dimensions, len(moment)) :].to(dtype)
 
 
 def _explained(columns: Tensor, kappa: float) -> Tensor:
     """A = I - kappa^2 (GG' + kappa I)^-2 as (B, d, d) of columns (B, d, M)."""
     ridge = torch.eye(columns.shape[1], dtype=columns.dtype, device=columns.device)
-    unexplained = kappa * torch.linalg.inv(columns @ columns.mT + kappa * ridge)
+    unexplained: Tensor = kappa * torch.linalg.inv(columns @ columns.mT + kappa * ridge)
     return ridge - unexplained @ unexplained
 
 

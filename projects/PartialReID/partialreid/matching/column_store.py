@@ -12,7 +12,7 @@ import errno
 import os
 import tempfile
 from collections.abc import Iterable
-from typing import Any
+from io import FileIO
 
 import torch
 from torch import Tensor
@@ -56,7 +56,7 @@ class ColumnStore:
         self._folder = os.fspath(folder)
         self._kept = Slabs()
         self._places: list[int] = []
-        self._file: Any = None
+        self._file: FileIO | None = None
 
     def __len__(self) -> int:
         return len(self.counts)
@@ -119,6 +119,7 @@ class ColumnStore:
             return self._kept[image]
         columns = torch.empty((self.channels or 0, self.counts[image]), dtype=self.dtype)
         block = _bytes(columns)
+        assert self._file is not None, "what is not in memory is in the file"
         self._file.seek(self._places[image - len(self._kept)])
         while block:
             done = self._file.readinto(block)
@@ -147,5 +148,4 @@ class ColumnStore:
 
 def _bytes(columns: Tensor) -> memoryview:
     """The memory of a contiguous tensor; numpy has no bfloat16."""
-    flat: Any = columns.view(-1).view(torch.uint8).numpy()
-    return memoryview(flat)
+    return memoryview(columns.view(-1).view(torch.uint8).numpy().data)

@@ -6,25 +6,28 @@ products of the backward pass later, under whatever settings hold then.
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor
+from torch.autograd.function import FunctionCtx
 
 from .precision import full_precision
 
 
+class _Saved(FunctionCtx):
+    saved_tensors: tuple[Tensor, Tensor]
+    needs_input_grad: tuple[bool, bool]
+
+
 class _ExactProduct(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, left: Tensor, right: Tensor) -> Tensor:
+    def forward(ctx: FunctionCtx, left: Tensor, right: Tensor) -> Tensor:
         ctx.save_for_backward(left, right)
         with full_precision(left.device):
             return left @ right
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor | None]:
+    def backward(ctx: _Saved, gradient: Tensor) -> tuple[Tensor | None, Tensor | None]:
         left, right = ctx.saved_tensors
-        (gradient,) = gradients
         of_left = of_right = None
         # Products of this kind again, so that second derivatives exist and are exact too.
         if ctx.needs_input_grad[0]:

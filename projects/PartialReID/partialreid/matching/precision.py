@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Protocol, cast
 
 import torch
 from torch import Tensor
@@ -19,13 +19,14 @@ def at_least_float32(values: Tensor) -> Tensor:
     return values if values.dtype == torch.float64 else values.float()
 
 
-def _matmul_backends() -> list[Any]:
+class _Backend(Protocol):
+    fp32_precision: str
+
+
+def _matmul_backends() -> list[_Backend]:
     """The backends with a float32 setting of their own (torch 2.9 and newer)."""
-    backends: list[Any] = [
-        torch.backends.cuda.matmul,
-        getattr(torch.backends.mkldnn, "matmul", None),
-    ]
-    return [backend for backend in backends if hasattr(backend, "fp32_precision")]
+    backends = (torch.backends.cuda.matmul, getattr(torch.backends.mkldnn, "matmul", None))
+    return [cast("_Backend", backend) for backend in backends if hasattr(backend, "fp32_precision")]
 
 
 @contextmanager

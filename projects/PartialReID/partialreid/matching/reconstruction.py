@@ -9,8 +9,8 @@ matrix product and a sum of squares (see `gallery_factors`), and a pair costs no
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, TypeAlias
+from collections.abc import Iterable, Sequence
+from typing import Protocol, TypeVar
 
 import torch
 from torch import Tensor
@@ -22,9 +22,16 @@ from .shortlists import check_pairs, check_shortlist, pairs_by_gallery
 
 KAPPA = 1e-3
 MEMORY_BYTES = 512 * 2**20
-Track: TypeAlias = Callable[[Sequence[Any]], Iterable[Any]]
 # A pair of a block costs about this share of one that is looked up by itself. Speed alone.
 DENSE_SHORTLIST = 0.6
+T = TypeVar("T")
+
+
+class Track(Protocol):
+    """What shows the progress over a sequence; `iter` shows none."""
+
+    def __call__(self, work: Sequence[T], /) -> Iterable[T]:
+        """The items of `work`, in order."""
 
 
 @torch.no_grad()

@@ -180,7 +180,9 @@ class _ShortlistedBlock:
         fused[self.padding] = np.inf
         found, value = fused[self.row], value[:, None]
         earlier = self.short_column[self.row] < self.column[:, None]
-        return ((found < value) | ((found == value) & earlier)).sum(1)
+        before = (found < value) | ((found == value) & earlier)
+        count: Array = before.sum(1)
+        return count
 
     def _others_before(self, value: Array, weight: float) -> Array:
         if weight == 1:

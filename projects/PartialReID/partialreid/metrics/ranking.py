@@ -10,13 +10,13 @@ gallery order.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-Array: TypeAlias = npt.NDArray[Any]
+Array: TypeAlias = np.ndarray
 ArrayLike: TypeAlias = npt.ArrayLike | torch.Tensor
 
 BLOCK_ENTRIES = 2**20  # memory alone
@@ -193,7 +193,7 @@ def sort_keys(distances: Array) -> Array:
     # The bits of a float sort like its value once those below the sign of a negative one are
     # flipped; adding 0 makes -0 and 0 equal.
     bits = (distances + np.float32(0)).view(np.int32)
-    keys = (bits ^ ((bits >> 31) & 0x7FFFFFFF)).astype(np.int64)
+    keys: Array = (bits ^ ((bits >> 31) & 0x7FFFFFFF)).astype(np.int64)
     keys <<= 32
     keys |= np.arange(distances.shape[1], dtype=np.int64) << 1
     return keys

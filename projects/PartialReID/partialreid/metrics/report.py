@@ -8,14 +8,14 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Protocol, TypeAlias
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from .lambda_selection import LambdaCurve, crossfit, lambda_curve
-from .ranking import query_figures, query_scores, rank_metrics
+from .ranking import ArrayLike, query_figures, query_scores, rank_metrics
 from .single_shot import single_shot
 from .uncertainty import bootstrap_intervals
 
@@ -23,10 +23,22 @@ logger = logging.getLogger(__name__)
 
 FIGURES = ("Rank-1", "Rank-5", "Rank-10", "mAP", "mINP")
 # Query and gallery identities, query and gallery cameras.
-Ids = tuple[Any, Any, Any, Any]
+Ids: TypeAlias = tuple[ArrayLike, ArrayLike, ArrayLike, ArrayLike]
 
 
-def summarize(distmat: Any, ids: Ids) -> dict[str, float]:
+class Settings(Protocol):
+    """The config node TEST.DSR, or anything with its keys that choose a protocol and lambda."""
+
+    PROTOCOL: str
+    PROTOCOL_SEED: int
+    SINGLE_SHOT_ROUNDS: int
+    BOOTSTRAP_ROUNDS: int
+    LAMBDA: float
+    LAMBDA_SELECTION: str
+    LAMBDA_STEP: float
+
+
+def summarize(distmat: ArrayLike, ids: Ids) -> dict[str, float]:
     """Rank-1, Rank-5, Rank-10, mAP and mINP of a distance matrix, in per cent.
 
     Args:
@@ -37,7 +49,7 @@ def summarize(distmat: Any, ids: Ids) -> dict[str, float]:
 
 
 def with_intervals(
-    distmat: Any, ids: Ids, seed: int, rounds: int
+    distmat: ArrayLike, ids: Ids, seed: int, rounds: int
 ) -> tuple[dict[str, float], dict[str, tuple[float, float]]]:
     """The figures of `summarize`, and their 95 % intervals over identities (none for 0 rounds)."""
     scores = query_scores(distmat, *ids)
@@ -77,8 +89,8 @@ def lambda_grid(step: float) -> tuple[float, ...]:
 
 
 def fused_distance(
-    near: Tensor, matched: Tensor, ids: Ids, settings: Any
-) -> tuple[Tensor, dict[str, Any]]:
+    near: Tensor, matched: Tensor, ids: Ids, settings: Settings
+) -> tuple[Tensor, dict[str, object]]:
     """The fused distance (Q, G), and how its lambda was chosen.
 
     Args:
@@ -91,25 +103,27 @@ def fused_distance(
         cross-fitting also `lambdas` of both halves, and what an oracle would have chosen.
     """
     how = settings.LAMBDA_SELECTION
-    said: dict[str, Any] = {"lambda": float(settings.LAMBDA), "lambda_selection": how}
     grid = lambda_grid(settings.LAMBDA_STEP)
     if how == "fixed":
-        return fuse(near, matched, said["lambda"]), said
+        lam = float(settings.LAMBDA)
+        return fuse(near, matched, lam), {"lambda": lam, "lambda_selection": how}
     if how == "oracle":
         curve = lambda_curve(near, matched, *ids, grid)
         # The first best Rank-1, as in the original.
-        said["lambda"] = grid[int(np.argmax(curve.rank1))]
+        lam = grid[int(np.argmax(curve.rank1))]
         logger.warning(
-            f"lambda {said['lambda']:.2f} is an oracle's: it has the best Rank-1 on this very test "
+            f"lambda {lam:.2f} is an oracle's: it has the best Rank-1 on this very test "
             "set. A user of the method cannot choose it so; report TEST.DSR.LAMBDA_SELECTION "
             "crossfit or fixed."
         )
-        return fuse(near, matched, said["lambda"]), said
+        return fuse(near, matched, lam), {"lambda": lam, "lambda_selection": how}
     chosen = crossfit(near, matched, *ids, grid, seed=settings.PROTOCOL_SEED)
-    said["lambdas"] = list(chosen.lambdas)
-    said["lambda"] = float(np.mean(chosen.lambdas))
-    said["oracle"] = _oracle(chosen.curves, np.bincount(chosen.half))
-    return torch.from_numpy(chosen.fused), said
+    return torch.from_numpy(chosen.fused), {
+        "lambda": float(np.mean(chosen.lambdas)),
+        "lambda_selection": how,
+        "lambdas": list(chosen.lambdas),
+        "oracle": _oracle(chosen.curves, np.bincount(chosen.half)),
+    }
 
 
 def _oracle(curves: Sequence[LambdaCurve], queries: np.ndarray) -> dict[str, float]:
@@ -127,32 +141,36 @@ def _oracle(curves: Sequence[LambdaCurve], queries: np.ndarray) -> dict[str, flo
     }
 
 
-def report_of(distances: dict[str, Tensor], ids: Ids, settings: Any) -> dict[str, Any]:
+def report_of(distances: dict[str, Tensor], ids: Ids, settings: Settings) -> dict[str, object]:
     """Figures of each distance by the protocol of TEST.DSR.PROTOCOL, with their uncertainty.
 
     Returns:
         For each distance its figures in per cent; under `intervals` their 95 % intervals (full
         gallery), or under `single_shot` mean and standard deviation over the rounds.
     """
-    report: dict[str, Any] = {}
+    report: dict[str, object] = {}
+    intervals: dict[str, dict[str, list[float]]] = {}
+    shots: dict[str, dict[str, object]] = {}
     seed = settings.PROTOCOL_SEED
     for name, distance in distances.items():
         if settings.PROTOCOL == "full":
             figures, spread = with_intervals(distance, ids, seed, settings.BOOTSTRAP_ROUNDS)
             report[name] = figures
-            report.setdefault("intervals", {})[name] = {k: list(v) for k, v in spread.items()}
+            intervals[name] = {k: list(v) for k, v in spread.items()}
         else:
             shot = single_shot(distance, *ids, seed=seed, rounds=settings.SINGLE_SHOT_ROUNDS)
             report[name] = {figure: mean for figure, (mean, _) in shot.figures.items()}
-            report.setdefault("single_shot", {})[name] = {
+            shots[name] = {
                 **{figure: list(spread) for figure, spread in shot.figures.items()},
                 "gallery": shot.gallery,
                 "queries left out": shot.dropped,
             }
+    report |= {"intervals": intervals} if intervals else {}
+    report |= {"single_shot": shots} if shots else {}
     return report
 
 
-def cmc_curve(distmat: Any, ids: Ids, settings: Any, max_rank: int) -> list[float]:
+def cmc_curve(distmat: ArrayLike, ids: Ids, settings: Settings, max_rank: int) -> list[float]:
     """The CMC curve of a distance matrix by the protocol of TEST.DSR.PROTOCOL.
 
     Args:
