@@ -14,6 +14,7 @@ from partialreid.matching.coarse import (
     second_moment,
 )
 from partialreid.matching.coarse_shortlist import build_coarse
+from partialreid.matching.columns import NotFiniteError
 from partialreid.matching.extracted import Images
 from partialreid.matching.reconstruction import reconstruction_distance
 from tests.reconstruction_oracle import weights_of
@@ -129,3 +130,20 @@ def test_more_dimensions_than_channels_and_one_image() -> None:
     assert rough(images).shape == (1, 1)
     assert torch.isfinite(rough(images)).all()
     assert build_coarse(Images(torch.zeros(0, 4), [], []), 500, 0.3) is None
+
+
+def test_an_image_that_cannot_be_inverted_is_refused() -> None:
+    gallery = people(0, 3, 0.3)
+    # Without a ridge a matrix of no columns has no inverse.
+    without = space(gallery, 8, 0.3)._replace(kappa=0.0)
+    gallery[1] = 0
+    with pytest.raises(NotFiniteError, match="gallery columns of image 1"):
+        CoarseIndex(without, gallery)
+
+
+def test_broken_columns_are_refused_by_their_image() -> None:
+    gallery = people(0, 70, 0.3)
+    fitted = space(gallery, 8, 0.3)
+    gallery[66, 5, 3] = torch.nan
+    with pytest.raises(NotFiniteError, match="gallery columns of image 66"):
+        CoarseIndex(fitted, gallery)

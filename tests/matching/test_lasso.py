@@ -112,6 +112,12 @@ def test_bad_arguments_are_named() -> None:
         lasso_distance(x[None] / 0, y[None])
 
 
+def test_no_gram_matrix_is_an_error_and_no_code() -> None:
+    """A gallery column of length zero that the query correlates with: nothing can be solved for."""
+    with pytest.raises(torch.linalg.LinAlgError, match="singular"):
+        lasso_codes(torch.zeros(2, 2), torch.ones(2, 3), 0.1)
+
+
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.float16], ids=str)
 def test_distance_of_pairs(dtype: torch.dtype) -> None:
     query, gallery = features(0, 4, 48, 7).to(dtype), features(1, 5, 48, 11).to(dtype)

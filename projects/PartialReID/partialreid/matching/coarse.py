@@ -163,7 +163,10 @@ def principal_directions(moment: Tensor, dimensions: int, dtype: torch.dtype) ->
 def _explained(columns: Tensor, kappa: float) -> Tensor:
     """A = I - kappa^2 (GG' + kappa I)^-2 as (B, d, d) of columns (B, d, M)."""
     ridge = torch.eye(columns.shape[1], dtype=columns.dtype, device=columns.device)
-    unexplained: Tensor = kappa * torch.linalg.inv(columns @ columns.mT + kappa * ridge)
+    # NaN says that it failed, which `CoarseIndex` refuses with all other NaN: `inv` would have the
+    # host wait for a GPU at every block.
+    inverse, failed = torch.linalg.inv_ex(columns @ columns.mT + kappa * ridge)
+    unexplained: Tensor = kappa * inverse.masked_fill((failed != 0)[:, None, None], torch.nan)
     return ridge - unexplained @ unexplained
 
 

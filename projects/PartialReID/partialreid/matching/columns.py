@@ -173,9 +173,11 @@ class ColumnBlocks:
 
     def require_finite(self, values: Tensor, images: Sequence[int] | None = None) -> None:
         """Raise NotFiniteError where `values` (B, ...) of some images are infinite or NaN."""
-        bad = (~values.flatten(1).isfinite().all(1)).nonzero().flatten().tolist()
-        if bad:
-            first = bad[0] if images is None else images[bad[0]]
+        # One list, as the host waits for a GPU at each that it asks for.
+        fine = values.flatten(1).isfinite().all(1).tolist()
+        if not all(fine):
+            bad = fine.index(False)
+            first = bad if images is None else images[bad]
             raise NotFiniteError(
                 f"{self.name} columns of image {first} hold an infinity, NaN or numbers too large "
                 "to square; normalise the columns, and store them in bfloat16 or float32 if "

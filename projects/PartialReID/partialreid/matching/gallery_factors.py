@@ -8,6 +8,8 @@ With the gallery's columns as G = U S V' and W = (G'G + kappa I)^-1 G'q, the res
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -17,25 +19,40 @@ from torch import Tensor
 TRUSTED_SHARE_OF_KAPPA = 0.03
 
 
-def gallery_projectors(columns: Tensor, kappa: float, out: Tensor | None = None) -> Tensor:
+def gallery_projectors(
+    columns: Tensor,
+    kappa: float,
+    out: Tensor | None = None,
+    untrusted: Callable[[], None] | None = None,
+) -> Tensor:
     """Compute P' of each gallery image, so that ||q - G W||^2 = ||q||^2 - ||P'q||^2.
 
     P times any orthogonal matrix serves as well as P. With A = G'G + kappa I it holds that
     P P' = G A^-1 (A + kappa I) A^-1 G', so G A^-1 chol(A + kappa I) is such a matrix, and no
     singular vectors are needed.
 
+    On a GPU the host waits twice: to see whether the Gram matrices are trusted, and whether they
+    could be factored.
+
     Args:
         columns: (G, C, M) gallery columns, finite.
         kappa: the ridge, > 0.
         out: (G, M, C) in the dtype of `columns`, where to put the result.
+        untrusted: called before the more careful computations. No Gram matrix with an infinity or
+            NaN is trusted, so that columns need not be looked through for them before.
 
     Returns:
         (G, M, C): P' of every image.
+
+    Raises:
+        torch.linalg.LinAlgError: a trusted matrix could not be factored.
     """
     if out is None:
         out = torch.empty_like(columns.mT, memory_format=torch.contiguous_format)
     gram = columns.mT @ columns
     if not _trusted(gram, kappa):
+        if untrusted is not None:
+            untrusted()
         columns = columns.double()
         gram = columns.mT @ columns
         if not _trusted(gram, kappa):
@@ -45,12 +62,17 @@ def gallery_projectors(columns: Tensor, kappa: float, out: Tensor | None = None)
             out[:, : gain.shape[1]] = (basis * (gain * (2 - gain)).sqrt().unsqueeze(1)).mT
             return out
     gram = gram.double()
-    shifted = torch.linalg.cholesky(_with_ridge(gram, 2 * kappa))
-    mixing = torch.cholesky_solve(shifted, torch.linalg.cholesky(_with_ridge(gram, kappa)))
-    mixing = mixing.mT.to(columns.dtype)
+    shifted, failed = torch.linalg.cholesky_ex(_with_ridge(gram, 2 * kappa))
+    factor, failed_too = torch.linalg.cholesky_ex(_with_ridge(gram, kappa))
+    mixing = torch.cholesky_solve(shifted, factor).mT.to(columns.dtype)
     if out.dtype == columns.dtype:
-        return torch.bmm(mixing, columns.mT, out=out)
-    return out.copy_(mixing @ columns.mT)
+        torch.bmm(mixing, columns.mT, out=out)
+    else:
+        out.copy_(mixing @ columns.mT)
+    # Looked at last and together: the host waits once, when there is nothing more to ask for.
+    if (failed | failed_too).any():
+        raise torch.linalg.LinAlgError("a trusted Gram matrix could not be factored")
+    return out
 
 
 def direct_residuals(query: Tensor, gallery: Tensor, kappa: float) -> Tensor:

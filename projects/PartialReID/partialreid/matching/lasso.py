@@ -41,8 +41,8 @@ def lasso_codes(
     (the Karush-Kuhn-Tucker conditions): -beta sign(w_m) where w_m is not zero, and between -beta
     and beta where it is.
 
-    The steps depend on values: on a GPU the host would wait for it several times in each. Bring
-    Gram matrices to the CPU where there are few of them.
+    The steps depend on values: on a GPU the host waits for it twice in each. Bring Gram matrices
+    to the CPU where there are few of them.
 
     Args:
         gram: (M, M), Y'Y; or (P, M, M), those of P pairs, whose columns are then coded together.
@@ -57,6 +57,7 @@ def lasso_codes(
     Raises:
         ValueError: beta <= 0.
         RuntimeError: `max_steps` were not enough.
+        torch.linalg.LinAlgError: `gram` is no Gram matrix, and `correlation` not of its columns.
     """
     if not beta > 0:
         raise ValueError(f"beta must be > 0, got {beta}")
@@ -70,6 +71,7 @@ def lasso_codes(
         return codes.view(shape).mT.to(correlation.dtype)
     largest = gram.diagonal(dim1=-2, dim2=-1).amax(-1)
     pair = None
+    failed = torch.zeros((), dtype=torch.int64, device=codes.device)
     for _ in range(20 * gram.shape[-1] + 100 if max_steps is None else max_steps):
         code, target = codes[columns], wanted[columns]
         if several:
@@ -84,20 +86,33 @@ def lasso_codes(
         slack = (gradient + beta * signs).abs().masked_fill(signs == 0, 0).amax(1)
         excess, entering = (gradient.abs() - beta).masked_fill(signs != 0, -beta).max(1)
         settled = slack <= allowed
-        left = ~settled | (excess > allowed)
-        if not left.any():
+        left = (~settled | (excess > allowed)).nonzero().flatten()
+        if not len(left):
             return codes.view(shape).mT.to(correlation.dtype)
         # One more gallery column joins where the present ones are at their optimum.
-        joining = (settled & left).nonzero().flatten()
-        signs[joining, entering[joining]] = -gradient[joining, entering[joining]].sign()
+        settled, entering, signs, gradient = (
+            part[left] for part in (settled, entering[:, None], signs, gradient)
+        )
+        joined = torch.where(
+            settled[:, None], -gradient.gather(1, entering).sign(), signs.gather(1, entering)
+        )
+        signs = signs.scatter(1, entering, joined)
+        size = (signs != 0).sum(1, keepdim=True)
+        # Whether the solution before failed is read here, as the host waits once for both. What
+        # such a solution left is not taken for a code: nothing is finished that is not optimal.
+        most, unsolved = torch.stack([size.max(), failed]).tolist()
+        if unsolved:
+            raise torch.linalg.LinAlgError("an active set's Gram matrix is singular")
         columns = columns[left]
-        codes[columns] = _step(
+        codes[columns], failed = _step(
             gram,
             None if pair is None else pair[left],
             target[left],
             code[left],
-            gradient[left],
-            signs[left],
+            gradient,
+            signs,
+            size,
+            most,
             beta,
         )
     raise RuntimeError(
@@ -113,14 +128,17 @@ def _step(
     code: Tensor,
     gradient: Tensor,
     signs: Tensor,
+    size: Tensor,
+    most: int,
     beta: float,
-) -> Tensor:
+) -> tuple[Tensor, Tensor]:
     """Move codes (R, M) to the optimum for the given signs, or to the best sign change before.
 
-    `pair` (R,) says which Gram matrix is each code's where there are several.
+    `pair` (R,) says which Gram matrix is each code's where there are several. `size` (R, 1) counts
+    the signs of each code, at most `most`. Beside the codes it says how many could not be solved
+    for.
     """
-    size = (signs != 0).sum(1, keepdim=True)
-    active = (signs == 0).to(torch.uint8).argsort(dim=1, stable=True)[:, : int(size.max())]
+    active = (signs == 0).to(torch.uint8).argsort(dim=1, stable=True)[:, :most]
     padding = torch.arange(active.shape[1], device=code.device) >= size
     if pair is None:
         system = gram[active[:, :, None], active[:, None, :]]
@@ -131,7 +149,7 @@ def _step(
     diagonal.mul_(1 + JITTER).masked_fill_(padding, 1)
     goal = target.gather(1, active) - beta / 2 * signs.gather(1, active)
     old = code.gather(1, active)
-    optimum = torch.linalg.solve(system, goal.masked_fill(padding, 0))
+    optimum, failed = torch.linalg.solve_ex(system, goal.masked_fill(padding, 0))
     change = optimum - old
     # Along the way the objective is a parabola plus beta times the L1 norm; its kinks are where
     # a coefficient changes its sign. The lowest of the kinks and the end is taken.
@@ -145,7 +163,7 @@ def _step(
     rows = torch.arange(len(best), device=code.device)
     found = points[rows, best]
     found[rows, best] = found[rows, best].masked_fill(crossing[rows, best], 0)
-    return code.scatter(1, active, found.masked_fill(padding, 0))
+    return code.scatter(1, active, found.masked_fill(padding, 0)), (failed != 0).sum()
 
 
 @torch.no_grad()
@@ -196,11 +214,12 @@ def lasso_distance(
             track=track,
         )
         return found.view(shape)
+    pairs = pairs.detach().cpu()
     check_pairs(pairs, len(queries), len(galleries))
     norms = queries.squared_norms(torch.float64)  # refuses an infinity or NaN before long work
     out = torch.empty(len(pairs), dtype=dtype, device=queries.device)
     bound = MEMORY_BYTES if memory_bytes is None else memory_bytes
-    asked_by, asked = pairs.detach().cpu().long().unbind(1)
+    asked_by, asked = pairs.long().unbind(1)
     with full_precision(queries.device):
         groups = list(pairs_by_gallery(asked_by, asked, queries.by_size()))
         for image, asking, places in track(groups):

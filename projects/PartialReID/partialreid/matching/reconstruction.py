@@ -100,11 +100,12 @@ def reconstruction_distance_topk(
             with an index that no gallery has.
     """
     tiles = _tiles(query, gallery, weights, kappa, squared, memory_bytes)
+    shortlist = shortlist.detach().cpu()
     check_shortlist(shortlist, len(tiles.query), len(tiles.gallery))
     if shortlist.shape[1] >= DENSE_SHORTLIST * len(tiles.gallery):
         return _exhaustive(tiles, track).gather(1, shortlist.long().to(tiles.device))
     asking = torch.arange(len(shortlist)).repeat_interleave(shortlist.shape[1])
-    found = _pairs(tiles, asking, shortlist.detach().cpu().flatten(), track)
+    found = _pairs(tiles, asking, shortlist.flatten(), track)
     return found.view(shortlist.shape)
 
 
@@ -135,8 +136,9 @@ def reconstruction_distance_pairs(
             index that no query or gallery has.
     """
     tiles = _tiles(query, gallery, weights, kappa, squared, memory_bytes)
+    pairs = pairs.detach().cpu()
     check_pairs(pairs, len(tiles.query), len(tiles.gallery))
-    asking, asked = pairs.detach().cpu().long().unbind(1)
+    asking, asked = pairs.long().unbind(1)
     return _pairs(tiles, asking, asked, track)
 
 
@@ -160,16 +162,25 @@ def _exhaustive(tiles: ResidualTiles, track: Track) -> Tensor:
     out = torch.empty(shape, dtype=tiles.dtype, device=tiles.device)
     if not out.numel():
         return out
-    queries = torch.as_tensor(tiles.query.by_size(), device=out.device)
-    galleries = torch.as_tensor(tiles.gallery.by_size(), device=out.device)
+    queries = _blocks(tiles.query.by_size(), tiles.query_block, out.device)
+    galleries = _blocks(tiles.gallery.by_size(), tiles.gallery_block, out.device)
     with full_precision(tiles.device):
-        for members in track(galleries.split(tiles.gallery_block)):
-            images = members.tolist()
-            projectors = tiles.factor(images)
-            for some in queries.split(tiles.query_block):
-                found = tiles.block_distances(projectors, images, some.tolist())
-                out[some[:, None], members] = found.T
+        for members, columns in track(galleries):
+            projectors = tiles.factor(members)
+            for some, rows in queries:
+                found = tiles.block_distances(projectors, members, some, rows)
+                out[rows[:, None], columns] = found.T
     return out
+
+
+def _blocks(images: list[int], size: int, device: torch.device) -> list[tuple[list[int], Tensor]]:
+    """Numbers of images in blocks, for the host and on the device.
+
+    They go there once, all together: the host would wait for each that it sends or reads.
+    """
+    sent = torch.as_tensor(images, device=device).split(size)
+    parts = [images[start : start + size] for start in range(0, len(images), size)]
+    return list(zip(parts, sent, strict=True))
 
 
 def _tiles(

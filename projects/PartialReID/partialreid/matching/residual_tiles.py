@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -93,23 +94,37 @@ class ResidualTiles:
         for start in range(0, len(galleries), self._factor_block):
             part = galleries[start : start + self._factor_block]
             columns = self.gallery.stack(part, self.dtype)
-            self.gallery.require_finite(columns.square().sum(1), part)
             target = projectors[start : start + len(part)]
             target[:, columns.shape[2] :] = 0
-            gallery_projectors(columns, self.kappa, out=target[:, : columns.shape[2]])
+            gallery_projectors(
+                columns,
+                self.kappa,
+                out=target[:, : columns.shape[2]],
+                untrusted=partial(self._require_finite, columns, part),
+            )
         return projectors
 
+    def _require_finite(self, columns: Tensor, images: list[int]) -> None:
+        self.gallery.require_finite(columns.square().sum(1), images)
+
     def block_distances(
-        self, projectors: Tensor, galleries: list[int], queries: list[int]
+        self, projectors: Tensor, galleries: list[int], queries: list[int], places: Tensor
     ) -> Tensor:
-        """Compute the distances (G, Q) of all pairs of factored galleries and some queries."""
+        """Compute the distances (G, Q) of all pairs of factored galleries and some queries.
+
+        Args:
+            projectors: (G, M, C) of `galleries`.
+            galleries: numbers of the gallery images.
+            queries: numbers of the queries.
+            places: the same (Q,) on the device of the columns.
+        """
         columns = self._gather(queries)
         starts = range(0, len(galleries), self._tile)
         parts = [projectors[start : start + self._tile] for start in starts]
         explained = torch.cat([self._explained(part, columns) for part in parts])
         shape = (len(galleries), len(queries), columns.shape[1] // len(queries))
-        places = torch.tensor(galleries)[:, None], torch.tensor(queries)[None]
-        return self._distances(explained.view(shape), *places)
+        images = torch.tensor(galleries)[:, None], torch.tensor(queries)[None]
+        return self._distances(explained.view(shape), *images, places[None])
 
     def pair_distances(
         self, projectors: Tensor, galleries: list[int], asking: Sequence[Tensor]
@@ -136,7 +151,8 @@ class ResidualTiles:
                 wide = columns.shape[1] // (part.stop - part.start)
                 target = explained[part.start - pairs.start : part.stop - pairs.start, :wide]
                 target.copy_(self._explained(projectors[place][None], columns).view_as(target))
-            found.append(self._distances(explained, listed[pairs], queries[pairs]))
+            places = queries[pairs].to(self.device)
+            found.append(self._distances(explained, listed[pairs], queries[pairs], places))
         return torch.cat(found)
 
     def _batches(self, asking: Sequence[Tensor]) -> Iterator[list[tuple[int, slice]]]:
@@ -168,10 +184,16 @@ class ResidualTiles:
         # Still in the cache, the square and the sum cost about a hundredth of the product.
         return torch.mul(product, product, out=product).sum(1)
 
-    def _distances(self, explained: Tensor, galleries: Tensor, queries: Tensor) -> Tensor:
-        """Distances (...) from ||P'q||^2 (..., N) and the images (...) of each pair."""
-        wide, index = explained.shape[-1], queries.to(self.device)
-        norms, weights = self.norms[index, :wide], self.weights[index, :wide]
+    def _distances(
+        self, explained: Tensor, galleries: Tensor, queries: Tensor, places: Tensor
+    ) -> Tensor:
+        """Distances (...) from ||P'q||^2 (..., N) and the images (...) of each pair.
+
+        The host looks up images where it is, so they lie on the CPU; `places` are the queries on
+        the device.
+        """
+        wide = explained.shape[-1]
+        norms, weights = self.norms[places, :wide], self.weights[places, :wide]
         residuals = norms - explained
         nearly = residuals < NEARLY_EXACT[self.dtype] * norms
         if nearly.any():
@@ -186,14 +208,17 @@ class ResidualTiles:
         """Put the direct residual where `nearly`; pairs come gallery by gallery."""
         places = nearly.nonzero()
         shape = residuals.shape[:-1]
-        pair, column = places[:, :-1].cpu().unbind(1), places[:, -1].cpu()
-        of_gallery, of_query = galleries.expand(shape)[pair], queries.expand(shape)[pair]
+        *pair, column = places.cpu().unbind(1)
+        of_gallery, of_query = (
+            numbers.expand(shape)[tuple(pair)] for numbers in (galleries, queries)
+        )
         images, sizes = torch.unique_consecutive(of_gallery, return_counts=True)
         start = 0
         for image, size in zip(images.tolist(), sizes.tolist()):
             span = self.gallery.stack([image], self.dtype)[0]
-            for some in torch.arange(start, start + size).split(self._direct_columns):
+            stop = start + size
+            for first in range(start, stop, self._direct_columns):
+                some = slice(first, min(first + self._direct_columns, stop))
                 wanted = self.query.pick(of_query[some], column[some], self.dtype)
-                where = places[some.to(places.device)].unbind(1)
-                residuals[where] = direct_residuals(wanted, span, self.kappa)
-            start += size
+                residuals[places[some].unbind(1)] = direct_residuals(wanted, span, self.kappa)
+            start = stop

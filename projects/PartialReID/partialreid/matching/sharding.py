@@ -102,9 +102,9 @@ def merged_shortlist(distances: Tensor, topk: int, first: int) -> Tensor:
         (B, K) numbers of galleries on the CPU, nearest first; equal distances by number.
     """
     order = nearest(distances, topk)
-    values = distances.gather(1, order).cpu()
     if world_size() == 1:
         return order.cpu()
+    values = distances.gather(1, order).cpu()
     # Lists of one length, so that they can be gathered: the rest is farther than anything.
     padded = torch.full((len(values), topk), torch.inf, dtype=values.dtype)
     numbers = torch.full((len(values), topk), torch.iinfo(torch.int64).max)
