@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 import torch
-from fastreid.engine.train_loop import TrainerBase
+from fastreid.engine.train_loop import HookBase, TrainerBase
 from fastreid.utils.checkpoint import PeriodicCheckpointer
 from fastreid.utils.events import get_event_storage
 
 from partialreid.engine.checkpoint import SafeCheckpointer, read_checkpoint
-from partialreid.engine.hooks import Evaluate, KeepBest, ProgressBar, Save, StartEpoch
+from partialreid.engine.hooks import Evaluate, KeepBest, Save, StartEpoch
 
 
 class Loader:
@@ -77,6 +77,19 @@ def test_evaluation_comes_periodically_and_at_the_end(period: int, epochs: list[
     assert logged[-1] == 10.0 * len(epochs)
 
 
+def test_the_metric_is_that_of_this_epochs_first_test_set(tmp_path: Path) -> None:
+    answers = [{"A": {"metric": 3.0}, "B": {"metric": 4.0}}, {"metric": 5.0}, {}]
+    evaluation = Evaluate(2, lambda: answers.pop(0))
+    seen: list[float | None] = []
+
+    class Look(HookBase):
+        def after_epoch(self) -> None:
+            seen.append(evaluation.metric)
+
+    Trainer([evaluation, Look()]).run(6)
+    assert seen == [None, 3.0, None, 5.0, None, None]
+
+
 @pytest.mark.parametrize(
     ("period", "files"),
     [(0, ["model_final"]), (2, ["model_0001", "model_0003", "model_final"]),
@@ -126,12 +139,3 @@ def test_best_of_an_earlier_run_counts(tmp_path: Path) -> None:
 
 def test_metric_of_zero_is_a_metric(tmp_path: Path) -> None:
     assert keep_best(tmp_path, [0.0, 0.0]) == [0]
-
-
-def test_bar_is_silent_outside_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
-    bar = ProgressBar()
-    trainer = Trainer([bar])
-    trainer.start_iter = 0
-    trainer.run(3)
-    assert bar.bar.disable
-    assert capsys.readouterr().err == ""

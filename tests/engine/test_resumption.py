@@ -217,7 +217,9 @@ def test_longer_run_with_another_rate(
     assert (saved["epoch"], saved["iteration"]) == (1, 18)
     said: list[str] = []
     monkeypatch.setattr(
-        logging.getLogger("partialreid.engine.trainer"), "warning", lambda text: said.append(text)
+        logging.getLogger("partialreid.engine.resumption"),
+        "warning",
+        lambda text: said.append(text),
     )
     tiny.run(root, tmp_path / "resumed", "--resume", **new, TEST__EVAL_PERIOD=0)
     assert "SOLVER.MAX_EPOCH: 2 -> 4" in said[0]

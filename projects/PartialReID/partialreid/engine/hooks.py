@@ -1,8 +1,7 @@
-"""Training hooks where FastReID's fail: evaluation, checkpoints and progress."""
+"""Training hooks where FastReID's fail: streams of batches, evaluation, checkpoints, log."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -11,7 +10,6 @@ from fastreid.engine.hooks import PeriodicWriter
 from fastreid.engine.train_loop import HookBase
 from fastreid.evaluation.testing import flatten_results_dict
 from fastreid.utils import comm
-from tqdm import tqdm
 
 
 class StartEpoch(HookBase):
@@ -29,20 +27,27 @@ class Evaluate(HookBase):
 
     Args:
         period: epochs between two evaluations; 0 evaluates after the last epoch alone.
-        function: evaluates and returns the (nested) results.
+        function: evaluates and returns the results, by test set where there are several.
+
+    Attributes:
+        metric: of the first test set after this very epoch; None where it was not evaluated.
     """
 
     def __init__(self, period: int, function: Callable[[], dict[str, Any]]) -> None:
         self.period = period
         self.function = function
+        self.metric: float | None = None
 
     def after_epoch(self) -> None:
-        """Evaluate when it is time, and log the figures with the losses."""
+        """Evaluate when it is time, and log the numbers with the losses."""
         done = self.trainer.epoch + 1
+        self.metric = None
         if done < self.trainer.max_epoch and (self.period <= 0 or done % self.period):
             return
         results = self.function()
         if results:
+            first = next(iter(results.values()))
+            self.metric = (first if isinstance(first, dict) else results).get("metric")
             self.trainer.storage.put_scalars(smoothing_hint=False, **flatten_results_dict(results))
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
@@ -107,28 +112,3 @@ class WriteEvents(PeriodicWriter):
         """Write when it is time, except where `after_epoch` follows."""
         if (self.trainer.iter + 1) % self.trainer.iters_per_epoch:
             super().after_step()
-
-
-class ProgressBar(HookBase):
-    """A bar with the loss and an estimate, in a terminal; elsewhere the log lines tell the same."""
-
-    def before_train(self) -> None:
-        """Open the bar."""
-        self.bar = tqdm(
-            total=self.trainer.max_iter,
-            initial=self.trainer.start_iter,
-            desc="training",
-            unit=" iterations",
-            disable=not sys.stderr.isatty(),
-        )
-
-    def after_step(self) -> None:
-        """Advance the bar."""
-        self.bar.update()
-        if not self.bar.disable:
-            loss = self.trainer.storage.history("total_loss").latest()
-            self.bar.set_postfix_str(f"loss {loss:.3f}", refresh=False)
-
-    def after_train(self) -> None:
-        """Close the bar."""
-        self.bar.close()

@@ -63,6 +63,40 @@ def epochs_done(data: Mapping[str, Any], path: str, cfg: Any) -> int:
     return epoch + 1
 
 
+def go_on(
+    data: Mapping[str, Any],
+    cfg: Any,
+    optimizer: torch.optim.Optimizer,
+    schedulers: Mapping[str, Any],
+    grad_scaler: Any,
+    epochs: int,
+    iters_per_epoch: int,
+) -> None:
+    """Bring what a training steps to where a checkpoint has left it.
+
+    Args:
+        data: what `read_checkpoint` returns.
+        cfg: config of the resumed run; keys that differ from the checkpoint's are logged.
+        optimizer, schedulers: as `cfg` has built them.
+        grad_scaler: of mixed precision, or None.
+        epochs: that are done, see `epochs_done`.
+        iters_per_epoch: iterations of an epoch.
+
+    Raises:
+        ValueError: as `restore_optimizer`.
+    """
+    if differences := differing_keys(data, cfg):
+        logger.warning(
+            "Going on with other values than the checkpoint was trained with: "
+            + ", ".join(differences)
+        )
+    restore_optimizer(optimizer, data["optimizer"])
+    if grad_scaler is not None and "grad_scaler" in data:
+        grad_scaler.load_state_dict(data["grad_scaler"])
+    skipped = skipped_steps(data)
+    replay_schedule(optimizer, schedulers, epochs, iters_per_epoch, cfg.SOLVER, skipped)
+
+
 def _optimizer_of(data: Mapping[str, Any]) -> str:
     """SOLVER.OPT of a checkpoint; "" where it cannot be known, as its config was not saved."""
     return str(_flat(saved_config(data)).get("SOLVER.OPT", ""))

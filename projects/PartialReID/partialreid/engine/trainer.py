@@ -8,7 +8,6 @@ import os
 from typing import Any
 
 import torch
-from fastreid.engine import hooks as fastreid_hooks
 from fastreid.engine.defaults import DefaultTrainer
 from fastreid.engine.train_loop import TrainerBase
 from fastreid.solver import build_optimizer
@@ -30,17 +29,10 @@ from ..keys.unread_keys import warn_of_idle_keys
 from ..runtime.device import settle_device
 from ..runtime.freed_memory import keep_freed_memory
 from .checkpoint import SafeCheckpointer, last_checkpoint, read_checkpoint
-from .divergence import StopIfDiverged
-from .hooks import Evaluate, KeepBest, ProgressBar, Save, StartEpoch, WriteEvents
+from .hook_order import ordered_hooks
 from .inference import build_evaluator, evaluate_test_sets
-from .layer_freezing import FreezeLayers, check_layers
-from .resumption import (
-    differing_keys,
-    epochs_done,
-    replay_schedule,
-    restore_optimizer,
-    skipped_steps,
-)
+from .layer_freezing import check_layers
+from .resumption import epochs_done, go_on
 from .training_checks import check_identities
 from .training_steps import FullPrecisionSteps, MixedPrecisionSteps
 
@@ -110,7 +102,6 @@ class PartialTrainer(DefaultTrainer):
         )
         self.best_metric = -1.0
         self._last_eval_results: dict[str, Any] = {}
-        self._metric: tuple[int, float] | None = None
 
     @classmethod
     def build_train_loader(cls, cfg: Any, items: Any = None) -> TrainLoader:
@@ -170,29 +161,18 @@ class PartialTrainer(DefaultTrainer):
         data = self.checkpointer.load(path, checkpointables=[])
         self.start_epoch = epochs_done(data, path, self.cfg)
         if self.start_epoch < self.max_epoch:
-            self._go_on(data)
+            go_on(
+                data,
+                self.cfg,
+                self.optimizer,
+                self.scheduler,
+                self.grad_scaler,
+                self.start_epoch,
+                self.iters_per_epoch,
+            )
         best = os.path.join(self.cfg.OUTPUT_DIR, "model_best.pth")
         if os.path.isfile(best):
             self.best_metric = read_checkpoint(best).get("best_metric", -1.0)
-
-    def _go_on(self, data: dict[str, Any]) -> None:
-        """Bring optimizer and schedule to where the checkpoint `data` has left them."""
-        if differences := differing_keys(data, self.cfg):
-            logger.warning(
-                "Going on with other values than the checkpoint was trained with: "
-                + ", ".join(differences)
-            )
-        restore_optimizer(self.optimizer, data["optimizer"])
-        if self.grad_scaler is not None and "grad_scaler" in data:
-            self.grad_scaler.load_state_dict(data["grad_scaler"])
-        replay_schedule(
-            self.optimizer,
-            self.scheduler,
-            self.start_epoch,
-            self.iters_per_epoch,
-            self.cfg.SOLVER,
-            skipped_steps(data),
-        )
 
     def train(self) -> dict[str, Any]:
         """Train from `start_epoch` to the end; a finished run is evaluated.
@@ -234,34 +214,7 @@ class PartialTrainer(DefaultTrainer):
 
     def build_hooks(self) -> list[Any]:
         """Hooks in the order in which they run."""
-        cfg = self.cfg
-        ret = [
-            StartEpoch(),
-            fastreid_hooks.IterationTimer(),
-            fastreid_hooks.LRScheduler(self.optimizer, self.scheduler),
-        ]
-        if cfg.TEST.PRECISE_BN.ENABLED and fastreid_hooks.get_bn_modules(self.model):
-            precise = cfg.clone()
-            precise.defrost()
-            precise.DATALOADER.NUM_WORKERS = 0
-            precise.DATASETS.NAMES = (cfg.TEST.PRECISE_BN.DATASET,)
-            loader = self.build_train_loader(precise)
-            ret.append(fastreid_hooks.PreciseBN(self.model, loader, cfg.TEST.PRECISE_BN.NUM_ITER))
-        if cfg.MODEL.FREEZE_LAYERS and cfg.SOLVER.FREEZE_ITERS > 0:
-            layers = cfg.MODEL.FREEZE_LAYERS
-            ret.append(FreezeLayers(self.model, layers, cfg.SOLVER.FREEZE_ITERS))
-        ret.append(StopIfDiverged(self.model))
-        main = comm.is_main_process()
-        if main:
-            ret.append(Save(self.checkpointer, cfg.SOLVER.CHECKPOINT_PERIOD))
-        ret.append(Evaluate(cfg.TEST.EVAL_PERIOD, self._evaluate))
-        if main:
-            ret += [
-                KeepBest(self.checkpointer, self._fresh_metric, self.best_metric),
-                ProgressBar(),
-                WriteEvents(self.build_writers(), cfg.LOG_PERIOD),
-            ]
-        return ret
+        return ordered_hooks(self, self._evaluate)
 
     def build_writers(self) -> list[Any]:
         """FastReID's writers, metrics.json with the value of each iteration and not a median."""
@@ -273,17 +226,8 @@ class PartialTrainer(DefaultTrainer):
         ]
 
     def _evaluate(self) -> dict[str, Any]:
-        self._last_eval_results = results = self.test(self.cfg, self.model)
-        first = results.get(self.cfg.DATASETS.TESTS[0], results)
-        if "metric" in first:
-            self._metric = (self.epoch, first["metric"])
-        return results
-
-    def _fresh_metric(self) -> float | None:
-        """The metric of the first test set, if it was evaluated after this very epoch."""
-        if self._metric is None or self._metric[0] != self.epoch:
-            return None
-        return self._metric[1]
+        self._last_eval_results = self.test(self.cfg, self.model)
+        return self._last_eval_results
 
     @classmethod
     def build_evaluator(cls, cfg: Any, dataset_name: str, output_dir: str | None = None) -> Any:

@@ -174,14 +174,10 @@ def crossfit(
             ) from error
 
     curves = (measured_on(0), measured_on(1))
-    chosen = (curves[_judge_of(0)].best, curves[_judge_of(1)].best)
+    # Each half is ranked with the lambda of the other.
+    chosen = (curves[1].best, curves[0].best)
     fused = np.empty_like(near)
     for number, value in enumerate(chosen):
         rows = half == number
         fused[rows] = (1 - value) * near[rows] + value * recon[rows]
     return CrossFit(half, chosen, fused, curves)
-
-
-def _judge_of(half: int) -> int:
-    """The half that chooses lambda for `half`."""
-    return 1 - half
