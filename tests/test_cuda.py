@@ -83,13 +83,13 @@ def test_training_step(system: str, dtype: torch.dtype | None) -> None:
 @pytest.mark.cuda
 @pytest.mark.parametrize("mixed", [False, True])
 def test_whole_run(tmp_path: Path, mixed: bool) -> None:
-    figures = tiny.run(
+    results = tiny.run(
         tmp_path, tmp_path / "run", "--num-gpus", "1", **SMALL, SOLVER__AMP__ENABLED=mixed
     )
-    assert figures["run"]["device"].startswith("cuda")
+    assert results["run"]["device"].startswith("cuda")
     losses = tiny.losses(tmp_path / "run")
     assert sum(losses.values()) < len(losses) * losses[0]
-    # Continued from its own end, it evaluates to the same figures.
+    # Continued from its own end, it evaluates to the same numbers.
     again = tiny.run(
         tmp_path,
         tmp_path / "run",
@@ -101,14 +101,14 @@ def test_whole_run(tmp_path: Path, mixed: bool) -> None:
     )
     for distance in ("global", "reconstruction", "fused"):
         assert again["SyntheticPartial"][distance] == pytest.approx(
-            figures["SyntheticPartial"][distance], abs=5
+            results["SyntheticPartial"][distance], abs=5
         )
 
 
 @pytest.mark.cuda(2)
 def test_whole_run_on_two(tmp_path: Path, time_limit: Any) -> None:
     with time_limit(300):
-        figures = tiny.run(tmp_path, tmp_path / "run", "--num-gpus", "2", **SMALL)
-    assert figures["run"]["processes"] == 2
+        results = tiny.run(tmp_path, tmp_path / "run", "--num-gpus", "2", **SMALL)
+    assert results["run"]["processes"] == 2
     losses = tiny.losses(tmp_path / "run")
     assert sum(losses.values()) < len(losses) * losses[0]

@@ -32,7 +32,7 @@ def test_training_beats_chance(tmp_path: Path) -> None:
     assert main(["--config-file", CONFIG, *options]) == 0
     losses = [loss for _, loss in sorted(tiny.losses(tmp_path / "out").items())]
     assert sum(losses[-5:]) < 0.8 * sum(losses[:5])
-    figures = json.loads((tmp_path / "out" / "results.json").read_text())["SyntheticPartial"]
+    results = json.loads((tmp_path / "out" / "results.json").read_text())["SyntheticPartial"]
     # Each query has 4 matches among 4 * TEST_IDS gallery images: chance is 1 / TEST_IDS.
     for name in ("global", "reconstruction", "fused"):
-        assert figures[name]["Rank-1"] > 2 * 100 / TEST_IDS, name
+        assert results[name]["Rank-1"] > 2 * 100 / TEST_IDS, name

@@ -18,7 +18,7 @@ from partialreid.dsr_evaluation import DsrEvaluator
 from tests.conformance_columns import recorded_evaluation
 from tests.standin.gpu import StandInGpu
 
-FIGURES = ("Rank-1", "Rank-5", "Rank-10", "mAP", "mINP")
+METRICS = ("Rank-1", "Rank-5", "Rank-10", "mAP", "mINP")
 
 
 def config(**changes):
@@ -67,7 +67,7 @@ def test_original_protocol(conformance, storage: str, tolerance: float) -> None:
         config(LAMBDA_SELECTION="oracle", STORAGE=storage, SHORTLIST="global"), *case
     )
     results = evaluator.evaluate()
-    for name in FIGURES:
+    for name in METRICS:
         assert results[name] == pytest.approx(float(data[f"result/{name}"]), abs=tolerance), name
         wanted = float(data[f"global_only/{name}"])
         assert results[f"global/{name}"] == pytest.approx(wanted, abs=1e-3), name
@@ -78,7 +78,7 @@ def test_original_protocol(conformance, storage: str, tolerance: float) -> None:
 def test_reconstruction_switched_off(conformance) -> None:
     data, case = conformance
     results = evaluator_with(config(ENABLED=False), *case).evaluate()
-    for name in FIGURES:
+    for name in METRICS:
         wanted = float(data[f"global_only/{name}"])
         assert results[name] == pytest.approx(wanted, abs=1e-3), name
     assert not [key for key in results if key.startswith(("reconstruction/", "fused/"))]
@@ -87,8 +87,8 @@ def test_reconstruction_switched_off(conformance) -> None:
 @pytest.mark.parametrize("distance", ["global", "reconstruction", "fused"])
 def test_plain_keys_are_those_of_the_selected_distance(distance: str) -> None:
     results = evaluator_with(config(DISTANCE=distance), *random_case()).evaluate()
-    assert list(results)[:6] == [*FIGURES, "metric"]
-    for name in FIGURES:
+    assert list(results)[:6] == [*METRICS, "metric"]
+    for name in METRICS:
         assert results[name] == results[f"{distance}/{name}"]
     assert results["metric"] == pytest.approx((results["Rank-1"] + results["mAP"]) / 2)
 
@@ -97,7 +97,7 @@ def test_fixed_lambda_ends_are_the_two_distances() -> None:
     case = random_case()
     at0 = evaluator_with(config(LAMBDA=0.0), *case).evaluate()
     at1 = evaluator_with(config(LAMBDA=1.0), *case).evaluate()
-    for name in FIGURES:
+    for name in METRICS:
         assert at0[f"fused/{name}"] == at0[f"global/{name}"]
         assert at1[f"fused/{name}"] == at1[f"reconstruction/{name}"]
 
@@ -221,8 +221,8 @@ def test_features_alone_are_ranked_by_the_global_distance() -> None:
     evaluator.process({"targets": pids, "camids": camids}, features)
     wanted = evaluator_with(config(), *random_case()).evaluate()
     results = evaluator.evaluate()
-    assert set(results) == {*FIGURES, "metric", *(f"global/{name}" for name in FIGURES)}
-    for name in FIGURES:
+    assert set(results) == {*METRICS, "metric", *(f"global/{name}" for name in METRICS)}
+    for name in METRICS:
         assert results[name] == results[f"global/{name}"] == wanted[f"global/{name}"]
     evaluator = DsrEvaluator(config(), n)
     evaluator.reset()

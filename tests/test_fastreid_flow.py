@@ -94,7 +94,7 @@ def test_training_and_evaluation(trained) -> None:
         assert 0 < results[key] <= 100, key
 
 
-def test_fastreids_evaluation_gives_the_figures_of_ours(trained) -> None:
+def test_fastreids_evaluation_gives_the_numbers_of_ours(trained) -> None:
     """FastReID's loop over our loader and evaluator, and `inference.evaluate_test_sets`."""
     cfg, _ = trained
     weights = os.path.join(cfg.OUTPUT_DIR, "model_final.pth")

@@ -50,7 +50,7 @@ def evaluate(root: Path, output: Path, *options: str) -> dict:
 
 
 @pytest.mark.slow(minutes=10)
-def test_original_checkpoint_gives_its_figures(
+def test_original_checkpoint_gives_its_numbers(
     original_checkpoint: Path, market: Path, tmp_path: Path
 ) -> None:
     """All 3,368 queries against 15,913: what the original code reports for its own checkpoint."""
@@ -99,7 +99,7 @@ def test_partial_queries_gain_from_reconstruction_and_from_their_proportions(
 def test_short_training_on_real_images(
     imagenet_weights: Path, small_market: Path, tmp_path: Path
 ) -> None:
-    figures = evaluate(
+    results = evaluate(
         small_market,
         tmp_path,
         *("MODEL.BACKBONE.PRETRAIN_PATH", str(imagenet_weights)),
@@ -111,4 +111,4 @@ def test_short_training_on_real_images(
     losses = [record["total_loss"] for record in records if "total_loss" in record]
     assert losses[-1] < losses[0]
     # 40 queries with about twenty matches each among 1,200: chance is near 2 %.
-    assert figures["Market1501"]["fused"]["Rank-1"] > 10
+    assert results["Market1501"]["fused"]["Rank-1"] > 10

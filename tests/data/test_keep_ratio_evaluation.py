@@ -71,7 +71,7 @@ def test_equal_to_one_image_at_a_time(
     )
     model = load_model(cfg, str(weights))
     loader, evaluator = build_evaluator(cfg, "SyntheticPartial", keep_distances=True)
-    figures = evaluate_model(model, loader, evaluator)
+    results = evaluate_model(model, loader, evaluator)
     model.eval()
     items, queries = loader.dataset.img_items, evaluator._num_query
     shapes = [tuple(batch["images"].shape) for batch in loader]
@@ -93,12 +93,12 @@ def test_equal_to_one_image_at_a_time(
         assert ours.std() > 100 * TOLERANCE
         torch.testing.assert_close(ours, wanted[name], atol=TOLERANCE, rtol=0)
         # Ranks of nearly equal distances depend on rounding, so that these are not the oracle's.
-        for figure, value in summarize(ours, ids).items():
-            assert figures[f"{name}/{figure}"] == pytest.approx(value, abs=1e-6)
+        for metric, value in summarize(ours, ids).items():
+            assert results[f"{name}/{metric}"] == pytest.approx(value, abs=1e-6)
 
 
 @pytest.mark.slow
-def test_two_processes_give_the_figures_of_one(root: Path, weights: Path, tmp_path: Path) -> None:
+def test_two_processes_give_the_numbers_of_one(root: Path, weights: Path, tmp_path: Path) -> None:
     """One image in a batch on either side: rounding depends on the batch, and ranks on rounding."""
     keys = {"MODEL__WEIGHTS": weights, "INPUT__KEEP_RATIO": "width"}
     one = tiny.run(root, tmp_path / "one", "--eval-only", **keys, TEST__IMS_PER_BATCH=1)
@@ -123,8 +123,8 @@ def test_absurd_crops_are_evaluated(
         Image.fromarray(pixels).save(folder / f"{name}_c1s1_000000_00.jpg")
     keys = {"INPUT__KEEP_RATIO": policy, "DATASETS__TESTS": "('Market1501',)"}
     # Stride 16: a map of 4 x 2 cells has just the room.
-    figures = tiny.run(root, tmp_path / "out", "--eval-only", MODEL__WEIGHTS=weights, **keys)
-    assert 0 < figures["Market1501"]["fused"]["mAP"] <= 100
+    results = tiny.run(root, tmp_path / "out", "--eval-only", MODEL__WEIGHTS=weights, **keys)
+    assert 0 < results["Market1501"]["fused"]["mAP"] <= 100
 
 
 def test_no_room_is_said_at_once(

@@ -60,7 +60,7 @@ def test_cut_side_keeps_the_share_of_every_side() -> None:
 
 
 def test_published_windows() -> None:
-    """The windows that the figures of Market1501Partial were computed with."""
+    """The windows that the numbers of Market1501Partial were computed with."""
     published = {
         ("0001_c1s1_001051_00.jpg", 0): (7, 103),
         ("0001_c1s1_001051_00.jpg", 1): (24, 105),

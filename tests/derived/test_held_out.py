@@ -159,9 +159,9 @@ def test_tool_chooses_lambda_and_refuses_a_checkpoint_that_knows_them(tmp_path: 
     sets = ["SyntheticPartialHeldOutPartial", "SyntheticPartialHeldOutOccluded"]
     assert sorted(curves) == sorted([*sets, "mean"])
     assert len(record["lambdas"]) == 101
-    for figure in ("Rank-1", "mAP"):
-        means = [sum(pair) / 2 for pair in zip(*(curves[name][figure] for name in sets))]
-        assert curves["mean"][figure] == pytest.approx(means)
+    for metric in ("Rank-1", "mAP"):
+        means = [sum(pair) / 2 for pair in zip(*(curves[name][metric] for name in sets))]
+        assert curves["mean"][metric] == pytest.approx(means)
     best = record["lambdas"].index(record["lambda"])
     assert curves["mean"]["Rank-1"][best] == max(curves["mean"]["Rank-1"])
     assert f"TEST.DSR.LAMBDA {record['lambda']:.2f}" in done.stdout

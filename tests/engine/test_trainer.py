@@ -39,11 +39,11 @@ def test_training_lowers_the_loss(trained: Path) -> None:
 
 def test_results_file(trained: Path) -> None:
     data = results(trained)
-    figures = data["SyntheticPartial"]
+    report = data["SyntheticPartial"]
     for name in ("global", "reconstruction", "fused"):
-        assert set(figures[name]) == {"Rank-1", "Rank-5", "Rank-10", "mAP", "mINP"}
-    assert figures["lambda_selection"] == "crossfit"
-    assert figures["lambda"] == pytest.approx(sum(figures["lambdas"]) / 2)
+        assert set(report[name]) == {"Rank-1", "Rank-5", "Rank-10", "mAP", "mINP"}
+    assert report["lambda_selection"] == "crossfit"
+    assert report["lambda"] == pytest.approx(sum(report["lambdas"]) / 2)
     run = data["run"]
     assert run["seed"] == 0
     assert run["config"]["SOLVER"]["MAX_EPOCH"] == 4
@@ -127,7 +127,7 @@ def test_another_seed_gives_another_model(root: Path, trained: Path, tmp_path: P
 
 
 @pytest.mark.slow
-def test_two_processes_give_the_figures_of_one(root: Path, trained: Path, tmp_path: Path) -> None:
+def test_two_processes_give_the_numbers_of_one(root: Path, trained: Path, tmp_path: Path) -> None:
     """One image in a batch on either side: rounding depends on the batch, and ranks on rounding."""
     weights = trained / "model_final.pth"
     one = tiny.run(

@@ -228,7 +228,7 @@ def test_checked_images_say_why_and_what_to_do(tmp_path: Path) -> None:
 def test_published_images_are_neither_deep_nor_turned(
     data_root: Callable[[str], Path], folder: str
 ) -> None:
-    """So that nothing of this file changes a figure: 8-bit RGB, and no EXIF orientation."""
+    """So that nothing of this file changes a result: 8-bit RGB, and no EXIF orientation."""
     paths = sorted((data_root(folder) / folder).rglob("*.jpg"))
     assert len(paths) > 100
     for path in paths:

@@ -15,13 +15,13 @@ FILL = 100.0
 
 def plain_sweep(near, recon, ids, lambdas):
     """Rank-1, mAP and mINP of each lambda by a sort of its whole fused distance."""
-    figures = []
+    metrics = []
     for value in lambdas:
         fused = (1 - value) * near + value * recon
         assert fused.dtype == np.float32
         found = rank_metrics(fused, *ids)
-        figures.append((found.cmc[0], found.all_AP.mean(), found.all_INP.mean()))
-    return np.array(figures).T
+        metrics.append((found.cmc[0], found.all_AP.mean(), found.all_INP.mean()))
+    return np.array(metrics).T
 
 
 def test_sweep_is_the_metrics_of_each_fused_distance() -> None:

@@ -13,7 +13,7 @@ from partialreid.metrics import ranking
 from partialreid.metrics.lambda_sweep import lambda_sweep
 from partialreid.metrics.ranking import (
     NoMatchError,
-    query_figures,
+    query_metrics,
     query_scores,
     rank_metrics,
 )
@@ -133,12 +133,12 @@ def test_scores_of_single_queries() -> None:
         np.testing.assert_allclose(ours, expected, rtol=1e-12)
 
 
-def test_figures_of_queries_have_the_metrics_as_mean() -> None:
+def test_the_mean_over_queries_is_the_metric() -> None:
     rng = np.random.default_rng(12)
     args = (rng.random((50, 80), dtype="f4"), *random_ids(rng, 50, 80, 30))
     cmc, all_ap, all_inp = rank_metrics(*args)
-    figures = query_figures(query_scores(*args))
-    means = {name: values.mean() for name, values in figures.items()}
+    metrics = query_metrics(query_scores(*args))
+    means = {name: values.mean() for name, values in metrics.items()}
     expected = {f"Rank-{r}": 100 * cmc[r - 1] for r in (1, 5, 10)}
     expected |= {"mAP": 100 * all_ap.mean(), "mINP": 100 * all_inp.mean()}
     assert list(means) == list(expected)

@@ -1,4 +1,4 @@
-"""From distances to figures: choice of lambda, protocols, intervals, and what the table says."""
+"""From distances to metrics: choice of lambda, protocols, intervals, and what the table says."""
 
 from __future__ import annotations
 
@@ -106,14 +106,14 @@ def test_crossfit_prints_the_oracle_beside_it(settings) -> None:
     assert f"{report['fused']['Rank-1']:.2f} [" in table
 
 
-def test_intervals_hold_the_figure_and_can_be_left_out(settings) -> None:
+def test_intervals_hold_the_metric_and_can_be_left_out(settings) -> None:
     near, matched, ids = case()
     report = report_of({"global": near, "reconstruction": matched}, ids, settings())
     for name, distance in (("global", near), ("reconstruction", matched)):
         assert report[name] == pytest.approx(summarize(distance, ids))
-        for figure in ("Rank-1", "mAP"):
-            low, high = report["intervals"][name][figure]
-            assert low < report[name][figure] < high
+        for metric in ("Rank-1", "mAP"):
+            low, high = report["intervals"][name][metric]
+            assert low < report[name][metric] < high
     bare = report_of({"global": near}, ids, settings(BOOTSTRAP_ROUNDS=0))
     assert bare["intervals"] == {"global": {}}
     assert "[" not in results_table({"Test": bare})

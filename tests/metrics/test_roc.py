@@ -1,4 +1,4 @@
-"""Verification figures, against FastReID's pairs and by hand."""
+"""Verification rates, against FastReID's pairs and by hand."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ import torch
 from partialreid.metrics.ranking import rank_metrics
 from partialreid.metrics.single_shot import persons, single_shot
 
-FIGURES = ["Rank-1", "Rank-5", "Rank-10", "mAP", "mINP"]
+METRICS = ["Rank-1", "Rank-5", "Rank-10", "mAP", "mINP"]
 
 
 def case(seed: int = 0, queries: int = 40, galleries: int = 150, identities: int = 20):
@@ -29,8 +29,8 @@ def test_one_image_for_each_identity_is_the_full_protocol() -> None:
     found = single_shot(distances, *ids, seed=0, rounds=3)
     cmc, all_ap, all_inp = rank_metrics(distances, *ids)
     whole = [*(100 * cmc[r - 1] for r in (1, 5, 10)), 100 * all_ap.mean(), 100 * all_inp.mean()]
-    assert list(found.figures) == FIGURES
-    for (mean, deviation), expected in zip(found.figures.values(), whole):
+    assert list(found.metrics) == METRICS
+    for (mean, deviation), expected in zip(found.metrics.values(), whole):
         assert mean == pytest.approx(expected, abs=1e-4)
         assert deviation == 0
     assert found.gallery == 150
@@ -48,7 +48,7 @@ def test_mean_and_deviation_are_those_of_all_possible_draws() -> None:
         for b in (2, 3, 4)
     ]
     found = single_shot(distances, *ids, seed=1, rounds=2000)
-    mean, deviation = found.figures["Rank-1"]
+    mean, deviation = found.metrics["Rank-1"]
     assert 0 < np.mean(rank1) < 100
     assert mean == pytest.approx(np.mean(rank1), abs=4 * np.std(rank1) / np.sqrt(2000))
     assert deviation == pytest.approx(np.std(rank1), rel=0.06)
@@ -56,7 +56,7 @@ def test_mean_and_deviation_are_those_of_all_possible_draws() -> None:
 
 
 def test_a_round_against_a_loop() -> None:
-    """Figures of every round from one gallery image at random; the rounds' mean is near it."""
+    """Metrics of every round from one gallery image at random; the rounds' mean is near it."""
     distances, (q_pids, g_pids, q_camids, g_camids) = case(seed=3)
     rng = np.random.default_rng(8)
     rank1, map_, dropped = [], [], []
@@ -72,10 +72,10 @@ def test_a_round_against_a_loop() -> None:
         dropped.append(len(q_pids) - len(places))
     found = single_shot(distances, q_pids, g_pids, q_camids, g_camids, seed=2, rounds=400)
     for name, values in (("Rank-1", rank1), ("mAP", map_)):
-        mean, deviation = found.figures[name]
+        mean, deviation = found.metrics[name]
         assert mean == pytest.approx(np.mean(values), abs=5 * np.std(values) * np.sqrt(2 / 400))
         assert deviation == pytest.approx(np.std(values), rel=0.2)
-    assert found.figures["mINP"] == found.figures["mAP"]
+    assert found.metrics["mINP"] == found.metrics["mAP"]
     assert found.dropped == pytest.approx(np.mean(dropped), abs=1)
     assert found.dropped > 5
 
@@ -117,7 +117,7 @@ def test_curve_is_the_mean_over_the_rounds() -> None:
     assert len(found.cmc) == 30
     assert (np.diff(found.cmc) >= 0).all()
     for rank in (1, 5, 10):
-        assert 100 * found.cmc[rank - 1] == pytest.approx(found.figures[f"Rank-{rank}"][0])
+        assert 100 * found.cmc[rank - 1] == pytest.approx(found.metrics[f"Rank-{rank}"][0])
     # 20 identities: the match is among the first 20.
     assert found.cmc[19] == found.cmc[29] == 1
     assert found.cmc[0] < found.cmc[9] < 1

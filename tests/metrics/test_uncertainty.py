@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from partialreid.metrics.ranking import query_figures, query_scores
+from partialreid.metrics.ranking import query_metrics, query_scores
 from partialreid.metrics.uncertainty import bootstrap_intervals
 
 
@@ -46,7 +46,7 @@ def test_coverage() -> None:
     q_pids = np.arange(identities).repeat(shots)
     held = {"identities": 0, "queries": 0}
     for trial in range(trials):
-        difficulty = rng.beta(0.6, 0.6, identities)  # its mean, the true figure, is one half
+        difficulty = rng.beta(0.6, 0.6, identities)  # its mean, the true rate, is one half
         right = rng.random(len(q_pids)) < difficulty.repeat(shots)
         for name, groups in (("identities", q_pids), ("queries", np.arange(len(q_pids)))):
             found = bootstrap_intervals({"Rank-1": right}, groups, seed=trial, rounds=200)
@@ -56,16 +56,16 @@ def test_coverage() -> None:
     assert held["queries"] / trials < 0.80
 
 
-def test_figures_of_a_ranking() -> None:
+def test_metrics_of_a_ranking() -> None:
     rng = np.random.default_rng(3)
     q_pids, g_pids = rng.integers(0, 40, 80), rng.integers(0, 40, 100)
     distances = rng.random((80, 100)) - 0.3 * (q_pids[:, None] == g_pids)
     scores = query_scores(distances, q_pids, g_pids, np.zeros(80), np.ones(100))
-    figures = query_figures(scores)
-    intervals = bootstrap_intervals(figures, q_pids[scores.queries], seed=0)
+    metrics = query_metrics(scores)
+    intervals = bootstrap_intervals(metrics, q_pids[scores.queries], seed=0)
     assert list(intervals) == ["Rank-1", "Rank-5", "Rank-10", "mAP", "mINP"]
     for name, (low, high) in intervals.items():
-        assert 0 <= low < figures[name].mean() < high <= 100
+        assert 0 <= low < metrics[name].mean() < high <= 100
 
 
 def test_one_identity_has_no_interval() -> None:

@@ -1,4 +1,4 @@
-"""compare.py: several systems, one table, one figure."""
+"""compare.py: several systems, one table, one picture."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ TOOL = "projects/PartialReID/tools/compare.py"
 
 
 def report(rank1: dict[str, float]) -> dict:
-    figures = {
+    metrics = {
         name: {"Rank-1": value, "Rank-5": 80.0, "Rank-10": 90.0, "mAP": value / 2, "mINP": 5.0}
         for name, value in rank1.items()
     }
     return {
-        **figures,
+        **metrics,
         "lambda": 0.8,
         "lambda_selection": "fixed",
         "seconds_per_query": {"matching": 0.012},
@@ -57,7 +57,7 @@ def test_the_oracle_stands_beside_the_cross_fitted_lambda() -> None:
 
 
 @pytest.mark.slow
-def test_tool_writes_table_json_and_figure(tmp_path: Path) -> None:
+def test_tool_writes_table_json_and_picture(tmp_path: Path) -> None:
     tiny.run(tmp_path / "data", tmp_path / "run", SOLVER__MAX_EPOCH=1)
     keys = tiny.options(
         tmp_path / "data", tmp_path / "unused", OUTPUT_DIR=None, DATASETS__TESTS=None
@@ -115,7 +115,7 @@ def test_curves_are_those_of_the_protocol(trained: Path, tmp_path: Path) -> None
     assert full["cmc"]["global"][9] < 1
 
 
-def test_panels_of_a_figure() -> None:
+def test_panels_of_a_picture() -> None:
     one = {"cmc": {"global": [0.4, 0.5], "fused": [0.6, 0.75]}, "selected": "fused"}
     two = {"cmc": {"global": [0.1, 0.2]}, "selected": "global", "single_shot": {}}
     panels = cmc_panels({"A": {"X": one, "run": {}}, "B": {"X": two, "run": {}}})

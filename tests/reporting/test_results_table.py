@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from partialreid.reporting.results_table import FIGURES, results_table
+from partialreid.reporting.results_table import METRICS, results_table
 
 
 def report(first: float, selection: str = "fixed") -> dict[str, Any]:
-    """A report in which all fifteen figures differ."""
+    """A report in which all fifteen numbers differ."""
     distances = ("global", "reconstruction", "fused")
-    figures = {
-        name: {figure: first + 10 * i + j for j, figure in enumerate(FIGURES)}
+    metrics = {
+        name: {metric: first + 10 * i + j for j, metric in enumerate(METRICS)}
         for i, name in enumerate(distances)
     }
-    return {**figures, "lambda": 0.37, "lambda_selection": selection}
+    return {**metrics, "lambda": 0.37, "lambda_selection": selection}
 
 
 def cells(table: str) -> list[list[str]]:

@@ -63,13 +63,13 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.slow
 @pytest.mark.parametrize("system", SYSTEMS)
 def test_trains_and_evaluates(system: str, root: Path, tmp_path: Path) -> None:
-    figures = tiny.run(root, tmp_path, **SYSTEMS[system])
+    results = tiny.run(root, tmp_path, **SYSTEMS[system])
     records = [json.loads(line) for line in (tmp_path / "metrics.json").read_text().splitlines()]
     logged = {key for record in records for key in record if key.startswith("loss_")}
     assert logged == LOSSES[system]
-    report = figures["SyntheticPartial"]
+    report = results["SyntheticPartial"]
     assert 0 < report["reconstruction"]["mAP"] < 100
-    # The saved checkpoint evaluates to the same figures; and takes images of several sizes.
+    # The saved checkpoint evaluates to the same numbers; and takes images of several sizes.
     changes = {**SYSTEMS[system], "MODEL__WEIGHTS": tmp_path / "model_final.pth"}
     again = tiny.run(root, tmp_path / "again", "--eval-only", **changes)
     for distance in ("global", "reconstruction", "fused"):

@@ -148,7 +148,7 @@ def add_partialreid_config(cfg: Any) -> None:
     # float64 in float64, whose distances differ by 1e-6: enough to swap two equally near images.
     cfg.TEST.DSR.STORAGE = "float32"  # "float64", "float32", "float16", "bfloat16"
     # Memory of columns and matching of each process, in GB (10^9 bytes), on the device of the
-    # network's outputs. No figure depends on it. Columns beyond three quarters of it lie in a file
+    # network's outputs. No result depends on it. Columns beyond three quarters of it lie in a file
     # in OUTPUT_DIR that vanishes with the evaluation; the matching takes the rest, but at most
     # 0.25 GB on a CPU and 2 GB on a GPU, beyond which it gets no faster.
     # "auto": on a GPU half of the memory that is free after the first batch. On a CPU 0.25 GB for

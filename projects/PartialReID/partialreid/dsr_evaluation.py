@@ -54,9 +54,9 @@ class DsrEvaluator(ReidEvaluator):
         keep_distances: keep the distance matrices after the evaluation.
 
     FastReID's METRIC, AQE and RERANK change the global distance, and with it the fused one; the
-    shortlist stays that of the plain distances. ROC adds its figures under `roc`.
+    shortlist stays that of the plain distances. ROC adds its rates under `roc`.
 
-    After `evaluate`, on the main process, `report` holds the figures of each distance, lambda and
+    After `evaluate`, on the main process, `report` holds the metrics of each distance, lambda and
     how lambda was chosen; if they are kept, `distances` holds the matrices (Q, G) by name, and
     `ids` the identities and cameras. `matching_seconds` is what the distances took.
     """
@@ -183,8 +183,8 @@ class DsrEvaluator(ReidEvaluator):
         results: dict[str, float] = OrderedDict(report[selected])
         results["metric"] = (results["Rank-1"] + results["mAP"]) / 2
         for name in ("global", "reconstruction", "fused"):
-            figures = {**report.get(name, {}), **report.get("roc", {}).get(name, {})}
-            results.update({f"{name}/{k}": v for k, v in figures.items()})
+            metrics = {**report.get(name, {}), **report.get("roc", {}).get(name, {})}
+            results.update({f"{name}/{k}": v for k, v in metrics.items()})
         return results
 
     def _budget(self, device: torch.device) -> MemoryBudget:

@@ -122,7 +122,7 @@ def cut_queries(
     if name == "Market1501Partial":
         source = f"Market-1501-v15.09.15/{QUERY}"
         if (sides, percent) == ("window", (MIN_PERCENT, MAX_PERCENT)):
-            # Published figures stand on this folder: name and recipe stay as they were.
+            # Published numbers stand on this folder: name and recipe stay as they were.
             folder_name = f"Market-1501-Partial-seed{seed}"
     share = "height_percent" if sides == "window" else "one_side_percent"
     recipe = {

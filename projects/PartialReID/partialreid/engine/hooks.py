@@ -102,10 +102,10 @@ class KeepBest(HookBase):
 
 
 class WriteEvents(PeriodicWriter):
-    """FastReID's writer, which does not lose the figures of an evaluation.
+    """FastReID's writer, which does not lose the metrics of an evaluation.
 
     It writes what is newer than its last line; at the last iteration of an epoch it would write
-    before the evaluation, whose figures carry the same iteration.
+    before the evaluation, whose metrics carry the same iteration.
     """
 
     def after_step(self) -> None:

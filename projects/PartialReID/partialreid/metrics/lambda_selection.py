@@ -25,7 +25,7 @@ from .ranking import (
 
 
 class LambdaCurve(NamedTuple):
-    """Figures over lambda, fractions.
+    """Metrics over lambda, as fractions.
 
     Attributes:
         lambdas: L values.
@@ -53,7 +53,7 @@ class CrossFit(NamedTuple):
         half: (Q,) int64, the half of each query.
         lambdas: the lambda with which the queries of half 0, and of half 1, are ranked.
         fused: (Q, G) float32, (1 - lambda) * global + lambda * reconstruction with these.
-        curves: figures of the queries of half 0, and of half 1: `lambdas[0]` is the best of
+        curves: metrics of the queries of half 0, and of half 1: `lambdas[0]` is the best of
             `curves[1]`, and the other way round.
     """
 
@@ -72,7 +72,7 @@ def lambda_curve(
     g_camids: ArrayLike,
     lambdas: Sequence[float],
 ) -> LambdaCurve:
-    """`lambda_sweep` with its lambdas kept beside the figures; its arguments and errors.
+    """`lambda_sweep` with its lambdas kept beside the metrics; its arguments and errors.
 
     Raises:
         ValueError: also for no lambda at all.
@@ -80,12 +80,12 @@ def lambda_curve(
     if not len(lambdas):
         raise ValueError("there is no lambda to choose from: give at least one value")
     ids = (q_pids, g_pids, q_camids, g_camids)
-    figures = lambda_sweep(global_dist, recon_dist, *ids, lambdas=lambdas)
-    return LambdaCurve(tuple(float(x) for x in lambdas), *figures)
+    metrics = lambda_sweep(global_dist, recon_dist, *ids, lambdas=lambdas)
+    return LambdaCurve(tuple(float(x) for x in lambdas), *metrics)
 
 
 def mean_curve(curves: Sequence[LambdaCurve]) -> LambdaCurve:
-    """The mean of several test sets' figures, each set as heavy as another.
+    """The mean of several test sets' metrics, each set as heavy as another.
 
     Raises:
         ValueError: there is no curve, or their lambdas differ.

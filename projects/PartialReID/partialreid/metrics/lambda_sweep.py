@@ -28,7 +28,7 @@ from .ranking import (
 )
 
 # Entries of a block of queries, and the share of one value above which a matrix has a shortlist.
-# Speed and memory alone: both ways give the same figures.
+# Speed and memory alone: both ways give the same metrics.
 BLOCK_ENTRIES = 2**22
 SHARE_OF_FILL = 0.5
 

@@ -20,7 +20,7 @@ Array: TypeAlias = np.ndarray
 ArrayLike: TypeAlias = npt.ArrayLike | torch.Tensor
 
 BLOCK_ENTRIES = 2**20  # memory alone
-# Which figures are reported, and by what name.
+# Which ranks are reported, as Rank-1 and so on.
 RANKS = (1, 5, 10)
 
 
@@ -111,13 +111,13 @@ def query_scores(
     return QueryScores(queries, first[queries].astype(np.int64), ap[queries], inp[queries])
 
 
-def query_figures(scores: QueryScores) -> dict[str, Array]:
+def query_metrics(scores: QueryScores) -> dict[str, Array]:
     """Rank-1, Rank-5, Rank-10, mAP and mINP of each query, (V,) in per cent.
 
-    The mean over the queries is the figure of the test set.
+    The mean over the queries is the metric of the test set.
     """
-    figures = {f"Rank-{r}": 100.0 * (scores.first < r) for r in RANKS}
-    return figures | {"mAP": 100.0 * scores.ap, "mINP": 100.0 * scores.inp}
+    metrics = {f"Rank-{r}": 100.0 * (scores.first < r) for r in RANKS}
+    return metrics | {"mAP": 100.0 * scores.ap, "mINP": 100.0 * scores.inp}
 
 
 def as_array(values: ArrayLike) -> Array:

@@ -1,4 +1,4 @@
-"""From distances to the figures of a test set: choice of lambda, protocol, intervals.
+"""From distances to the metrics of a test set: choice of lambda, protocol, intervals.
 
 Shapes: Q queries, G galleries.
 """
@@ -15,13 +15,13 @@ import torch
 from torch import Tensor
 
 from .lambda_selection import LambdaCurve, crossfit, lambda_curve
-from .ranking import ArrayLike, query_figures, query_scores, rank_metrics
+from .ranking import ArrayLike, query_metrics, query_scores, rank_metrics
 from .single_shot import single_shot
 from .uncertainty import bootstrap_intervals
 
 logger = logging.getLogger(__name__)
 
-FIGURES = ("Rank-1", "Rank-5", "Rank-10", "mAP", "mINP")
+METRICS = ("Rank-1", "Rank-5", "Rank-10", "mAP", "mINP")
 # Query and gallery identities, query and gallery cameras.
 Ids: TypeAlias = tuple[ArrayLike, ArrayLike, ArrayLike, ArrayLike]
 
@@ -51,14 +51,14 @@ def summarize(distmat: ArrayLike, ids: Ids) -> dict[str, float]:
 def with_intervals(
     distmat: ArrayLike, ids: Ids, seed: int, rounds: int
 ) -> tuple[dict[str, float], dict[str, tuple[float, float]]]:
-    """The figures of `summarize`, and their 95 % intervals over identities (none for 0 rounds)."""
+    """The metrics of `summarize`, and their 95 % intervals over identities (none for 0 rounds)."""
     scores = query_scores(distmat, *ids)
-    per_query = query_figures(scores)
-    figures = {name: float(np.mean(per_query[name])) for name in FIGURES}
+    per_query = query_metrics(scores)
+    metrics = {name: float(np.mean(per_query[name])) for name in METRICS}
     if not rounds:
-        return figures, {}
+        return metrics, {}
     q_pids = np.asarray(ids[0])[scores.queries]
-    return figures, bootstrap_intervals(per_query, q_pids, seed, rounds)
+    return metrics, bootstrap_intervals(per_query, q_pids, seed, rounds)
 
 
 def fuse(global_dist: Tensor, recon_dist: Tensor, lam: float) -> Tensor:
@@ -142,10 +142,10 @@ def _oracle(curves: Sequence[LambdaCurve], queries: np.ndarray) -> dict[str, flo
 
 
 def report_of(distances: dict[str, Tensor], ids: Ids, settings: Settings) -> dict[str, object]:
-    """Figures of each distance by the protocol of TEST.DSR.PROTOCOL, with their uncertainty.
+    """Metrics of each distance by the protocol of TEST.DSR.PROTOCOL, with their uncertainty.
 
     Returns:
-        For each distance its figures in per cent; under `intervals` their 95 % intervals (full
+        For each distance its metrics in per cent; under `intervals` their 95 % intervals (full
         gallery), or under `single_shot` mean and standard deviation over the rounds.
     """
     report: dict[str, object] = {}
@@ -154,14 +154,14 @@ def report_of(distances: dict[str, Tensor], ids: Ids, settings: Settings) -> dic
     seed = settings.PROTOCOL_SEED
     for name, distance in distances.items():
         if settings.PROTOCOL == "full":
-            figures, spread = with_intervals(distance, ids, seed, settings.BOOTSTRAP_ROUNDS)
-            report[name] = figures
+            metrics, spread = with_intervals(distance, ids, seed, settings.BOOTSTRAP_ROUNDS)
+            report[name] = metrics
             intervals[name] = {k: list(v) for k, v in spread.items()}
         else:
             shot = single_shot(distance, *ids, seed=seed, rounds=settings.SINGLE_SHOT_ROUNDS)
-            report[name] = {figure: mean for figure, (mean, _) in shot.figures.items()}
+            report[name] = {metric: mean for metric, (mean, _) in shot.metrics.items()}
             shots[name] = {
-                **{figure: list(spread) for figure, spread in shot.figures.items()},
+                **{metric: list(spread) for metric, spread in shot.metrics.items()},
                 "gallery": shot.gallery,
                 "queries left out": shot.dropped,
             }

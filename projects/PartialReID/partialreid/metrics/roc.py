@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from .ranking import ArrayLike, as_array, checked_distances
 
-# Which figures are reported, and by what name.
+# Which rates are reported, and under which names.
 FALSE_RATES = (1e-4, 1e-3, 1e-2)
 
 
@@ -25,8 +25,8 @@ def roc(
 
     All pairs but those of one identity and one camera count. FastReID's TEST.ROC prints
     TPR@FPR of the same pairs with the roles exchanged (a pair of two persons is its positive, so
-    its FPR is the share of *true* pairs told apart wrongly); the names here differ as the figures
-    do.
+    its FPR is the share of *true* pairs told apart wrongly); the names here differ as the
+    numbers do.
 
     Args:
         distmat: (Q, G) distances; any distance, since each pair stands for itself.

@@ -20,23 +20,23 @@ from .ranking import (
     NoMatchError,
     as_array,
     checked_distances,
-    query_figures,
+    query_metrics,
     query_scores,
 )
 
 
 class SingleShot(NamedTuple):
-    """Figures over the rounds.
+    """Metrics over the rounds.
 
     Attributes:
-        figures: mean and standard deviation over the rounds (divisor R - 1), in per cent, of
+        metrics: mean and standard deviation over the rounds (divisor R - 1), in per cent, of
             Rank-1, Rank-5, Rank-10, mAP and mINP.
         gallery: I, images of the gallery of a round.
         dropped: mean number of queries that a round leaves out, those without a match.
         cmc: max_rank fractions, mean over the rounds; 100 * cmc[r - 1] is Rank-r.
     """
 
-    figures: dict[str, tuple[float, float]]
+    metrics: dict[str, tuple[float, float]]
     gallery: int
     dropped: float
     cmc: tuple[float, ...]
@@ -82,7 +82,7 @@ def single_shot(
     by_identity = known[np.argsort(g_pids[known], kind="stable")]
     _, starts, counts = np.unique(g_pids[by_identity], return_index=True, return_counts=True)
     rng = np.random.default_rng(seed)
-    figures: dict[str, list[float]] = {}
+    metrics: dict[str, list[float]] = {}
     dropped = 0
     cmc = np.zeros(max_rank)
     for number in range(rounds):
@@ -100,10 +100,10 @@ def single_shot(
         dropped += len(q_pids) - len(scores.queries)
         ranks = np.bincount(scores.first, minlength=max_rank)[:max_rank]
         cmc += ranks.cumsum() / len(scores.queries)
-        for name, values in query_figures(scores).items():
-            figures.setdefault(name, []).append(float(values.mean()))
+        for name, values in query_metrics(scores).items():
+            metrics.setdefault(name, []).append(float(values.mean()))
     return SingleShot(
-        {name: (float(np.mean(x)), float(np.std(x, ddof=1))) for name, x in figures.items()},
+        {name: (float(np.mean(x)), float(np.std(x, ddof=1))) for name, x in metrics.items()},
         len(starts),
         dropped / rounds,
         tuple((cmc / rounds).tolist()),

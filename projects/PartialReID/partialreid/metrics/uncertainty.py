@@ -1,4 +1,4 @@
-"""How far the figures of a test set would move with other people: bootstrap over identities.
+"""How far the metrics of a test set would move with other people: bootstrap over identities.
 
 Shapes: V queries that have a match, I identities, B rounds.
 
@@ -25,12 +25,12 @@ def bootstrap_intervals(
     """Percentile intervals of the mean over queries (Efron, 1979; cluster bootstrap).
 
     A round draws as many identities as there are, with replacement, and takes all queries of each
-    as often as it was drawn; all figures see the same draws. The interval speaks of the choice of
+    as often as it was drawn; all metrics see the same draws. The interval speaks of the choice of
     test identities. It does not contain the spread over training seeds, nor over galleries. With
     fewer than about ten identities it is too narrow.
 
     Args:
-        per_query: figures of each query, (V,) by name, e.g. of `ranking.query_figures`.
+        per_query: metrics of each query, (V,) by name, e.g. of `ranking.query_metrics`.
         q_pids: (V,) identities of the same queries.
         seed: of the draws, 0 or more.
         rounds: B.

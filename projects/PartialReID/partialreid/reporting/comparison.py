@@ -1,4 +1,4 @@
-"""Table and figure of several systems on several test sets."""
+"""Table and picture of several systems on several test sets."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 
 from tabulate import tabulate
 
-from ..metrics.report import FIGURES
+from ..metrics.report import METRICS
 from .curve_pictures import Line
-from .results_table import DISTANCES, figure_cell, fused_label, oracle_cells
+from .results_table import DISTANCES, fused_label, metric_cell, oracle_cells
 
 # What compare.json holds for a system beside its test sets.
 RUN = "run"
@@ -68,17 +68,17 @@ def comparison_table(record: Mapping[str, Mapping[str, Any]]) -> str:
     for test in tests:
         reports = {system: parts[test] for system, parts in record.items()}
         best = {
-            figure: max(r[d][figure] for r in reports.values() for d in DISTANCES if d in r)
-            for figure in ("Rank-1", "mAP")
+            metric: max(r[d][metric] for r in reports.values() for d in DISTANCES if d in r)
+            for metric in ("Rank-1", "mAP")
         }
         for system, report in reports.items():
             for distance in DISTANCES:
                 if distance not in report:
                     continue
                 cells = []
-                for figure in FIGURES:
-                    cell = figure_cell(report, distance, figure)
-                    bold = figure in best and report[distance][figure] == best[figure]
+                for metric in METRICS:
+                    cell = metric_cell(report, distance, metric)
+                    bold = metric in best and report[distance][metric] == best[metric]
                     cells.append(f"**{cell}**" if bold else cell)
                 worse = report[distance]["Rank-1"] < report["global"]["Rank-1"]
                 spent = report["seconds_per_query"]["matching"]
@@ -94,8 +94,8 @@ def comparison_table(record: Mapping[str, Mapping[str, Any]]) -> str:
                 )
             if "oracle" in report:
                 rows.append([test, system, *oracle_cells(report["oracle"]), "", ""])
-    headers = ["test set", "system", "distance", *FIGURES, "ms per query", ""]
-    align = ("left", "left", "left", *("right" for _ in (*FIGURES, 0)), "left")
+    headers = ["test set", "system", "distance", *METRICS, "ms per query", ""]
+    align = ("left", "left", "left", *("right" for _ in (*METRICS, 0)), "left")
     return tabulate(rows, headers, tablefmt="pipe", colalign=align, disable_numparse=True)
 
 

@@ -43,8 +43,8 @@ def draw_panels(
     """
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(max(6.0, 4.2 * len(panels)), 3.6))
-    axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+    picture = Figure(figsize=(max(6.0, 4.2 * len(panels)), 3.6))
+    axes = picture.subplots(1, len(panels), sharey=True, squeeze=False)[0]
     for axis, (title, lines) in zip(axes, panels.items(), strict=True):
         for line in lines:
             style = {"ls": ":", "lw": 1} if line.thin else {}
@@ -56,6 +56,6 @@ def draw_panels(
         axis.grid(alpha=0.3)
         axis.legend(fontsize=7, title=legend, title_fontsize=7)
     axes[0].set_ylabel(ylabel)
-    figure.tight_layout()
+    picture.tight_layout()
     with whole_file(path) as file:
-        figure.savefig(file, format="png", dpi=120)
+        picture.savefig(file, format="png", dpi=120)

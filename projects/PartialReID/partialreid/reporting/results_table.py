@@ -7,7 +7,7 @@ from typing import Any
 
 from tabulate import tabulate
 
-from ..metrics.report import FIGURES
+from ..metrics.report import METRICS
 
 DISTANCES = ("global", "reconstruction", "fused")
 
@@ -25,19 +25,19 @@ def results_table(reports: Mapping[str, Mapping[str, Any]]) -> str:
                 continue
             label = distance if distance != "fused" else fused_label(report)
             rows.append(
-                [name, label, *(figure_cell(report, distance, figure) for figure in FIGURES)]
+                [name, label, *(metric_cell(report, distance, metric) for metric in METRICS)]
             )
         if "oracle" in report:
             rows.append([name, *oracle_cells(report["oracle"])])
-    headers = ["test set", "distance", *FIGURES]
-    align = ("left", "left", *("right" for _ in FIGURES))
+    headers = ["test set", "distance", *METRICS]
+    align = ("left", "left", *("right" for _ in METRICS))
     return tabulate(rows, headers, tablefmt="pipe", colalign=align, disable_numparse=True)
 
 
 def oracle_cells(oracle: Mapping[str, float]) -> list[str]:
-    """What the best lambda of the test set itself gives, said to be such, and its figures."""
+    """What the best lambda of the test set itself gives, said to be such, and its metrics."""
     label = f"fused, lambda {oracle['lambda']:.2f} (oracle: chosen on this test set)"
-    return [label, *(f"{oracle[f]:.2f}" if f in oracle else "" for f in FIGURES)]
+    return [label, *(f"{oracle[f]:.2f}" if f in oracle else "" for f in METRICS)]
 
 
 def fused_label(report: Mapping[str, Any]) -> str:
@@ -51,12 +51,12 @@ def fused_label(report: Mapping[str, Any]) -> str:
     return label
 
 
-def figure_cell(report: Mapping[str, Any], distance: str, figure: str) -> str:
-    """A figure with its 95 % interval, or with its standard deviation over single-shot rounds."""
-    text = f"{report[distance][figure]:.2f}"
-    interval = report.get("intervals", {}).get(distance, {}).get(figure)
-    if interval and figure in ("Rank-1", "mAP"):
+def metric_cell(report: Mapping[str, Any], distance: str, metric: str) -> str:
+    """A metric with its 95 % interval, or with its standard deviation over single-shot rounds."""
+    text = f"{report[distance][metric]:.2f}"
+    interval = report.get("intervals", {}).get(distance, {}).get(metric)
+    if interval and metric in ("Rank-1", "mAP"):
         return f"{text} [{interval[0]:.1f}, {interval[1]:.1f}]"
     if "single_shot" in report:
-        return f"{text} ± {report['single_shot'][distance][figure][1]:.2f}"
+        return f"{text} ± {report['single_shot'][distance][metric][1]:.2f}"
     return text

@@ -22,7 +22,7 @@ def _version(package: str) -> str | None:
 
 
 def run_record(cfg: Any, world_size: int) -> dict[str, Any]:
-    """What is needed to make the figures again: versions, commit, seed, protocol and config."""
+    """What is needed to make a run's numbers again: versions, commit, seed, protocol and config."""
     dsr = cfg.TEST.DSR
     return {
         "versions": {

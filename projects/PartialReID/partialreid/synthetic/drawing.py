@@ -1,4 +1,4 @@
-"""Draws a pedestrian: a jointed figure, turned by its yaw, projected and painted back to front.
+"""Draws a pedestrian: a jointed body, turned by its yaw, projected and painted back to front.
 
 Body axes, in fractions of the body height: x to the person's left (the viewer's right when the
 person faces the viewer), y down from the crown, z forward. Seen from yaw, a point is at
@@ -24,7 +24,7 @@ from .clothes import (
 )
 from .identity import Identity
 
-# Figures this small read better a little stouter than life.
+# Bodies this small read better a little stouter than life.
 WIDEN = 1.16
 
 Joint = tuple[float, float, float]  # (x, y, z)
@@ -73,7 +73,7 @@ def sample_pose(rng: np.random.Generator, yaw: float, box: tuple[float, float, f
     )
 
 
-class _Figure:
+class _Body:
     """One person in one pose: joints to pixels, parts to the canvas."""
 
     def __init__(self, canvas: Canvas, person: Identity, pose: Pose) -> None:
@@ -215,22 +215,22 @@ def draw_pedestrian(canvas: Canvas, person: Identity, pose: Pose) -> None:
         person: the lasting appearance.
         pose: direction, limbs and place.
     """
-    figure = _Figure(canvas, person, pose)
-    sides = sorted((-1, 1), key=lambda side: figure.near(side, 0.0))
+    body = _Body(canvas, person, pose)
+    sides = sorted((-1, 1), key=lambda side: body.near(side, 0.0))
     for side in sides:
-        figure.leg(side)
+        body.leg(side)
 
     # Painted by distance to the viewer: the torso is at 0, the head just before it.
-    parts: list[tuple[float, Callable[[], None]]] = [(0.0, figure.torso), (0.001, figure.head)]
+    parts: list[tuple[float, Callable[[], None]]] = [(0.0, body.torso), (0.001, body.head)]
     for side in sides:
-        depth = figure.near(0.12 * side, 0.03)
-        parts.append((depth, partial(figure.arm, side)))
+        depth = body.near(0.12 * side, 0.03)
+        parts.append((depth, partial(body.arm, side)))
     if person.hair_style == "long":
-        parts.append((figure.near(0, -0.03), figure.long_hair))
+        parts.append((body.near(0, -0.03), body.long_hair))
     if person.bag == "backpack":
-        parts.append((figure.near(0, -0.12), figure.backpack))
+        parts.append((body.near(0, -0.12), body.backpack))
     if person.bag == "shoulder":
-        parts.append((figure.near(0.13 * person.bag_side, 0.04), figure.shoulder_bag))
+        parts.append((body.near(0.13 * person.bag_side, 0.04), body.shoulder_bag))
     for _, draw in sorted(parts, key=lambda part: part[0]):
         draw()
 
