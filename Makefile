@@ -13,8 +13,7 @@ WORKERS ?= 2
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 # Written last, so that an interrupted installation is taken up again by the next make.
 STAMP := .venv/installed
-TRAIN := projects/PartialReID/train_net.py
-TOOLS := projects/PartialReID/tools
+
 .PHONY: install demo test check lint types unit bench gpu clean
 
 install: $(STAMP)
@@ -31,9 +30,8 @@ $(STAMP): setup.py Makefile
 
 demo: install
 	@echo "== the demo: draw SyntheticPartial, train a small network on it, evaluate, draw rankings"
-	$(BIN)/python $(TRAIN) --config-file projects/PartialReID/configs/demo.yml
-	$(BIN)/python $(TOOLS)/draw_rankings.py --config-file projects/PartialReID/configs/demo.yml \
-		MODEL.WEIGHTS logs/demo/model_final.pth
+	$(BIN)/partialreid train --config-file demo.yml
+	$(BIN)/partialreid rankings --config-file demo.yml MODEL.WEIGHTS logs/demo/model_final.pth
 	@echo "== done. Log: logs/demo/log.txt; checkpoint: logs/demo/model_final.pth;"
 	@echo "   results: logs/demo/results.json; pictures: logs/demo/rankings/"
 

@@ -1,14 +1,17 @@
-"""Packaging: maps `import partialreid` to projects/PartialReID/partialreid."""
+"""Packaging: maps `import partialreid` to projects/PartialReID/partialreid.
+
+The configs lie beside the package in the repository, where FastReID's users look for them, and
+inside it in a wheel.
+"""
 
 import re
 from pathlib import Path
 
 from setuptools import find_packages, setup
 
-PACKAGE = "projects/PartialReID/partialreid"
-VERSION = re.search(
-    r'^__version__ = "(.+)"$', Path(PACKAGE, "__init__.py").read_text(encoding="utf-8"), re.M
-)
+PROJECT = "projects/PartialReID"
+INIT = Path(PROJECT, "partialreid", "__init__.py")
+VERSION = re.search(r'^__version__ = "(.+)"$', INIT.read_text(encoding="utf-8"), re.M)
 
 # What fastreid 1.4.0 and this plugin really need. fastreid itself is not listed: its own pins
 # (torch==1.13.1, ...) contradict current Python, so it goes in with `pip install --no-deps`.
@@ -38,9 +41,10 @@ setup(
     description="Partial and occluded person re-identification on FastReID",
     license="Apache-2.0",
     python_requires=">=3.10",
-    packages=find_packages(Path(PACKAGE).parent.as_posix()),
-    package_dir={"": Path(PACKAGE).parent.as_posix()},
-    package_data={"partialreid": ["py.typed"]},
+    packages=[*find_packages(PROJECT, include=["partialreid*"]), "partialreid.configs"],
+    package_dir={"": PROJECT, "partialreid.configs": f"{PROJECT}/configs"},
+    package_data={"partialreid": ["py.typed"], "partialreid.configs": ["*.yml"]},
+    entry_points={"console_scripts": ["partialreid = partialreid.commands.dispatch:main"]},
     install_requires=REQUIREMENTS,
     extras_require={"dev": ["pytest", "pytest-xdist>=3.7", "ruff", "mypy"]},
 )

@@ -15,7 +15,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from benchmarks.bench import ROOT
-from partialreid.commands.train import build_parser, setup_config
+from partialreid.commands.configuration import setup_config
+from partialreid.commands.train import build_parser
 from partialreid.data.catalogue import load_dataset
 from partialreid.data.loaders import ImageItems
 from partialreid.data.transforms import build_transforms

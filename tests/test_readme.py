@@ -114,26 +114,10 @@ def test_make_targets_call_what_the_readme_says(target: str) -> None:
     done = subprocess.run(["make", "-n", target], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     wanted = {
-        "demo": [f"{TRAIN} --config-file projects/PartialReID/configs/demo.yml", "draw_rankings"],
+        "demo": ["partialreid train --config-file demo.yml", "partialreid rankings"],
         "test": ["ruff check", "ruff format --check", "mypy", "pytest"],
         "check": ["ruff check", "ruff format --check", "mypy", "pytest -n 2", '-m "not slow"'],
         "install": [],
     }
     for text in wanted[target]:
         assert text in done.stdout
-
-
-@pytest.mark.slow
-def test_ranking_pictures(data: Path, checkpoint: Path, tmp_path: Path) -> None:
-    config = ["--config-file", tiny.CONFIG]
-    names = {"DATASETS__TESTS": "('PartialREID',)", "MODEL__WEIGHTS": checkpoint}
-    tool = ROOT / "projects/PartialReID/tools/draw_rankings.py"
-    done = subprocess.run(
-        [sys.executable, str(tool), *config, *tiny.options(data, tmp_path, **names)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=600,
-    )
-    assert done.returncode == 0, done.stderr
-    assert (tmp_path / "rankings" / "PartialREID.png").stat().st_size > 1000

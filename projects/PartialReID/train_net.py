@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Train and evaluate partial person re-identification.
+"""Train and evaluate partial person re-identification: `partialreid train` under FastReID's name.
 
     python3 projects/PartialReID/train_net.py --config-file projects/PartialReID/configs/demo.yml
 

@@ -12,44 +12,15 @@ from typing import Any
 
 import pytest
 import torch
+from fastreid.engine.defaults import default_argument_parser
 
+from partialreid.commands import evaluate, job
 from partialreid.commands import train as command
-from partialreid.commands.train import build_parser, main, setup_config
+from partialreid.commands.configuration import setup_config
+from partialreid.commands.train import build_parser, main
 from partialreid.engine.checkpoint import SafeCheckpointer
 
 BASE = "projects/PartialReID/configs/Base-Partial.yml"
-TORCHRUN = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR")
-
-
-@pytest.fixture(autouse=True)
-def no_torchrun(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in TORCHRUN:
-        monkeypatch.delenv(name, raising=False)
-
-
-@pytest.fixture
-def started(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
-    """Records the launches instead of starting processes."""
-    calls: list[tuple[Any, ...]] = []
-    monkeypatch.setattr(command, "launch", lambda *arguments: calls.append(arguments))
-    return calls
-
-
-@pytest.fixture
-def options(tmp_path: Path, make_market) -> Callable[..., list[str]]:
-    """Keys and values of a job that could start, and those to add or change."""
-    root = make_market(tmp_path / "data")
-
-    def make(*changes: Any) -> list[str]:
-        given = [
-            *("DATASETS.NAMES", "('Market1501',)", "DATASETS.TESTS", "('Market1501',)"),
-            *("DATASETS.ROOT", root, "OUTPUT_DIR", tmp_path / "out", "MODEL.DEVICE", "cpu"),
-            *("MODEL.BACKBONE.PRETRAIN", False, "SOLVER.IMS_PER_BATCH", 8),
-            *("MODEL.META_ARCHITECTURE", "PartialBaseline", "MODEL.HEADS.NAME", "DSRHead"),
-        ]
-        return [str(value) for value in (*given, *changes)]
-
-    return make
 
 
 @pytest.fixture
@@ -84,15 +55,24 @@ def no_data(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_good_command_line_starts(options, started: list[Any], tmp_path: Path) -> None:
     two = ("DATALOADER.NUM_INSTANCE", 2)
     assert main(["--config-file", BASE, "--num-gpus", "2", *options("SEED", 3, *two)]) == 0
-    function, device, processes, machines, rank, url, (cfg, args) = started[0]
+    function, device, processes, machines, rank, url, (work, cfg, args) = started[0]
     assert len(started) == 1
-    assert function is command.run
+    assert (function, work) == (job.run, command.train)
     assert (device, processes, machines, rank, url) == ("cpu", 2, 1, 0, None)
     assert cfg.is_frozen()
     assert cfg.SEED == 3
     assert cfg.MODEL.BACKBONE.LAST_STRIDE == 1
     assert not args.eval_only
     assert (tmp_path / "out").is_dir()
+
+
+def test_every_option_of_fastreid_is_there() -> None:
+    ours = vars(build_parser().parse_args([]))
+    theirs = vars(default_argument_parser().parse_args([]))
+    assert ours.keys() == theirs.keys() | {"allow_partial"}
+    changed = {name for name in theirs if ours[name] != theirs[name]}
+    assert changed == {"num_gpus", "dist_url"}
+    assert ours["num_gpus"] is ours["dist_url"] is None
 
 
 @pytest.mark.parametrize(
@@ -198,7 +178,7 @@ def test_resume_reads_the_last_checkpoint(
         assert f'"{path}"' in capsys.readouterr().err
     else:
         assert main(["--resume", *options("MODEL.BACKBONE.PRETRAIN", True)]) == 0
-        cfg = started[0][-1][0]
+        cfg = started[0][-1][1]
         assert not cfg.MODEL.BACKBONE.PRETRAIN  # the checkpoint overwrites it
 
 
@@ -214,20 +194,20 @@ def test_a_negative_seed_is_drawn_anew() -> None:
 
 
 def test_a_drawn_seed_is_logged(options, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(command, "load_model", lambda *_: None)
-    monkeypatch.setattr(command, "evaluate_test_sets", lambda *_: {"metric": 1.0})
+    monkeypatch.setattr(evaluate, "load_model", lambda *_: None)
+    monkeypatch.setattr(evaluate, "evaluate_test_sets", lambda *_: {"metric": 1.0})
     args = parsed("--eval-only", *options("SEED", "-1"))
     cfg = setup_config(args)
-    assert command.run(cfg, args) == {"metric": 1.0}
+    assert job.run(evaluate.evaluate, cfg, args) == {"metric": 1.0}
     assert f"SEED {cfg.SEED} " in (tmp_path / "out" / "log.txt").read_text()
     assert f"SEED: {cfg.SEED}\n" in (tmp_path / "out" / "config.yaml").read_text()
 
 
 def test_all_processes_use_the_main_ones_seed(make_config, monkeypatch) -> None:
-    monkeypatch.setattr(command.comm, "all_gather", lambda seed: [11, seed])
+    monkeypatch.setattr(job.comm, "all_gather", lambda seed: [11, seed])
     cfg = make_config("SEED", 22)
     cfg.freeze()
-    command.share_seed(cfg)
+    job.share_seed(cfg)
     assert cfg.SEED == 11
     assert cfg.is_frozen()
 

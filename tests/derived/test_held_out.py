@@ -1,11 +1,8 @@
-"""Identities that are kept from training, the test set made of them, and the choice of lambda."""
+"""Identities that are kept from training, and the test set made of them."""
 
 from __future__ import annotations
 
 import itertools
-import json
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,9 +18,6 @@ from partialreid.derived.held_out import (
     without_held_out,
 )
 from partialreid.engine.checks import check_config, check_test_sets
-from tests import tiny
-
-TOOL = "projects/PartialReID/tools/select_lambda.py"
 
 
 def items(cameras_of: dict[str, str]) -> list[tuple[str, str, str]]:
@@ -142,35 +136,3 @@ def test_what_cannot_be_held_out(cfg) -> None:
     cfg.DATASETS.HELD_OUT, cfg.DATASETS.COMBINEALL = 1, True
     with pytest.raises(ValueError, match="COMBINEALL"):
         check_config(cfg, 1, eval_only=True)
-
-
-@pytest.mark.slow
-def test_tool_chooses_lambda_and_refuses_a_checkpoint_that_knows_them(tmp_path: Path) -> None:
-    made, root = tmp_path / "run", tmp_path / "data"
-    changes = {"DATASETS__HELD_OUT": 4, "TEST__EVAL_PERIOD": 0, "SOLVER__MAX_EPOCH": 1}
-    tiny.run(root, made, **changes)
-    keys = tiny.options(root, tmp_path / "out", **changes, DATASETS__TESTS=None)
-    command = [sys.executable, TOOL, "--config-file", tiny.CONFIG, *keys]
-    command += ["MODEL.WEIGHTS", str(made / "model_final.pth")]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr
-    record = json.loads((tmp_path / "out" / "lambda.json").read_text())
-    curves = record["curves"]
-    sets = ["SyntheticPartialHeldOutPartial", "SyntheticPartialHeldOutOccluded"]
-    assert sorted(curves) == sorted([*sets, "mean"])
-    assert len(record["lambdas"]) == 101
-    for metric in ("Rank-1", "mAP"):
-        means = [sum(pair) / 2 for pair in zip(*(curves[name][metric] for name in sets))]
-        assert curves["mean"][metric] == pytest.approx(means)
-    best = record["lambdas"].index(record["lambda"])
-    assert curves["mean"]["Rank-1"][best] == max(curves["mean"]["Rank-1"])
-    assert f"TEST.DSR.LAMBDA {record['lambda']:.2f}" in done.stdout
-    assert Image.open(tmp_path / "out" / "lambda.png").format == "PNG"
-
-    refused = subprocess.run(
-        [*command, "DATASETS.HELD_OUT", "3"], capture_output=True, text=True, timeout=300
-    )
-    assert refused.returncode == 2
-    assert "was trained on 8 identities, but without DATASETS.HELD_OUT 3 there are 9" in (
-        refused.stderr
-    )

@@ -78,11 +78,3 @@ def test_a_checkpoint_is_needed(
     with pytest.raises(SystemExit):
         command(tiny.options(trained / "data", tmp_path / "out"), "")
     assert "error: a checkpoint is needed: add MODEL.WEIGHTS" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("option", ["--queries", "--length"])
-def test_lists_of_nothing(capsys: pytest.CaptureFixture[str], option: str) -> None:
-    with pytest.raises(SystemExit) as caught:
-        rankings.main(["--config-file", tiny.CONFIG, option, "0"])
-    assert caught.value.code == 2
-    assert f"argument {option}: 0 is less than 1" in capsys.readouterr().err

@@ -19,7 +19,7 @@ from torch.multiprocessing import ProcessRaisedException
 
 # Child processes import this module and no conftest: partialreid comes before fastreid here too.
 import partialreid  # noqa: F401
-from partialreid.commands.train import share_seed
+from partialreid.commands.job import share_seed
 from partialreid.engine import launching
 from partialreid.engine.launching import comm, launch
 from partialreid.engine.meeting import check_machines

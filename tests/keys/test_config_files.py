@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from partialreid.commands import compare
-from partialreid.commands.train import setup_config
+from partialreid.commands.configuration import setup_config
 from partialreid.config import config_value
 from partialreid.keys.config_files import configs_folder, find_config, merge_file, merge_options
 

@@ -21,7 +21,9 @@ from fastreid.modeling.meta_arch import build_model
 import partialreid
 from partialreid import PartialTrainer
 from partialreid.commands import train as command
-from partialreid.commands.train import build_parser, setup_config
+from partialreid.commands.configuration import setup_config
+from partialreid.commands.job import run
+from partialreid.commands.train import build_parser
 from partialreid.data.catalogue import load_dataset
 from partialreid.keys.reading_rules import NEVER
 from partialreid.keys.recorded_config import RecordedNode, recorded
@@ -264,7 +266,7 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Seen:
         patch.setattr(command, "PartialTrainer", lambda *_: argparse.Namespace(
             resume_or_load=lambda resume: None, train=dict
         ))  # fmt: skip
-        command.run(config("run"), args)
+        run(command.train, config("run"), args)
     return found
 
 

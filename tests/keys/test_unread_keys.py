@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from partialreid.commands.train import setup_config
+from partialreid.commands.configuration import setup_config
 from partialreid.engine.checks import check_config
 from partialreid.keys.config_files import configs_folder
 from partialreid.keys.reading_rules import IN_BOTH, IN_TRAINING

@@ -11,7 +11,8 @@ import torch
 import torch.nn.functional as F
 from fastreid.modeling import build_model
 
-from partialreid.commands.train import build_parser, setup_config
+from partialreid.commands.configuration import setup_config
+from partialreid.commands.train import build_parser
 from partialreid.data.catalogue import load_dataset
 from partialreid.data.loaders import ImageItems, build_test_transform
 from partialreid.engine.inference import load_model

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from partialreid.commands.train import build_parser, setup_config
+from partialreid.commands.configuration import setup_config
+from partialreid.commands.train import build_parser
 from partialreid.engine.trainer import PartialTrainer
 from tests import tiny
 from tests.standin.gpu import StandInGpu

@@ -10,7 +10,8 @@ import pytest
 import torch
 from fastreid.utils.events import EventStorage
 
-from partialreid.commands.train import build_parser, setup_config
+from partialreid.commands.configuration import setup_config
+from partialreid.commands.train import build_parser
 from partialreid.engine.inference import load_model
 from partialreid.engine.trainer import PartialTrainer
 from partialreid.evaluation.matchers import LassoMatcher, RidgeMatcher

@@ -126,6 +126,10 @@ def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
 
 
-# A config may name the head or a data set although nobody uses the Python names.
-if importlib.util.find_spec("fastreid") is not None:
+# A config may name the head or a data set although nobody uses the Python names. `partialreid
+# --help` is not kept waiting for it.
+if (
+    importlib.util.find_spec("fastreid") is not None
+    and not _import("commands.dispatch").lists_commands()
+):
     _register()

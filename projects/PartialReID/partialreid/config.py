@@ -73,7 +73,7 @@ def add_partialreid_config(cfg: Any) -> None:
     # Where the data sets lie. Empty: FASTREID_DATASETS, and ./datasets without that.
     cfg.DATASETS.ROOT = ""
     # Identities of each training set that are not trained on. <Name>HeldOut, a test set, are these:
-    # tools/select_lambda.py chooses lambda by them.
+    # `partialreid select-lambda` chooses lambda by them.
     cfg.DATASETS.HELD_OUT = 0
     # Derived test sets, <Name>Partial (queries are cut) and <Name>Occluded (queries are hidden in
     # part) of any <Name> with a query and a gallery: seed of what is done to each query.
@@ -124,9 +124,9 @@ def add_partialreid_config(cfg: Any) -> None:
     # lambda: fused = (1 - lambda) * global + lambda * reconstruction.
     cfg.TEST.DSR.LAMBDA = 0.8
     # "crossfit": each half of the test identities is ranked with the value of the best Rank-1 on
-    # the other half. "fixed": LAMBDA is used; tools/select_lambda.py finds one. "oracle": the best
-    # Rank-1 on the test set itself, as the original does; its result is not one that a user of
-    # the method can obtain.
+    # the other half. "fixed": LAMBDA is used; `partialreid select-lambda` finds one. "oracle": the
+    # best Rank-1 on the test set itself, as the original does; its result is not one that a user
+    # of the method can obtain.
     cfg.TEST.DSR.LAMBDA_SELECTION = "crossfit"
     # The values that crossfit and oracle choose from: 0 and its multiples below 1, and 1.
     cfg.TEST.DSR.LAMBDA_STEP = 0.01

@@ -1,1 +1,4 @@
-"""The command line `partialreid`, one file for each command."""
+"""The command line `partialreid`: one file for each command, and what they share.
+
+`dispatch` knows their names; `configuration`, `job` and `output` are what they share.
+"""

@@ -1,17 +1,15 @@
 """Compare systems: several configs with their checkpoints on several test sets, in one table.
 
-    C=projects/PartialReID/configs
-    python3 projects/PartialReID/tools/compare.py --output logs/compare \
-        --system FastReID-DSR $C/market_mobilenetv2.yml logs/market_mobilenetv2/model_final.pth \
-        --system FPR $C/fpr_iccv19.yml logs/fpr_iccv19/model_final.pth \
+    partialreid compare --output logs/compare \
+        --system FastReID-DSR market_mobilenetv2.yml logs/market_mobilenetv2/model_final.pth \
+        --system FPR fpr_iccv19.yml logs/fpr_iccv19/model_final.pth \
         --tests Market1501 Market1501Partial Market1501Occluded
-    python3 projects/PartialReID/tools/compare.py --output logs/keep_ratio \
-        --system stretched $C/market_mobilenetv2.yml logs/market_mobilenetv2/model_final.pth \
-        --system unstretched $C/market_mobilenetv2.yml logs/market_mobilenetv2/model_final.pth \
+    partialreid compare --output logs/keep_ratio \
+        --system stretched market_mobilenetv2.yml logs/market_mobilenetv2/model_final.pth \
+        --system unstretched market_mobilenetv2.yml logs/market_mobilenetv2/model_final.pth \
             INPUT.KEEP_RATIO width \
         --tests Market1501Partial
-    python3 projects/PartialReID/tools/compare.py --output logs/all \
-        --add logs/compare/compare.json logs/dsr/compare.json \
+    partialreid compare --output logs/all --add logs/compare/compare.json logs/dsr/compare.json \
         --tests Market1501 Market1501Partial Market1501Occluded
 
 Images that test sets share are extracted once. Writes compare.md and compare.json with 95 %
@@ -46,14 +44,15 @@ from ..runtime.collectives import rank, world_size
 from ..runtime.errors import user_errors
 from ..runtime.files import write_json, write_text
 from ..runtime.memory_budget import memory_budget
-from .train import log_to_stderr, setup_config
+from .configuration import setup_config
+from .output import log_to_stderr, say
 
 logger = logging.getLogger("partialreid.compare")
 CURVE = 20  # ranks
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
+    parser = argparse.ArgumentParser(prog=prog, description=__doc__.splitlines()[0])
     parser.add_argument(
         "--system",
         nargs="+",
@@ -130,17 +129,17 @@ def compare(args: argparse.Namespace, configs: list[Any], record: dict[str, Any]
         if rank() == 0:
             write_comparison(args.output, record)
     if rank() == 0:
-        print(f"written to {args.output}: compare.md, compare.json, cmc.png")
+        say(f"written to {args.output}: compare.md, compare.json, cmc.png")
 
 
 def write_comparison(folder: str, record: dict[str, Any]) -> None:
-    """Write the results, table and figure of the systems that are ready, and print the table."""
+    """Write the results, table and picture of the systems that are ready, and print the table."""
     write_json(os.path.join(folder, "compare.json"), record)
     table = comparison_table(record)
     write_text(os.path.join(folder, "compare.md"), table + "\n")
     path = os.path.join(folder, "cmc.png")
     draw_panels(cmc_panels(record), path, "rank", "matching rate, %", "dotted: global")
-    print(table)
+    say(table)
 
 
 def config_of(args: argparse.Namespace, system: list[str]) -> Any:
@@ -160,7 +159,7 @@ def config_of(args: argparse.Namespace, system: list[str]) -> Any:
 
 
 def evaluate(cfg: Any, model: nn.Module, test: str) -> dict[str, Any]:
-    """On the main process figures, CMC curves and seconds per query of a system on a test set."""
+    """On the main process metrics, CMC curves and seconds per query of a system on a test set."""
     _, evaluator = evaluated(cfg, model, test)
     if rank() != 0:
         return {}

@@ -1,7 +1,6 @@
 """Draw ranked lists of a test set: query, nearest gallery images, right and wrong marked.
 
-    python3 projects/PartialReID/tools/draw_rankings.py --config-file \
-        projects/PartialReID/configs/demo.yml MODEL.WEIGHTS logs/demo/model_final.pth
+    partialreid rankings --config-file demo.yml MODEL.WEIGHTS logs/demo/model_final.pth
 
 The queries are evenly spaced over the test set, not selected. One picture for each test set goes to
 OUTPUT_DIR/rankings. A list is that of the whole gallery, whatever TEST.DSR.PROTOCOL says.
@@ -19,11 +18,12 @@ from ..engine.checked_evaluation import checked_model, evaluated
 from ..reporting.ranking_pictures import draw_rows, ranked_row
 from ..runtime.errors import user_errors
 from ..runtime.files import whole_file
-from .train import log_to_stderr, setup_config
+from .configuration import setup_config
+from .output import log_to_stderr, say
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
+    parser = argparse.ArgumentParser(prog=prog, description=__doc__.splitlines()[0])
     parser.add_argument("--config-file", required=True, metavar="FILE")
     parser.add_argument("--queries", type=positive, default=4, help="how many queries are drawn")
     parser.add_argument("--length", type=positive, default=8, help="length of the ranked lists")
@@ -48,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             target = os.path.join(folder, f"{name}.png")
             with whole_file(target) as file:
                 draw_rows(rows).save(file, format="PNG")
-            print(f"ranked lists of {len(chosen)} queries: {target}")
+            say(f"ranked lists of {len(chosen)} queries: {target}")
     return 0
 
 

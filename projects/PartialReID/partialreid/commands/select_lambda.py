@@ -1,8 +1,7 @@
 """Choose lambda on identities that were kept from training: no test set is looked at.
 
-    C=projects/PartialReID/configs/market_mobilenetv2.yml
-    python3 projects/PartialReID/train_net.py --config-file $C DATASETS.HELD_OUT 100
-    python3 projects/PartialReID/tools/select_lambda.py --config-file $C DATASETS.HELD_OUT 100 \
+    partialreid train --config-file market_mobilenetv2.yml DATASETS.HELD_OUT 100
+    partialreid select-lambda --config-file market_mobilenetv2.yml DATASETS.HELD_OUT 100 \
         MODEL.WEIGHTS logs/market_mobilenetv2/model_final.pth
 
 The held-out identities of each set in DATASETS.NAMES become a test set whose queries are cut
@@ -27,13 +26,14 @@ from ..reporting.curve_pictures import Line, draw_panels
 from ..reporting.run_record import run_record
 from ..runtime.errors import user_errors
 from ..runtime.files import write_json
-from .train import log_to_stderr, setup_config
+from .configuration import setup_config
+from .output import log_to_stderr, say
 
 KINDS = ("Partial", "Occluded", "Whole")
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
+    parser = argparse.ArgumentParser(prog=prog, description=__doc__.splitlines()[0])
     parser.add_argument("--config-file", required=True, metavar="FILE")
     parser.add_argument(
         "--queries", nargs="+", choices=KINDS, default=KINDS[:2], help="what is done to them"
@@ -73,9 +73,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             "Rank-1, %",
         )
     for name, curve in curves.items():
-        print(f"{name}: best lambda {curve.best:.2f}")
-    print(f"curves: {cfg.OUTPUT_DIR}/lambda.json, lambda.png")
-    print(f"chosen: TEST.DSR.LAMBDA_SELECTION fixed TEST.DSR.LAMBDA {mean.best:.2f}")
+        say(f"{name}: best lambda {curve.best:.2f}")
+    say(f"curves: {cfg.OUTPUT_DIR}/lambda.json, lambda.png")
+    say(f"chosen: TEST.DSR.LAMBDA_SELECTION fixed TEST.DSR.LAMBDA {mean.best:.2f}")
     return 0
 
 

@@ -33,8 +33,13 @@ PATHS = (
 
 
 def configs_folder() -> Path:
-    """The folder of the configs that come with the package."""
-    return Path(__file__).resolve().parents[2] / "configs"
+    """The folder of the configs that come with the package.
+
+    An installed copy holds them itself; in the repository they lie beside it.
+    """
+    package = Path(__file__).resolve().parents[1]
+    inside = package / "configs"
+    return inside if inside.is_dir() else package.parent / "configs"
 
 
 def find_config(name: str) -> str:

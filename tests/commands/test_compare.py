@@ -1,0 +1,141 @@
+"""`partialreid compare`: several systems, one table, one picture."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from partialreid.commands.compare import main
+from tests import tiny
+from tests.made_up_reports import report, saved
+
+COMMAND = [sys.executable, "-m", "partialreid", "compare"]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a data root and a trained tiny network."""
+    folder = tmp_path_factory.mktemp("trained")
+    tiny.run(folder / "data", folder / "run", SOLVER__MAX_EPOCH=1, TEST__EVAL_PERIOD=0)
+    return folder
+
+
+def compared(trained: Path, output: Path, **changes: object) -> dict:
+    """Compare one system, in this process; what compare.json holds of it on SyntheticPartial."""
+    weights = str(trained / "run" / "model_final.pth")
+    keys = tiny.options(trained / "data", output, OUTPUT_DIR=None, DATASETS__TESTS=None, **changes)
+    argv = ["--output", str(output), "--system", "A", tiny.CONFIG, weights]
+    assert main([*argv, "--tests", "SyntheticPartial", "--opts", *keys]) == 0
+    return json.loads((output / "compare.json").read_text())["A"]["SyntheticPartial"]
+
+
+@pytest.mark.slow
+def test_it_writes_table_json_and_picture(tmp_path: Path) -> None:
+    tiny.run(tmp_path / "data", tmp_path / "run", SOLVER__MAX_EPOCH=1)
+    keys = tiny.options(
+        tmp_path / "data", tmp_path / "unused", OUTPUT_DIR=None, DATASETS__TESTS=None
+    )
+    weights = str(tmp_path / "run" / "model_final.pth")
+    command = [*COMMAND, "--output", str(tmp_path / "out")]
+    for name in ("plain", "same again"):
+        command += ["--system", name, tiny.CONFIG, weights, "TEST.DSR.FILL", "50.0"]
+    command += ["--tests", "SyntheticPartial", "SyntheticPartialOccluded", "--opts", *keys]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    record = json.loads((tmp_path / "out" / "compare.json").read_text())
+    trained = json.loads((tmp_path / "run" / "results.json").read_text())["SyntheticPartial"]
+    for name in ("plain", "same again"):
+        found = record[name]["SyntheticPartial"]
+        for distance in ("global", "reconstruction", "fused"):
+            assert found[distance] == trained[distance]
+            assert abs(100 * found["cmc"][distance][0] - found[distance]["Rank-1"]) < 1e-3
+        assert record[name]["run"]["config"]["MODEL"]["WEIGHTS"] == weights
+        assert record[name]["run"]["config"]["TEST"]["DSR"]["FILL"] == 50
+    assert record["plain"]["SyntheticPartialOccluded"]["global"]["Rank-1"] >= 0
+    table = (tmp_path / "out" / "compare.md").read_text()
+    # Of each system three distances, and what the oracle would give.
+    assert table.count("| SyntheticPartial ") == 8
+    assert Image.open(tmp_path / "out" / "cmc.png").width > 400
+
+
+def test_curves_are_those_of_the_protocol(trained: Path, tmp_path: Path) -> None:
+    full = compared(trained, tmp_path / "full")
+    single = compared(trained, tmp_path / "single", TEST__DSR__PROTOCOL="single-shot")
+    for found in (full, single):
+        for distance in ("global", "reconstruction", "fused"):
+            curve = found["cmc"][distance]
+            for rank in (1, 5, 10):
+                assert 100 * curve[rank - 1] == pytest.approx(found[distance][f"Rank-{rank}"])
+    # One image of each of ten identities: the tenth is the last.
+    assert single["cmc"]["global"][9] == pytest.approx(1)
+    assert full["cmc"]["global"][9] < 1
+
+
+def test_earlier_comparisons_are_joined(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    curves = {"cmc": {"global": [0.4, 0.5]}, "selected": "global"}
+    one = {"X": report({"global": 40.0}) | curves, "run": {"seed": 1}}
+    two = {"X": report({"global": 50.0}) | curves, "run": {"seed": 2}}
+    first, second = saved(tmp_path / "a", A=one), saved(tmp_path / "b", B=two)
+    argv = ["--tests", "X", "--output", str(tmp_path / "out"), "--add", first, second]
+    assert main(argv) == 0
+    assert json.loads((tmp_path / "out" / "compare.json").read_text()) == {"A": one, "B": two}
+    table = (tmp_path / "out" / "compare.md").read_text()
+    assert table.index("| A ") < table.index("**50.00**")
+    assert capsys.readouterr().out == table
+    assert Image.open(tmp_path / "out" / "cmc.png").width > 400
+
+
+@pytest.mark.slow
+def test_missing_checkpoint_is_one_sentence(tmp_path: Path) -> None:
+    command = [*COMMAND, "--output", str(tmp_path), "--tests", "SyntheticPartial"]
+    command += ["--system", "a", tiny.CONFIG, str(tmp_path / "absent.pth")]
+    keys = tiny.options(tmp_path / "data", tmp_path, OUTPUT_DIR=None, DATASETS__TESTS=None)
+    done = subprocess.run([*command, "--opts", *keys], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 2
+    said = done.stderr.splitlines()[-1]
+    assert said.startswith("error: ")
+    assert "absent.pth" in said
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.slow
+def test_two_processes_and_options_of_a_system(tmp_path: Path) -> None:
+    tiny.run(tmp_path / "data", tmp_path / "run", SOLVER__MAX_EPOCH=1)
+    weights = str(tmp_path / "run" / "model_final.pth")
+    keys = tiny.options(
+        tmp_path / "data", tmp_path / "unused", OUTPUT_DIR=None, DATASETS__TESTS=None
+    )
+    command = [*COMMAND, "--output", str(tmp_path / "out"), "--num-gpus", "2"]
+    command += ["--system", "ridge", tiny.CONFIG, weights]
+    command += ["--system", "lasso", tiny.CONFIG, weights, "TEST.DSR.CODES", "lasso"]
+    command += ["--tests", "SyntheticPartial", "--opts", *keys]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    # Only the main process says what it does.
+    assert done.stderr.count("Reconstruction distance: 40 queries") == 2
+    record = json.loads((tmp_path / "out" / "compare.json").read_text())
+    trained = json.loads((tmp_path / "run" / "results.json").read_text())["SyntheticPartial"]
+    assert [record[name]["run"]["processes"] for name in record] == [2, 2]
+    codes = [record[name]["run"]["protocol"]["codes"] for name in record]
+    assert codes == ["ridge", "lasso"]
+    found = record["ridge"]["SyntheticPartial"]
+    for distance in ("global", "reconstruction"):
+        # A thread less rounds otherwise, which may swap two gallery images.
+        assert abs(found[distance]["mAP"] - trained[distance]["mAP"]) < 1
+    assert found["global"] == record["lasso"]["SyntheticPartial"]["global"]
+    assert found["reconstruction"] != record["lasso"]["SyntheticPartial"]["reconstruction"]
+
+
+@pytest.mark.slow
+def test_incomplete_system_is_one_sentence(tmp_path: Path) -> None:
+    command = [*COMMAND, "--output", str(tmp_path), "--system", "a", tiny.CONFIG]
+    done = subprocess.run(
+        [*command, "--tests", "SyntheticPartial"], capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 2
+    assert "a name, a config file and a checkpoint are needed" in done.stderr

@@ -1,0 +1,47 @@
+"""`partialreid select-lambda`: the lambda of identities that the network has not seen."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from tests import tiny
+
+COMMAND = [sys.executable, "-m", "partialreid", "select-lambda"]
+
+
+@pytest.mark.slow
+def test_it_chooses_lambda_and_refuses_a_checkpoint_that_knows_them(tmp_path: Path) -> None:
+    made, root = tmp_path / "run", tmp_path / "data"
+    changes = {"DATASETS__HELD_OUT": 4, "TEST__EVAL_PERIOD": 0, "SOLVER__MAX_EPOCH": 1}
+    tiny.run(root, made, **changes)
+    keys = tiny.options(root, tmp_path / "out", **changes, DATASETS__TESTS=None)
+    command = [*COMMAND, "--config-file", tiny.CONFIG, *keys]
+    command += ["MODEL.WEIGHTS", str(made / "model_final.pth")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    record = json.loads((tmp_path / "out" / "lambda.json").read_text())
+    curves = record["curves"]
+    sets = ["SyntheticPartialHeldOutPartial", "SyntheticPartialHeldOutOccluded"]
+    assert sorted(curves) == sorted([*sets, "mean"])
+    assert len(record["lambdas"]) == 101
+    for metric in ("Rank-1", "mAP"):
+        means = [sum(pair) / 2 for pair in zip(*(curves[name][metric] for name in sets))]
+        assert curves["mean"][metric] == pytest.approx(means)
+    best = record["lambdas"].index(record["lambda"])
+    assert curves["mean"]["Rank-1"][best] == max(curves["mean"]["Rank-1"])
+    assert f"TEST.DSR.LAMBDA {record['lambda']:.2f}" in done.stdout
+    assert Image.open(tmp_path / "out" / "lambda.png").format == "PNG"
+
+    refused = subprocess.run(
+        [*command, "DATASETS.HELD_OUT", "3"], capture_output=True, text=True, timeout=300
+    )
+    assert refused.returncode == 2
+    assert "was trained on 8 identities, but without DATASETS.HELD_OUT 3 there are 9" in (
+        refused.stderr
+    )
