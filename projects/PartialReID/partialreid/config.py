@@ -34,7 +34,7 @@ def add_partialreid_config(cfg: Any) -> None:
     # Size of test images; training is not affected. "off": all are stretched to SIZE_TEST [H, W].
     # Else their proportions are kept: "fit": scaled to fit into H x W, "width": to width W,
     # "height": to height H, "area": to the area H * W. No side becomes too short for the largest of
-    # KERNELS: see keep_ratio.py. In YAML "off" needs its quotes.
+    # KERNELS: see data/keep_ratio.py. In YAML "off" needs its quotes.
     cfg.INPUT.KEEP_RATIO = "off"  # "off", "fit", "width", "height", "area"
     # Pixels: both sides are rounded to SIZE_TEST plus or minus a multiple of it. A multiple of the
     # backbone's stride gives whole cells, and few sizes, so that batches are full.
@@ -153,7 +153,7 @@ def add_partialreid_config(cfg: Any) -> None:
     # 0.25 GB on a CPU and 2 GB on a GPU, beyond which it gets no faster.
     # "auto": on a GPU half of the memory that is free after the first batch. On a CPU 0.25 GB for
     # the matching and for columns 5 % of what is free, divided by the processes of the machine, at
-    # most 4 GB: why so little says memory_budget.py.
+    # most 4 GB: runtime/memory_budget.py says why so little is enough.
     cfg.TEST.DSR.MEMORY_GB = "auto"
     accept_words_and_numbers(cfg)
 

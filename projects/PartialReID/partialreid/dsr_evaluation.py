@@ -37,7 +37,8 @@ DTYPES = {
     "float16": torch.float16,
     "bfloat16": torch.bfloat16,
 }
-# Of the columns in memory, where other processes' queries need room too.
+# With several processes, the share of a process's columns in memory that its own images may take.
+# The rest is for queries that come from the others.
 SHARE_OF_OWN = 0.5
 
 
@@ -188,7 +189,7 @@ class DsrEvaluator(ReidEvaluator):
         return results
 
     def _budget(self, device: torch.device) -> MemoryBudget:
-        """Of this process. Where there are others, their queries get a part of the columns'."""
+        """What this process's own images may take, and its matching."""
         processes = comm.get_local_size()
         budget = memory_budget(self.cfg.TEST.DSR.MEMORY_GB, device, processes)
         if world_size() == 1:

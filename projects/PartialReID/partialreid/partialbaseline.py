@@ -17,14 +17,14 @@ from .runtime.device import settle_device
 
 logger = logging.getLogger(__name__)
 LOSSES = ("CrossEntropyLoss", "TripletLoss")
-# Parts of the heads that the cross entropy alone reaches, and those that only what comes after the
-# BNNeck reaches.
+# Parameters of the heads, by name and by the beginning of the name. Only the cross entropy trains
+# the classifiers. The BNNecks are trained by the losses that look at the features after them.
 CLASSIFIERS = ("weight", "weight_occ")
 NECKS = ("bottleneck.", "bnneck_occ.")
 
 
 class HeadOutputs(NamedTuple):
-    """Three tensors, as the original returns them, which also move as one.
+    """What a head gives in evaluation: a tuple of three tensors, as the original returns it.
 
     Shapes: B images, C channels, N columns.
 

@@ -1,7 +1,8 @@
 """What the heads of all systems share: EmbeddingHead on a map that is also cut into columns.
 
-Under autocast the backbone's map may come in half precision. The heads work in float32: weights are
-shares of a hundred scores, and logits are cosines times a scale of 32 or more.
+Under autocast the backbone's map may come in half precision. The heads work in float32 all the
+same: half precision has three digits, too few for weights that are shares among a hundred columns
+and for logits that are cosines times a scale of 32 or more.
 
 Shape shorthand: B batch, C channels, H x W map.
 """
@@ -20,12 +21,12 @@ from torch import Tensor, nn
 from .matching.precision import at_least_float32, full_precision
 from .matching.pyramid import KERNELS, STRIDE
 
-# The others of FastReID, Identity and Flatten, leave a map that is read as if it were one cell.
+# Without Identity and Flatten, which pool nothing: the head would read one number of each channel.
 POOL_LAYERS = tuple(name for name in pooling.__all__ if name not in ("Identity", "Flatten"))
 # FrozenBN is not among them: FastReID's initialisation of heads fails on it.
 NORMS = ("BN", "syncBN", "GhostBN", "GN")
 NECK_FEATURES = ("before", "after")
-# The slope of the arc cosine has no end at 1, and rounding takes cosines there and beyond.
+# The arc cosine is infinitely steep at 1, and rounding can bring a cosine to 1 or above.
 LARGEST_COSINE = 1 - 1e-6
 
 

@@ -1,4 +1,4 @@
-"""Index streams of training that depend on nothing but the seed, the epoch and the rank."""
+"""The order of training images: it depends on the seed, the epoch and the rank alone."""
 
 from __future__ import annotations
 

@@ -87,8 +87,9 @@ class TrainLoader:
         self.generator.manual_seed(seed)
         self.sampler.epoch = epoch
         self._batches = None
-        # A worker is a copy of this process. What is free here, gigabytes that the network has
-        # used, would stay in the copy while the next step writes to it: twice the memory.
+        # A worker is a copy of this process and shares its memory until one of the two writes to
+        # it. Freed memory that is kept here, gigabytes after a training step, would be written to
+        # by the next step, and then exist twice.
         release_freed_memory()
         self._batches = iter(self.loader)
 

@@ -1,4 +1,8 @@
-"""Training images with what is visible of them, some put behind objects."""
+"""Training images with masks of what is visible of them, some put behind objects.
+
+The objects come from other sources than those of the derived test sets: they have other forms and
+textures (`occluder_shapes.TRAINING`), or are pieces of training images.
+"""
 
 from __future__ import annotations
 

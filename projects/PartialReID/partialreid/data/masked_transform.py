@@ -1,8 +1,7 @@
-"""Training images behind objects, and the masks that say what of them is visible.
+"""FastReID's training transforms on an image together with the mask of what is visible of it.
 
-The augmentation draws its occluders from other sources than the derived test sets: other forms and
-textures (`occlusion_shapes.TRAINING`), and pieces of training images alone. FastReID's transforms
-follow, in its order; those that move pixels move the mask alike.
+Transforms that move pixels move the mask in the same way. Those that paint over pixels, such as
+random erasing, hide them in the mask.
 """
 
 from __future__ import annotations
@@ -16,7 +15,8 @@ from PIL import Image
 
 from .transforms import build_transforms
 
-# Of 255. Masks are resampled with their images: what shows the person by half is rounded up.
+# Grey value, of 255, from which a pixel of a transformed mask is visible. Resampling makes greys of
+# black and white; half visible counts as visible.
 HALF = 128
 # These move pixels without saying where to.
 UNFIT = ("AUTOAUG", "AUGMIX")

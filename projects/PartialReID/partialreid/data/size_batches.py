@@ -14,6 +14,7 @@ from ..images.lists import Item
 from ..runtime.progress import progress
 
 Size = tuple[int, int]
+# The EXIF tag of an image's orientation, and its values for images that are stored on their side.
 _ORIENTATION = 0x0112
 _ON_ITS_SIDE = (5, 6, 7, 8)
 

@@ -19,7 +19,7 @@ from ..matching.pyramid import level_shapes
 def smallest_sides(cfg: Any) -> tuple[int, int]:
     """Smallest height and width, in pixels, of an image whose map holds every pyramid window.
 
-    A backbone is built and run a few times on the CPU; random numbers are drawn as without.
+    A backbone is built and run a few times on the CPU. Torch's random numbers are not disturbed.
 
     Raises:
         ValueError: an image of INPUT.SIZE_TEST, for which both are smaller or equal, is too small.
@@ -43,7 +43,7 @@ def smallest_sides(cfg: Any) -> tuple[int, int]:
             return 0, 0
 
     def smallest(axis: int, longest: int) -> int:
-        # From where the stride puts it, it is some pixels to either side.
+        # The stride gives a first guess, which is some pixels too large or too small.
         cells = max(dsr.KERNELS)
         side = min(longest, (cells - 1) * round(longest / whole[axis]) + 1)
         while side > 1 and square(side - 1)[axis] >= cells:

@@ -59,7 +59,7 @@ def cut_window(
     low, high = _lengths(file_name, "high", height, percent)
     digest = hashlib.sha256(f"{seed}:{file_name}".encode()).digest()
     first, second = (int.from_bytes(digest[i : i + 8], "big") for i in (0, 8))
-    # the product of a 64-bit number and n, shifted, is uniform over 0 .. n - 1
+    # A 64-bit number times n, divided by 2^64, is uniform over 0 .. n - 1.
     rows = low + (first * (high - low + 1) >> 64)
     top = second * (height - rows + 1) >> 64
     return top, top + rows

@@ -1,8 +1,9 @@
-"""Training identities that are kept from training, and a test set made of them: `<Name>HeldOut`.
+"""Identities of a training set that are not trained on, and the test set of them: `<Name>HeldOut`.
 
-Lambda, and whatever else is chosen by looking at figures, can be chosen on them without a glance
-at a test set. `DATASETS.HELD_OUT` says how many; `<Name>HeldOutPartial` and `<Name>HeldOutOccluded`
-cut and hide their queries as those of any other set.
+Whoever chooses lambda, or any other setting, by its results on a test set, can no longer trust the
+results on that test set. `<Name>HeldOut` is there to choose on: it shows `DATASETS.HELD_OUT`
+identities of the training images of `<Name>`, which the network has never seen. Its queries can be
+cut and hidden as those of any other set: `<Name>HeldOutPartial`, `<Name>HeldOutOccluded`.
 """
 
 from __future__ import annotations
@@ -27,9 +28,10 @@ def held_out_stem(name: str) -> str | None:
 
 
 def held_out_identities(items: Sequence[Item], count: int) -> set[int | str]:
-    """The identities that are kept from training: those whose hash comes first.
+    """The identities that are not trained on: those with the smallest hashes.
 
-    A hash of the identity alone: no seed to forget, and 50 are among the 100 of a larger number.
+    The hash is that of the identity's name, so that the choice needs no seed, and the 50 identities
+    of one run are among the 100 of another.
 
     Args:
         items: all training images of a data set.
@@ -56,10 +58,11 @@ def without_held_out(items: list[Item], count: int) -> list[Item]:
 
 
 class HeldOutSet(ImageDataset):
-    """Held-out identities as a test set: of each in each camera one query, the rest is gallery.
+    """Held-out identities as a test set.
 
-    A query that would have nothing to find, of an identity that one camera alone has seen for
-    instance, is gallery instead.
+    The first image of each identity in each camera is a query, the other images are the gallery. A
+    query for which the gallery then has no match, as only one camera has seen its identity for
+    instance, is put into the gallery instead.
 
     Args:
         name: of the data set.
@@ -76,7 +79,7 @@ class HeldOutSet(ImageDataset):
                 f"{name} needs identities that are kept from training: set DATASETS.HELD_OUT, and "
                 "train with it."
             )
-        # Tells apart what is made of different numbers of identities.
+        # For the folders of derived queries, which differ with the number of identities.
         self.made_name = f"{name}{count}"
         self.dataset_name = getattr(whole, "dataset_name", name)
         train = training_list(name, whole)
@@ -90,7 +93,7 @@ class HeldOutSet(ImageDataset):
                 item = (path, pids[pid], cameras[camera])
                 if query.setdefault((pid, camera), item) is not item:
                     gallery.append(item)
-        # A camera's only image of somebody is a query: the others must still have one to find.
+        # Where every camera has only one image of an identity, all of them are queries so far.
         left = {(pid, camera) for _, pid, camera in gallery}
         lost = [
             item

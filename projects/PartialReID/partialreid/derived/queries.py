@@ -1,8 +1,8 @@
-"""Folders of queries that are made from the queries of another data set: cut, or hidden in part.
+"""Queries of a data set changed, cut or hidden in part, and stored in a folder of their own.
 
-What happens to a query is a function of its name, the seed and the parameters alone; where a piece
-of another image is put before it, of the sorted list of those images too. The folder is made once
-and its manifest says what was done to each image.
+How a query is changed depends on its file name, the seed and the parameters alone. Where a piece of
+another image hides it, it also depends on the list of images that pieces may come from. The folder
+is made once; its manifest says what was done to each query.
 """
 
 from __future__ import annotations
@@ -99,7 +99,10 @@ def png_name(name: str) -> str:
 
 
 def source_of(paths: Sequence[str], names: Mapping[str, str], folder: str) -> dict[str, Any]:
-    """What a manifest says of the images that something was made from: nothing of their place."""
+    """How a manifest describes the images that something was made from.
+
+    It holds a hash of their names and sizes, and nothing of where they lie on this machine.
+    """
     lines = (f"{names[path]} {os.path.getsize(path)}\n" for path in paths)
     digest = hashlib.sha256("".join(lines).encode()).hexdigest()
     return {"folder": folder, "images": len(paths), "names_and_sizes_sha256": digest}
@@ -168,7 +171,7 @@ def hidden_queries(
     Args:
         name: the derived set, for the folder's name.
         root: the data root.
-        query: sorted items; a piece never shows the identity before which it is put.
+        query: sorted items; a piece never shows the identity that it hides.
         gallery: sorted items.
         derivation: seed, kind and share are used.
 

@@ -1,4 +1,4 @@
-"""What every command that evaluates does before: all checks, then the network.
+"""What every command that evaluates does first: all checks, then the network.
 
 A command gets its network from `checked_model` alone, so that none can leave a check out.
 """

@@ -1,4 +1,4 @@
-"""A training that has diverged is named: when, what is no number, and what helps."""
+"""Trainings that diverge end with an error: when, what is NaN or infinite, and what helps."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ def check_losses(losses: Mapping[str, Tensor], iteration: int, mixed: bool = Fal
 
 
 class StopIfDiverged(HookBase):
-    """Ends a training after an epoch whose weights are no numbers, before they are saved.
+    """Ends a training after an epoch that leaves NaN or infinite weights, before they are saved.
 
-    The last step of an epoch can do so with losses that were finite.
+    `check_losses` does not see it where it was the last step of the epoch that broke the weights.
 
     Args:
         model: that is trained, on several processes wrapped in DDP.

@@ -1,4 +1,4 @@
-"""From a checkpoint and a config to figures: load, extract, evaluate, report."""
+"""From a checkpoint and a config to results: load the network, run it, evaluate, report."""
 
 from __future__ import annotations
 
@@ -31,18 +31,19 @@ RESULTS = "results.json"
 
 
 def share_buffers(model: nn.Module) -> None:
-    """Give all processes the main one's buffers: batch-norm statistics differ between them."""
+    """Give all processes the main one's batch-norm statistics, as each has collected its own."""
     if comm.get_world_size() > 1:
         for buffer in model.buffers():
             torch.distributed.broadcast(buffer, src=0)
 
 
 @contextlib.contextmanager
-def first_algorithm() -> Iterator[None]:
-    """Let cuDNN take its own choice of algorithms in the block, whatever CUDNN_BENCHMARK says.
+def without_cudnn_benchmark() -> Iterator[None]:
+    """Switch off CUDNN_BENCHMARK in the block.
 
-    With that key it tries all of them anew for each size of a batch. Over a training of one size
-    this pays; here images come in several sizes, and the last batch has another length.
+    With it, cuDNN tries all its algorithms anew for each size of a batch and takes the fastest.
+    That pays in a training, whose batches all have one size. In an evaluation images may come in
+    many sizes, and the last batch is shorter than the others.
     """
     before = torch.backends.cudnn.benchmark
     torch.backends.cudnn.benchmark = False
@@ -61,7 +62,7 @@ def evaluate_model(model: nn.Module, loader: Any, evaluator: DsrEvaluator) -> di
     evaluator.reset()
     # As in `TrainLoader.start_epoch`: before workers are forked.
     release_freed_memory()
-    with inference_context(model), torch.inference_mode(), first_algorithm():
+    with inference_context(model), torch.inference_mode(), without_cudnn_benchmark():
         batches = progress(loader, len(loader), "extracting features")
         for inputs in batches:
             evaluator.process(inputs, model(inputs))

@@ -23,7 +23,8 @@ from .meeting import check_machines, free_port, meet, meet_as_launched
 
 # Long enough for one rank to rank Market-1501 while the others wait.
 TIMEOUT = datetime.timedelta(hours=2)
-# How long a process that has lost another one waits to be ended with the other's error.
+# A process that has lost the connection to another one waits so long before it says so. Mostly the
+# other one has failed, and its error, which ends this process too, is the one to show.
 SECONDS_FOR_FIRST = 60.0
 # Exit status of a process that found its script without `if __name__ == "__main__":`.
 UNGUARDED = 3

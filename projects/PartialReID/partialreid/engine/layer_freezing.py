@@ -64,7 +64,7 @@ class FreezeLayers(HookBase):
         self._handle: Any = None
 
     def before_train(self) -> None:
-        """Stand before each step of the optimizer."""
+        """Have `_forget_gradients` called before each step of the optimizer."""
         self._handle = self.trainer.optimizer.register_step_pre_hook(self._forget_gradients)
 
     def before_step(self) -> None:

@@ -1,8 +1,9 @@
 """One iteration of training, in float32 or in mixed precision: FastReID's, for any device.
 
-FastReID reads the losses one by one, each a wait for the GPU, and on a stream of their own that
-does not wait for their computation: what is logged, and looked at for NaN, may be what the memory
-held before. Its mixed precision knows CUDA alone.
+FastReID copies the losses from the GPU one by one and waits for each. It also copies them on a
+second stream that does not wait until they are computed: what it logs, and checks for NaN, may be
+what the memory held before. Here they are copied together, after they are computed. And FastReID's
+mixed precision knows CUDA alone.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a network says of the images of a test set, kept batch by batch for the evaluation.
+"""Outputs of a network for the images of a test set, kept batch by batch for the evaluation.
 
 Shapes: B images of a batch, D global features, C channels, N columns.
 """
@@ -20,9 +20,9 @@ from ..matching.slabs import Slabs
 from ..runtime.freed_memory import release_freed_memory
 from ..runtime.memory_budget import MemoryBudget
 
-# Of outputs. The tensors of every batch leave gaps in the memory of the process that the next
-# batch does not fit into.
-RELEASE_EVERY = 1e9  # bytes
+# Bytes of outputs after which freed memory is given back to the system: some of it lies between
+# outputs that are kept, in pieces too small for the next batch.
+RELEASE_EVERY = 1e9
 
 
 class CollectedOutputs:

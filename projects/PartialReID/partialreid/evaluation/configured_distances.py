@@ -1,4 +1,4 @@
-"""From what the network said of all images to distances, as the config node TEST.DSR wants them.
+"""From the collected outputs of a network to the distances that the config node TEST.DSR asks for.
 
 Shapes: Q queries, G galleries of all processes.
 """

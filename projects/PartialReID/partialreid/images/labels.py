@@ -107,7 +107,7 @@ def _numbered(labels: Sequence[Hashable]) -> list[int]:
 
 
 def joined_training_lists(lists: Mapping[str, Sequence[Item]]) -> list[Item]:
-    """The training images of several data sets, in whose labels no two sets meet.
+    """The training images of several data sets, with no label in two of them.
 
     FastReID's own sets write their name into their labels, market1501_5, and are joined as they
     are. Where a set has numbers, or two have the same texts, each label gets the name of its set.
@@ -133,7 +133,7 @@ def joined_training_lists(lists: Mapping[str, Sequence[Item]]) -> list[Item]:
 
 
 def _joined(columns: Mapping[str, Sequence[Any]]) -> list[Any]:
-    """The labels of all sets in one list, with the name of the set where they would meet."""
+    """The labels of all sets in one list, each with its set's name where two sets share one."""
     labels = [label for column in columns.values() for label in column]
     kept_apart = len(set(labels)) == sum(len(set(column)) for column in columns.values())
     if len(columns) == 1 or (kept_apart and _all_text(labels)):

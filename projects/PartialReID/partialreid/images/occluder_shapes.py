@@ -9,7 +9,8 @@ k-th lowest value gives an object of exactly k pixels. A texture is (H, W, 3) in
 additions, products, quotients and comparisons make them, whose results are the same everywhere.
 
 The numbers in the forms and textures are the drawing itself. They are no config keys: one name of a
-set would then mean several sets of pictures. `derived_images.DRAWING_VERSION` counts their changes.
+set would then mean several sets of pictures. `derived.queries.DRAWING_VERSION` counts their
+changes.
 """
 
 from __future__ import annotations

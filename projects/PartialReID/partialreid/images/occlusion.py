@@ -1,6 +1,6 @@
 """Hiding part of an image behind an object, and saying which pixels are still to be seen.
 
-Pure: arrays in, arrays out. An occluder is drawn ("shapes", see `occlusion_shapes`) or is a part of
+Pure: arrays in, arrays out. An occluder is drawn ("shapes", see `occluder_shapes`) or is a part of
 another image that comes in from a side ("pieces"). Its area is set, not its size: of all pixels in
 the order in which a growing object would reach them, the first k are hidden, so the covered share
 is in the asked range for every form, place and image.
@@ -20,9 +20,10 @@ from .occluder_shapes import Family, Rng, between, pick
 
 KINDS = ("shapes", "pieces")
 SIDES = ("bottom", "left", "right", "top")
-# What a piece looks like: like the forms and textures of `occlusion_shapes`, part of a drawing and
-# no setting. Derived sets are made with these numbers, and `derived_images.DRAWING_VERSION` counts
-# every change of them. Where along its side a piece comes in, its half width (shares of that side):
+# What a piece looks like. These numbers are part of the drawing and no setting, like the forms and
+# textures of `occluder_shapes`: derived sets are made with them, and a change of them must raise
+# `derived.queries.DRAWING_VERSION`. Where along its side a piece comes in, and its half width, both
+# as shares of that side:
 MIDDLE, HALF_WIDTH = (0.3, 0.7), (0.6, 1.6)
 # How much of the other image is enlarged to the piece's size, as share of each side.
 TAKEN = (0.6, 1.0)

@@ -25,7 +25,8 @@ REGISTRIES = {
     "MODEL.HEADS.NAME": REID_HEADS_REGISTRY,
 }
 NAMES_A_KEY = re.compile(r"\b(MODEL|INPUT|TEST)(\.[A-Z_]+)+")
-# What the networks read that have passed: a comparison checks one of them many times.
+# The keys that each network has read which has passed, by its settings: a comparison asks for the
+# same network many times.
 _passed: dict[str, frozenset[str]] = {}
 
 

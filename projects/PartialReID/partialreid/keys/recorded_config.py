@@ -1,4 +1,4 @@
-"""A config that notes which of its keys are read, to tell a user which of his are not."""
+"""A config that notes which of its keys are read, so that a user can be told which are not."""
 
 from __future__ import annotations
 

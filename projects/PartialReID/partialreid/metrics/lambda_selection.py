@@ -2,9 +2,9 @@
 
 Shapes: Q queries, G galleries, L values of lambda.
 
-The best lambda of a test set, measured on that very set, is an oracle's. Cross-fitting keeps its
-convenience and not its hindsight: the test identities are halved, and each half is ranked with
-the lambda that is best for the other.
+The best lambda of a test set, measured on that very set, is an oracle's: nobody can know it before.
+Cross-fitting needs no other images either, but no query takes part in the choice of its own lambda:
+the test identities are halved, and each half is ranked with the lambda that is best for the other.
 """
 
 from __future__ import annotations

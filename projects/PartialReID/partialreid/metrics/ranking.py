@@ -141,6 +141,7 @@ def checked_distances(distmat: ArrayLike, ids: Sequence[Array]) -> Array:
 
 
 def require_match(matched: Array) -> None:
+    """Raise NoMatchError if `matched` (Q,) says that no query has a match."""
     if not matched.any():
         raise NoMatchError(
             f"none of the {len(matched)} queries has a match: no gallery image shows a query's "

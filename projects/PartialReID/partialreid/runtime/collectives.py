@@ -1,6 +1,7 @@
-"""What processes tell each other while they evaluate, by gloo or NCCL; a single one says nothing.
+"""Tensors and objects that the processes of an evaluation exchange, by gloo or NCCL.
 
-Every function must be called by all processes alike.
+Every process must call each function, in the same order. A process that is alone gets back what it
+has given.
 """
 
 from __future__ import annotations

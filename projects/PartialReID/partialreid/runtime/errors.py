@@ -26,8 +26,9 @@ from typing import NamedTuple
 # Exit statuses: of an error of the user, and, as shells have it, of Ctrl-C.
 USER_ERROR = 2
 INTERRUPTED = 130
-# Under torchrun mostly all processes fail alike. The main one says so, and torchrun then ends the
-# others, who speak after this time: the main one may have had no error.
+# Under torchrun most errors strike all processes alike. The main one reports it at once, and
+# torchrun then ends the others. They wait this long before they report it themselves, for the case
+# that the main one had no error.
 SECONDS_FOR_MAIN = 10.0
 
 TRACE = "Traceback (most recent call last):\n"

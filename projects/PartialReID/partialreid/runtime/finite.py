@@ -1,4 +1,4 @@
-"""Which tensors of a state dict hold no numbers."""
+"""Which tensors of a state dict hold NaN or infinite numbers."""
 
 from __future__ import annotations
 

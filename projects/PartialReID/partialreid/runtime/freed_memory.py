@@ -1,8 +1,9 @@
-"""Memory that the network frees stays with the process, and goes back when it is asked for.
+"""Memory that the network frees is used again by the next layer, and is given back on request.
 
-glibc gives each block of tens of megabytes, such as the output of a layer, back to the system when
-it is freed. The next layer's is then mapped anew, and the system clears all of its pages: on a CPU
-that takes a good part of the network's time. Kept blocks are used again at once.
+glibc, the C library of most Linux systems, asks the system for each block of tens of megabytes,
+such as the output of a layer, and gives it back as soon as it is freed. The system fills every
+block with zeros before it hands it out. On a CPU this takes a good part of the network's time.
+Here glibc is told to keep freed blocks, so that the next layer gets them at once.
 
 Other C libraries (macOS, Windows, musl) are left as they are.
 """
@@ -20,9 +21,10 @@ NEVER = 2**31 - 1
 
 
 def keep_freed_memory() -> bool:
-    """Tell glibc to serve large blocks from its heap and to keep what is freed there.
+    """Tell glibc to keep freed blocks of any size for the next ones.
 
-    The process then holds the most memory that it has needed. Processes forked later inherit it.
+    The process then never shrinks below the most memory that it has needed, until
+    `release_freed_memory` is called. Processes forked later do the same.
 
     Returns:
         Whether the C library understood; another one (macOS, musl, Windows) is left as it is.
@@ -36,8 +38,8 @@ def keep_freed_memory() -> bool:
 def release_freed_memory() -> None:
     """Give what is free now back to the system, between two kinds of work.
 
-    Free memory lies in pieces between what is in use, and the next kind of work asks for blocks of
-    other sizes, which fit into none of them.
+    Freed blocks have the sizes that the work so far has needed. The next kind of work needs others,
+    for which it would take new memory beside the old.
     """
     trim = _of_the_c_library("malloc_trim")
     if trim is not None:

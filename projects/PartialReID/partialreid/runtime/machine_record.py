@@ -33,7 +33,7 @@ def _gpus() -> dict[str, Any]:
 
 
 def peak_memory_gb() -> float | None:
-    """Largest resident memory of this process so far, in 10^9 bytes; None where nobody counts."""
+    """Largest resident memory of this process so far, in 10^9 bytes; None on Windows."""
     try:
         import resource
     except ImportError:  # Windows

@@ -13,12 +13,13 @@ import torch
 AUTO = "auto"
 # Of the free memory of a GPU, when the first batch has been through the network.
 SHARE_OF_GPU = 0.5
-# Of the free memory of the machine, divided by the processes on it, for columns. Little, since a
-# file costs little there: the system keeps it in the very memory that is left free. And bounded,
-# since a container may allow less than the machine has.
+# Of the free memory of the machine, divided by the processes on it, for columns. A small share is
+# enough: columns beyond it lie in a file, which the system keeps in free memory as long as there is
+# some. There is an upper bound because a container may be allowed less than the machine has.
 SHARE_OF_MACHINE, MOST_OF_MACHINE = 0.05, 4e9
-# Working memory of the matching. More is no faster, and as "auto" gives the same wherever there is
-# enough, the rounding of a result does not depend on what else runs on the machine.
+# Working memory of the matching: at most these bytes, as more is no faster. Where there is enough,
+# "auto" always gives exactly this much, so that the rounding of a result, which depends on the size
+# of blocks, does not depend on what else runs on the machine.
 SHARE_OF_MATCHING = 0.25
 MATCHING_ON_CPU, MATCHING_ON_GPU = 250e6, 2e9
 

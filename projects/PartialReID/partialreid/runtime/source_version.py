@@ -8,7 +8,8 @@ from pathlib import Path
 
 from .. import __version__
 
-# A hook of another repository tells git by these where that one is.
+# Git sets these variables for its hooks. In a hook of another repository they would make git look
+# into that one.
 OF_A_HOOK = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX")
 SECONDS = 10.0  # for git, which may wait for a file system
 

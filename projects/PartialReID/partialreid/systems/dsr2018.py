@@ -1,10 +1,19 @@
 """DSR (He et al., CVPR 2018): softmax training, then the reconstruction verification loss.
 
-A probe brings the windows of one size, the first of MODEL.HEADS.DSR.KERNELS; a gallery image brings
-those of all sizes, at the step MODEL.HEADS.DSR.STRIDE. All probe columns count alike. The authors'
-later release has sizes 1 to 4 at step 1. With CODES ridge this is SFR (He et al. 2018).
+A scale is a level of the pyramid: the windows of one size of MODEL.HEADS.DSR.KERNELS. All scales
+have the same step, MODEL.HEADS.DSR.STRIDE. A probe is described by the windows of the first size,
+which all count alike. A gallery image is described by those of all sizes, so that a person who is
+shown larger or smaller there can still be reconstructed.
 
-Shape shorthand: B batch, C channels, H x W map, N columns of all scales, N1 of the first.
+We do not know the sizes and the step of the paper. The default ones are those of FastReID-DSR:
+sizes 2, 4, 6 and 8 at step 2, so that a probe has windows of 2 x 2 cells. The authors' later
+release has sizes 1, 2, 3 and 4 at step 1, so that a probe has single cells.
+
+SFR (He et al., 2018) differs in the codes, a ridge in place of the lasso in training and test, in
+residuals that are not squared, and in windows that are averaged (MODEL.HEADS.DSR.POOL).
+
+Shape shorthand: B batch, C channels, H x W map, N columns of all scales, N1 columns of the first
+scale.
 """
 
 from __future__ import annotations
@@ -25,10 +34,7 @@ from .verification_loss import hard_pairs, verification_loss
 
 @REID_HEADS_REGISTRY.register()
 class DSR2018Head(PyramidHead):
-    """Global feature with BNNeck and classifier, and the columns of all scales.
-
-    The first of the scales is the one that a probe brings.
-    """
+    """Global feature with BNNeck and classifier, and the columns of all scales."""
 
     def outputs(self, features: Tensor, targets: Tensor | None) -> Any:
         """Outputs of a feature map (B, C, H, W).
@@ -36,8 +42,8 @@ class DSR2018Head(PyramidHead):
         Returns:
             In training a dict: `cls_outputs`, `pred_class_logits` (B, classes), `features` (B, C),
             `columns` (B, C, N) and `probe_columns` (B, C, N1). In evaluation the global feature
-            after its BNNeck (B, C), the columns (B, C, N), and weights (B, N): 1 / N1 for the first
-            scale and zero for the others, which only a gallery image uses.
+            after its BNNeck (B, C), the columns (B, C, N), and the weights (B, N) that they have
+            when the image is a probe: 1 / N1 in the first scale, 0 in the others.
         """
         columns, first = pyramid_columns(features, self.kernels, self.stride, self.pool)
         pooled = self.pool_layer(features)
@@ -59,7 +65,7 @@ class DSR2018Head(PyramidHead):
 
 @META_ARCH_REGISTRY.register()
 class DSR2018(PartialBaseline):
-    """The losses of MODEL.LOSSES.NAME, and from an iteration on the verification loss.
+    """The losses of MODEL.LOSSES.NAME, and from START_ITER on the verification loss.
 
     Args:
         verification: the config node MODEL.LOSSES.VERIFICATION.
@@ -85,7 +91,7 @@ class DSR2018(PartialBaseline):
     def more_losses(
         self, outputs: dict[str, Any], batched_inputs: dict[str, Tensor], labels: Tensor
     ) -> dict[str, Tensor]:
-        """The verification loss, once its time has come."""
+        """The verification loss; nothing before iteration START_ITER."""
         wanted = self.verification
         if get_event_storage().iter < wanted.START_ITER:
             return {}

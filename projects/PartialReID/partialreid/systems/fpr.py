@@ -37,10 +37,10 @@ def mask_targets(
 
 
 def foreground_loss(logits: Tensor, targets: Tensor) -> Tensor:
-    """Binary cross entropy of foreground logits (B, N) and coverage (B, N), its minimum taken off.
+    """Binary cross entropy of foreground logits (B, N) to targets (B, N), less the least possible.
 
-    A soft target has a positive entropy that no network can go below; without it the loss is zero
-    for a perfect generator.
+    No prediction has a cross entropy below the entropy of its target, which is positive for a
+    target between 0 and 1. The entropy is subtracted, so that a perfect generator has loss 0.
     """
     entropy = torch.special.entr(targets) + torch.special.entr(1 - targets)
     return F.binary_cross_entropy_with_logits(logits.float(), targets) - entropy.mean()

@@ -28,7 +28,7 @@ TOLERANCE = 1e-4
 
 
 def hard_pairs(features: Tensor, labels: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """Pairs of a batch that a global feature confuses most: half of one person, half of two.
+    """The pairs that global features confuse most: half show one person, half show two.
 
     Args:
         features: (B, D) global features.
@@ -106,7 +106,7 @@ def verification_loss(
 
 def _sparse_codes(x: Tensor, y: Tensor, beta: float, tolerance: float) -> Tensor:
     """Codes (P, M, N) of the columns (P, C, N) by those of (P, C, M), found on the CPU."""
-    # In float32 the products of similar columns need not be of any real columns.
+    # In float64: of nearly equal columns, float32 can give a Gram matrix with negative eigenvalues.
     wide = y.double()
     products = wide.mT @ torch.cat([wide, x.double()], dim=2)
     gram, correlation = products.cpu().split([y.shape[2], x.shape[2]], dim=2)
