@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from partialreid.metrics.lambda_selection import halves_of_identities
 from partialreid.metrics.report import fuse, fused_distance, lambda_grid, report_of, summarize
 from partialreid.reporting.results_table import results_table
 
@@ -83,6 +84,22 @@ def test_fixed_lambda(settings) -> None:
     fused, said = fused_distance(near, matched, ids, settings(LAMBDA=0.3, LAMBDA_SELECTION="fixed"))
     torch.testing.assert_close(fused, 0.7 * near + 0.3 * matched)
     assert said == {"lambda": 0.3, "lambda_selection": "fixed"}
+
+
+def test_queries_without_a_match_weigh_nothing_in_the_oracle(settings) -> None:
+    """Half of one half's queries have none: the oracle is still the best of the whole set."""
+    near, matched, ids = case(seed=1)
+    wanted = settings(LAMBDA_SELECTION="crossfit", LAMBDA_STEP=0.1)
+    half = halves_of_identities(ids[0], wanted.PROTOCOL_SEED)
+    cameras = np.where((half == 0) & (np.arange(QUERIES) >= PEOPLE), 1, 0)
+    ids = (*ids[:2], cameras, ids[3])
+    _, said = fused_distance(near, matched, ids, wanted)
+    every = [summarize(fuse(near, matched, lam), ids) for lam in lambda_grid(0.1)]
+    best = max(metrics["Rank-1"] for metrics in every)
+    assert said["oracle"]["Rank-1"] == pytest.approx(best)
+    place = round(10 * said["oracle"]["lambda"])
+    assert every[place]["Rank-1"] == pytest.approx(best)
+    assert said["oracle"]["mAP"] == pytest.approx(every[place]["mAP"])
 
 
 def test_crossfit_prints_the_oracle_beside_it(settings) -> None:

@@ -19,11 +19,13 @@ from torch import Tensor
 
 from .evaluation.collected_outputs import CollectedOutputs
 from .evaluation.configured_distances import configured_distances
-from .evaluation.refinement import is_refined, refined_global
+from .evaluation.refinement import check_refinement, is_refined, refined_global
 from .matching.columns import NotFiniteError
+from .metrics.label_check import check_labels
+from .metrics.ranking import matched_queries
 from .metrics.report import Ids, fused_distance, report_of
 from .metrics.roc import roc
-from .runtime.collectives import collect, group_device, world_size
+from .runtime.collectives import collect, gather_objects, group_device, world_size
 from .runtime.device import settle_device
 from .runtime.device_clock import seconds_on
 from .runtime.freed_memory import release_freed_memory
@@ -148,13 +150,13 @@ class DsrEvaluator(ReidEvaluator):
             )
         release_freed_memory()
         try:
+            ids = self._checked_ids(self._seen)
             start = seconds_on(self._seen.device)
             computed = configured_distances(
                 self._seen, self._num_query, self.cfg.TEST.DSR, self._visitors_budget(self._seen)
             )
             refined = self._refined_global(self._seen) if is_refined(self.cfg.TEST) else None
             self.matching_seconds = seconds_on(self._seen.device) - start
-            pids, camids = (torch.cat(collect(part) or [part]) for part in self._seen.ids())
         except NotFiniteError as error:
             raise self._broken_weights() from error
         finally:
@@ -162,9 +164,6 @@ class DsrEvaluator(ReidEvaluator):
             release_freed_memory()
         if computed is None:
             return {}
-        n = self._num_query
-        people, cameras = pids.numpy(), camids.numpy()
-        ids: Ids = (people[:n], people[n:], cameras[:n], cameras[n:])
         settings = self.cfg.TEST.DSR
         near, matched = computed
         if refined is not None:
@@ -187,6 +186,24 @@ class DsrEvaluator(ReidEvaluator):
             metrics = {**report.get(name, {}), **report.get("roc", {}).get(name, {})}
             results.update({f"{name}/{k}": v for k, v in metrics.items()})
         return results
+
+    def _checked_ids(self, seen: CollectedOutputs) -> Ids:
+        """Identities and cameras of all processes' images; all refuse alike what has no metrics."""
+        parts = gather_objects(seen.ids())
+        pids, camids = (torch.cat(part).numpy() for part in zip(*parts, strict=True))
+        n = self._num_query
+        ids: Ids = (pids[:n], pids[n:], camids[:n], camids[n:])
+        if 0 < n < len(pids):
+            test = self.cfg.TEST
+            check_labels(ids, test.DSR, fused=test.DSR.ENABLED, roc=test.ROC.ENABLED)
+            check_refinement(test, len(pids))
+            lost = n - int(matched_queries(*ids).sum())
+            if lost and comm.is_main_process():
+                logger.warning(
+                    f"{lost} of {n} queries are left out of all metrics: no gallery image shows "
+                    "their identity under another camera."
+                )
+        return ids
 
     def _budget(self, device: torch.device) -> MemoryBudget:
         """What this process's own images may take, and its matching."""

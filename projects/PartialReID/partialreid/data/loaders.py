@@ -15,11 +15,10 @@ from fastreid.data.common import CommDataset
 from fastreid.utils import comm
 from torch.utils.data import BatchSampler, DataLoader
 
-from ..images.labels import evaluation_lists
-from ..images.lists import check_protocol
 from ..images.reading import read_image
 from ..runtime.freed_memory import release_freed_memory
-from .catalogue import data_root, load_dataset
+from .catalogue import data_root
+from .checked_lists import checked_lists
 from .epoch_sampler import EpochSampler, epoch_seed
 from .keep_ratio import build_test_transform, keep_ratio_resize
 from .masked_items import MaskedItems, wants_masks
@@ -112,13 +111,10 @@ def build_test_loader(cfg: Any, name: str) -> tuple[DataLoader, int]:
     their sizes, and each batch holds one size.
 
     Raises:
-        ValueError: the set has no queries, no gallery, or a query without any valid match; or the
-            pyramid has no room in the map.
+        ValueError: as `checked_lists`; or the pyramid has no room in the map.
         OSError: with INPUT.KEEP_RATIO, the size of an image cannot be read.
     """
-    data = load_dataset(cfg, name)
-    query, gallery = evaluation_lists(name, data)
-    check_protocol(name, query, gallery)
+    data, query, gallery = checked_lists(cfg, name)
     if comm.is_main_process():
         data.show_test()
     resize = keep_ratio_resize(cfg)

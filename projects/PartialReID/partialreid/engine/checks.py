@@ -10,17 +10,15 @@ import tempfile
 from typing import Any
 
 from ..config import CHOICES, config_value
-from ..data.catalogue import is_data_set, is_held_out, load_dataset, unknown_name
+from ..data.catalogue import is_data_set, is_held_out, unknown_name
+from ..data.checked_lists import checked_lists
 from ..data.keep_ratio import keep_ratio_resize
 from ..derived.dataset import derivation_of
 from ..evaluation.refinement import check_refinement
-from ..images.labels import evaluation_lists
-from ..images.lists import check_protocol
 from ..images.reading import check_images
 from ..keys.network_check import check_network
 from ..keys.ranges import check_ranges
 from ..keys.unread_keys import check_unread
-from ..metrics.lambda_selection import halves_of_identities
 from .training_checks import check_training
 
 # Test sets up to this size are decoded before long work, which takes some seconds.
@@ -100,12 +98,7 @@ def check_test_sets(cfg: Any) -> None:
     """
     keep_ratio_resize(cfg)
     for name in cfg.DATASETS.TESTS:
-        data = load_dataset(cfg, name)
-        query, gallery = evaluation_lists(name, data)
-        check_protocol(name, query, gallery)
-        check_refinement(cfg.TEST, len(query) + len(gallery))
-        if cfg.TEST.DSR.ENABLED and cfg.TEST.DSR.LAMBDA_SELECTION == "crossfit":
-            halves_of_identities([pid for _, pid, _ in query], cfg.TEST.DSR.PROTOCOL_SEED)
+        _, query, gallery = checked_lists(cfg, name)
         if len(query) + len(gallery) <= DECODED_FIRST:
             check_images(query + gallery)
 

@@ -125,6 +125,14 @@ def halves_of_identities(pids: ArrayLike, seed: int) -> Array:
     return half[which]
 
 
+def no_match_in(half: int) -> ValueError:
+    """What to say where no query of a half has a match."""
+    return ValueError(
+        f"lambda cannot be chosen on half {half} of the identities, where no query has a match: "
+        'try another TEST.DSR.PROTOCOL_SEED, or set TEST.DSR.LAMBDA_SELECTION to "fixed"'
+    )
+
+
 def crossfit(
     global_dist: ArrayLike,
     recon_dist: ArrayLike,
@@ -168,10 +176,7 @@ def crossfit(
         try:
             return lambda_curve(near[rows], recon[rows], *ids, lambdas)
         except NoMatchError as error:
-            raise ValueError(
-                f"lambda cannot be chosen on half {number} of the identities, where no query has "
-                'a match: try another seed, or set TEST.DSR.LAMBDA_SELECTION to "fixed"'
-            ) from error
+            raise no_match_in(number) from error
 
     curves = (measured_on(0), measured_on(1))
     # Each half is ranked with the lambda of the other.

@@ -9,6 +9,7 @@ gallery order.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple, TypeAlias
 
@@ -147,6 +148,20 @@ def require_match(matched: Array) -> None:
             f"none of the {len(matched)} queries has a match: no gallery image shows a query's "
             "identity under another camera; check the identities and cameras of the data set"
         )
+
+
+def matched_queries(
+    q_pids: ArrayLike, g_pids: ArrayLike, q_camids: ArrayLike, g_camids: ArrayLike
+) -> Array:
+    """Which queries have a match, (Q,) bool: a gallery image of their identity, another camera.
+
+    Args: as in `rank_metrics`.
+    """
+    cameras: defaultdict[int, set[int]] = defaultdict(set)
+    for pid, camera in zip(as_array(g_pids).tolist(), as_array(g_camids).tolist(), strict=True):
+        cameras[pid].add(camera)
+    queries = zip(as_array(q_pids).tolist(), as_array(q_camids).tolist(), strict=True)
+    return np.array([bool(cameras[pid] - {camera}) for pid, camera in queries], dtype=bool)
 
 
 def equal_length_rows(

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from .lambda_selection import LambdaCurve, crossfit, lambda_curve
-from .ranking import ArrayLike, query_metrics, query_scores, rank_metrics
+from .ranking import ArrayLike, matched_queries, query_metrics, query_scores, rank_metrics
 from .single_shot import single_shot
 from .uncertainty import bootstrap_intervals
 
@@ -118,11 +118,13 @@ def fused_distance(
         )
         return fuse(near, matched, lam), {"lambda": lam, "lambda_selection": how}
     chosen = crossfit(near, matched, *ids, grid, seed=settings.PROTOCOL_SEED)
+    # Metrics are means over the queries that have a match: the others weigh nothing.
+    weights = np.bincount(chosen.half, weights=matched_queries(*ids))
     return torch.from_numpy(chosen.fused), {
         "lambda": float(np.mean(chosen.lambdas)),
         "lambda_selection": how,
         "lambdas": list(chosen.lambdas),
-        "oracle": _oracle(chosen.curves, np.bincount(chosen.half)),
+        "oracle": _oracle(chosen.curves, weights),
     }
 
 

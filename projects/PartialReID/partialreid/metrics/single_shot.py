@@ -10,6 +10,7 @@ mINP are equal, and higher than in the whole gallery of the other protocols.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -78,25 +79,17 @@ def single_shot(
         as_array(x) for x in (q_pids, g_pids, q_camids, g_camids)
     ]
     distances = checked_distances(distmat, ids)
-    known = persons(g_pids, q_pids)
-    by_identity = known[np.argsort(g_pids[known], kind="stable")]
-    _, starts, counts = np.unique(g_pids[by_identity], return_index=True, return_counts=True)
-    rng = np.random.default_rng(seed)
     metrics: dict[str, list[float]] = {}
-    dropped = 0
+    size = dropped = 0
     cmc = np.zeros(max_rank)
-    for number in range(rounds):
-        # In gallery order, which decides between equal distances.
-        drawn = np.sort(by_identity[starts + rng.integers(counts)])
+    for number, drawn in enumerate(drawn_galleries(g_pids, q_pids, seed, rounds)):
+        size = len(drawn)
         try:
             scores = query_scores(
                 distances[:, drawn], q_pids, g_pids[drawn], q_camids, g_camids[drawn]
             )
         except NoMatchError as error:
-            raise ValueError(
-                f"in single-shot round {number} no query has a match under another camera: there "
-                "are too few queries for this protocol; evaluate on the whole gallery"
-            ) from error
+            raise too_few_queries(number) from error
         dropped += len(q_pids) - len(scores.queries)
         ranks = np.bincount(scores.first, minlength=max_rank)[:max_rank]
         cmc += ranks.cumsum() / len(scores.queries)
@@ -104,9 +97,39 @@ def single_shot(
             metrics.setdefault(name, []).append(float(values.mean()))
     return SingleShot(
         {name: (float(np.mean(x)), float(np.std(x, ddof=1))) for name, x in metrics.items()},
-        len(starts),
+        size,
         dropped / rounds,
         tuple((cmc / rounds).tolist()),
+    )
+
+
+def drawn_galleries(
+    g_pids: ArrayLike, q_pids: ArrayLike, seed: int, rounds: int
+) -> Iterator[Array]:
+    """The galleries of the rounds: one image of each person, as likely as another.
+
+    Args:
+        g_pids, q_pids: identities of gallery and queries.
+        seed: of the draws.
+        rounds: R.
+
+    Yields:
+        (I,) indices into the gallery, in its order, which decides between equal distances.
+    """
+    gallery = as_array(g_pids)
+    known = persons(gallery, q_pids)
+    by_identity = known[np.argsort(gallery[known], kind="stable")]
+    _, starts, counts = np.unique(gallery[by_identity], return_index=True, return_counts=True)
+    rng = np.random.default_rng(seed)
+    for _ in range(rounds):
+        yield np.sort(by_identity[starts + rng.integers(counts)])
+
+
+def too_few_queries(number: int) -> ValueError:
+    """What to say where no query has a match in a round."""
+    return ValueError(
+        f"in single-shot round {number} no query has a match under another camera: there are too "
+        'few queries for this protocol; set TEST.DSR.PROTOCOL to "full"'
     )
 
 

@@ -1,0 +1,44 @@
+"""A test set that TEST cannot evaluate is refused before an image is read, by its name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from partialreid.data.checked_lists import checked_lists
+from partialreid.data.loaders import build_test_loader
+from partialreid.engine.checks import check_test_sets
+from partialreid.images import reading
+
+FOLDER = "Market-1501-v15.09.15"
+
+
+@pytest.fixture
+def cfg(tmp_path: Path, make_market, make_config, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """One query of one identity, and a gallery image under its camera beside two others."""
+    root = make_market(tmp_path / "data")
+    for path in (root / FOLDER).glob("*/0040*"):
+        path.unlink()
+    monkeypatch.setattr(reading.Image, "open", None)
+    cfg = make_config("DATASETS.ROOT", str(root), "DATASETS.TESTS", ("Market1501",))
+    cfg.TEST.DSR.LAMBDA_SELECTION = "fixed"
+    return cfg
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("TEST.DSR.LAMBDA_SELECTION", "crossfit", r'TEST\.DSR\.LAMBDA_SELECTION to "fixed"'),
+        ("TEST.DSR.PROTOCOL", "single-shot", r'TEST\.DSR\.PROTOCOL to "full"'),
+        ("TEST.ROC.ENABLED", True, r"TEST\.ROC\.ENABLED to False"),
+        ("TEST.RERANK.ENABLED", True, r"TEST\.RERANK\.K1"),
+    ],
+)
+def test_refused_by_name(cfg: Any, key: str, value: Any, said: str) -> None:
+    assert [len(part) for part in checked_lists(cfg, "Market1501")[1:]] == [1, 3]
+    cfg.merge_from_list([key, value])
+    for refuses in (check_test_sets, lambda cfg: build_test_loader(cfg, "Market1501")):
+        with pytest.raises(ValueError, match=rf"^Market1501: .*{said}"):
+            refuses(cfg)
