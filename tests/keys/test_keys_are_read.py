@@ -228,6 +228,7 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Seen:
         "dsr", MODEL__META_ARCHITECTURE="DSR2018", MODEL__HEADS__NAME="DSR2018Head",
         MODEL__LOSSES__NAME="('CrossEntropyLoss',)", SOLVER__OPT="SGD",
         SOLVER__SCHED="MultiStepLR", TEST__DSR__CODES="lasso", INPUT__KEEP_RATIO="fit",
+        TEST__DSR__LAMBDA_SELECTION="fixed",
     )  # fmt: skip
     train(
         "single", TEST__DSR__LAMBDA_SELECTION="oracle", TEST__DSR__PROTOCOL="single-shot",
