@@ -14,6 +14,7 @@ from fastreid.config import get_cfg
 from fastreid.utils.events import EventStorage
 
 import partialreid
+from partialreid import dsr_evaluation
 from partialreid.dsr_evaluation import DsrEvaluator
 from tests.conformance_columns import recorded_evaluation
 from tests.standin.gpu import StandInGpu
@@ -159,6 +160,37 @@ def test_fastreids_switches_change_the_global_distance_alone() -> None:
     rates = refined.report["roc"]["fused"]
     assert results["fused/TAR@FAR=0.01"] == rates["TAR@FAR=0.01"]
     assert "roc" not in plain.report
+
+
+def test_reranking_beyond_the_memory_is_refused_before_the_distances(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """30 images take 9 * 30 * 30 bytes; all of them may be of the columns, which are gone then."""
+    cfg = config(MEMORY_GB=8.1e-6)
+    cfg.TEST.RERANK.ENABLED, cfg.TEST.RERANK.K1 = True, 4
+    assert evaluator_with(cfg, *random_case()).evaluate()["mAP"] > 0
+    cfg.TEST.DSR.MEMORY_GB = 8e-6
+    evaluator = evaluator_with(cfg, *random_case())
+    monkeypatch.delattr(dsr_evaluation, "configured_distances")
+    with pytest.raises(ValueError, match=r"^TEST.RERANK.ENABLED is True: comparing all 30 images"):
+        evaluator.evaluate()
+    with pytest.raises(RuntimeError, match="has failed before"):
+        evaluator.evaluate()
+
+
+def test_columns_are_gone_before_the_reranking(monkeypatch: pytest.MonkeyPatch) -> None:
+    cfg = config()
+    cfg.TEST.RERANK.ENABLED, cfg.TEST.RERANK.K1 = True, 4
+    evaluator = evaluator_with(cfg, *random_case())
+    store = evaluator._seen.store
+    left = []
+    refine = dsr_evaluation.refined_global
+    monkeypatch.setattr(
+        dsr_evaluation, "refined_global", lambda *args: left.append(len(store)) or refine(*args)
+    )
+    assert len(store) == 30
+    evaluator.evaluate()
+    assert left == [0]
 
 
 def test_a_second_call_gives_the_same_answer() -> None:

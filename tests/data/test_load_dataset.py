@@ -115,6 +115,20 @@ def test_query_without_match_is_found_first(cfg: Any, root: Path) -> None:
         check_test_sets(cfg)
 
 
+def test_reranking_beyond_the_memory_is_found_first(
+    cfg: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """8 images take 9 * 8 * 8 bytes. No image is read before."""
+    cfg.TEST.RERANK.ENABLED, cfg.TEST.RERANK.K1, cfg.TEST.DSR.MEMORY_GB = True, 4, 576e-9
+    check_test_sets(cfg)
+    cfg.TEST.DSR.MEMORY_GB = 575e-9
+    monkeypatch.delattr(checks, "check_images")
+    for reconstruction in (True, False):
+        cfg.TEST.DSR.ENABLED = reconstruction
+        with pytest.raises(ValueError, match=r"^TEST.RERANK.ENABLED .*all 8 images .*MEMORY_GB"):
+            check_test_sets(cfg)
+
+
 @pytest.mark.parametrize("name", ["Market1501", "Market1501Partial"])
 def test_combined_training_set(cfg: Any, name: str) -> None:
     """FastReID passes `combineall` to every data set."""

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import tracemalloc
 import warnings
+from types import SimpleNamespace
 
 import numpy as np
+import psutil
 import pytest
 import torch
 import torch.nn.functional as F
 from fastreid.config import get_cfg
 
+import partialreid
+from partialreid.evaluation import refinement
 from partialreid.evaluation.refinement import (
+    RERANK_BYTES,
     check_refinement,
     euclidean_distance,
     expand_queries,
@@ -83,6 +89,42 @@ def test_expansion_against_a_loop(alpha: float, times: int) -> None:
         images = torch.stack(rows)
     expanded = torch.cat(expand_queries(query, gallery, k=5, alpha=alpha, times=times))
     torch.testing.assert_close(expanded.double(), images, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("block", [1, 20_000, 1e9])
+def test_expansion_is_fastreids_in_blocks_of_any_size(block: float) -> None:
+    from fastreid.evaluation.query_expansion import aqe
+
+    query, gallery, _ = case()
+    for k, alpha, times in ((5, 3.0, 1), (1, 3.0, 1), (17, 2.0, 3), (149, 0.0, 1)):
+        ours = expand_queries(query, gallery, k, alpha, times, block)
+        for found, wanted in zip(ours, aqe(query, gallery, times, k, alpha), strict=True):
+            torch.testing.assert_close(found, wanted, atol=1e-6, rtol=1e-5)
+
+
+def test_expansion_stays_within_its_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No product of more rows than the block, besides the features, has room for."""
+    rows = []
+    find = torch.Tensor.topk
+
+    def watched(cosines: torch.Tensor, *args, **options):
+        rows.append(len(cosines))
+        return find(cosines, *args, **options)
+
+    query, gallery, _ = case()
+    monkeypatch.setattr(torch.Tensor, "topk", watched)
+    # Of 150 images and 5 neighbours with 24 channels one takes 16 * 150 + 8 * 5 * 24 = 3,360.
+    expand_queries(query, gallery, block_bytes=150 * 3360)
+    assert rows == [150]
+    expand_queries(query, gallery, block_bytes=40 * 3360)
+    assert rows[1:] == [40, 40, 40, 30]
+    expand_queries(query, gallery, block_bytes=10)
+    assert rows[5:] == [1] * 150
+    # A quarter of TEST.DSR.MEMORY_GB is for such work.
+    rows.clear()
+    settings = switches(*AQE, "TEST.AQE.QE_TIME", 1, "TEST.DSR.MEMORY_GB", 4 * 40 * 2976e-9)
+    refined_global(query, gallery, settings)
+    assert rows == [40, 40, 40, 30]
 
 
 def test_expansion_helps_and_keeps_the_dtype() -> None:
@@ -170,6 +212,7 @@ def test_reranking_names_bad_input() -> None:
 
 def switches(*options):
     cfg = get_cfg()
+    partialreid.add_partialreid_config(cfg)
     cfg.merge_from_list(list(options))
     return cfg.TEST
 
@@ -214,3 +257,52 @@ def test_switches_in_fastreids_order(metric, expansion, reranking) -> None:
 def test_switches_out_of_range(options, images: int | None, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         check_refinement(switches(*options), images)
+
+
+def test_reranking_holds_what_is_said() -> None:
+    query, gallery, _ = case(identities=60)
+    images = len(query) + len(gallery)
+    near = cosine(query, gallery)
+    tracemalloc.start()
+    rerank_by_features(query, gallery, near, 6, 3)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    # Two arrays of float32 at once; beside all arrays, a few numbers and lists for each image.
+    assert 8 * images**2 < peak < RERANK_BYTES * images**2 + 1500 * images
+
+
+@pytest.mark.parametrize("reconstruction", [True, False])
+def test_reranking_beyond_the_memory_is_refused(reconstruction: bool) -> None:
+    """9 bytes for each pair: 1,000 images take 0.009 GB."""
+    options = *RERANK, "TEST.DSR.MEMORY_GB", 0.009, "TEST.DSR.ENABLED", reconstruction
+    check_refinement(switches(*options), 1000)
+    said = (
+        r"^TEST\.RERANK\.ENABLED is True: comparing all 1001 images with each other takes 0\.00902 "
+        r"GB, and TEST\.DSR\.MEMORY_GB 0\.009 allows 0\.009 GB: raise it, or set "
+        r"TEST\.RERANK\.ENABLED False$"
+    )
+    with pytest.raises(ValueError, match=said):
+        check_refinement(switches(*options), 1001)
+    # Nothing else needs so much.
+    check_refinement(switches(*AQE, *EUCLIDEAN, "TEST.DSR.MEMORY_GB", 0.009), 10**6)
+
+
+def test_auto_is_half_of_what_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of Market-1501 4.8 GB."""
+    settings = switches(*RERANK)
+    for free, fits in ((9.8e9, True), (9.4e9, False)):
+        monkeypatch.setattr(
+            psutil, "virtual_memory", lambda free=free: SimpleNamespace(available=free)
+        )
+        if fits:
+            check_refinement(settings, 23_100)
+        else:
+            with pytest.raises(ValueError, match=r"takes 4\.8 GB.*MEMORY_GB auto allows 4\.7 GB"):
+                check_refinement(settings, 23_100)
+
+
+def test_a_refused_reranking_computes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    query, gallery, _ = case()
+    monkeypatch.delattr(refinement, "compute_jaccard_distance")
+    with pytest.raises(ValueError, match="comparing all 150 images"):
+        refined_global(query, gallery, switches(*RERANK, "TEST.DSR.MEMORY_GB", 1e-6))

@@ -14,7 +14,7 @@ from partialreid import add_partialreid_config
 from partialreid.commands.configuration import setup_config
 from partialreid.commands.train import build_parser
 from partialreid.keys.ranges import check_ranges
-from partialreid.runtime.memory_budget import memory_budget
+from partialreid.runtime.memory_budget import bytes_for_all_pairs, memory_budget
 from tests.standin.gpu import StandInGpu
 
 
@@ -53,6 +53,13 @@ def test_a_number(gigabytes: float, device: str, columns: float, matching: float
     budget = memory_budget(gigabytes, device.replace("pgpu", "meta"), 3)
     assert budget.columns == pytest.approx(columns)
     assert budget.matching == pytest.approx(matching)
+
+
+def test_arrays_of_all_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They lie in the memory of the machine: half of what is free, or all that a number says."""
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=12e9))
+    assert bytes_for_all_pairs("auto") == 6e9
+    assert bytes_for_all_pairs(2.5) == 2.5e9
 
 
 WRITTEN = [("auto", "auto"), ("2.5", 2.5), ("2", 2.0), ("0.001", 0.001), ("1e-3", 1e-3)]

@@ -155,6 +155,8 @@ class DsrEvaluator(ReidEvaluator):
             computed = configured_distances(
                 self._seen, self._num_query, self.cfg.TEST.DSR, self._visitors_budget(self._seen)
             )
+            # Of what is still to be done only features are needed, and much memory.
+            self._seen.close()
             refined = self._refined_global(self._seen) if is_refined(self.cfg.TEST) else None
             self.matching_seconds = seconds_on(self._seen.device) - start
         except NotFiniteError as error:
@@ -196,7 +198,7 @@ class DsrEvaluator(ReidEvaluator):
         if 0 < n < len(pids):
             test = self.cfg.TEST
             check_labels(ids, test.DSR, fused=test.DSR.ENABLED, roc=test.ROC.ENABLED)
-            check_refinement(test, len(pids))
+            self._check_refinement(len(pids))
             lost = n - int(matched_queries(*ids).sum())
             if lost and comm.is_main_process():
                 logger.warning(
@@ -230,6 +232,21 @@ class DsrEvaluator(ReidEvaluator):
             f"{which} cannot be evaluated, as the network gives NaN or infinite numbers: the "
             "training has diverged; lower SOLVER.BASE_LR, or take an earlier checkpoint"
         )
+
+    def _check_refinement(self, images: int) -> None:
+        """Refuse METRIC, AQE and RERANK that do not fit so many images, or the memory.
+
+        The main process decides for all: what is free is not the same for each that asks.
+        """
+        refusal = ""
+        if comm.is_main_process():
+            try:
+                check_refinement(self.cfg.TEST, images)
+            except ValueError as error:
+                refusal = str(error)
+        refusal = gather_objects(refusal)[0]
+        if refusal:
+            raise ValueError(refusal)
 
     def _refined_global(self, seen: CollectedOutputs) -> Tensor | None:
         """The global distance of METRIC, AQE and RERANK on the main process, None elsewhere."""

@@ -6,6 +6,9 @@ Re-ranking and query expansion run on the CPU, as FastReID's functions do. They 
 images with each other, and so refine the global distance alone: the reconstruction distance is
 not symmetric, and reconstructing queries by queries and galleries by galleries would be the whole
 evaluation many times over.
+
+Both stay within TEST.DSR.MEMORY_GB: query expansion goes block by block, and re-ranking, which
+cannot, is refused where it would not fit.
 """
 
 from __future__ import annotations
@@ -15,11 +18,15 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from fastreid.evaluation.query_expansion import aqe
 from fastreid.utils.compute_dist import compute_jaccard_distance
 from torch import Tensor
 
 from ..metrics.ranking import Array, ArrayLike, as_array
+from ..runtime.memory_budget import MATCHING_ON_CPU, bytes_for_all_pairs, memory_budget
+
+# Of FastReID's re-ranking, for each pair of images: two arrays of float32, and at the end one of
+# booleans beside one of them.
+RERANK_BYTES = 9
 
 
 def is_refined(settings: Any) -> bool:
@@ -35,20 +42,22 @@ def check_refinement(settings: Any, images: int | None = None) -> None:
         images: queries and galleries together, None where they are not known yet.
 
     Raises:
-        ValueError: a value is out of range; names the key.
+        ValueError: a value is out of range, or re-ranking needs more memory than
+            TEST.DSR.MEMORY_GB allows; names the key.
     """
     if settings.METRIC not in ("cosine", "euclidean"):
         raise ValueError(
             f"TEST.METRIC is {settings.METRIC!r}; it can be cosine, euclidean "
             "(jaccard is what TEST.RERANK.ENABLED adds)."
         )
-    images = images or 2**62
+    most = images or 2**62
     if settings.AQE.ENABLED:
-        _check_expansion(images, settings.AQE.QE_K)
+        _check_expansion(most, settings.AQE.QE_K)
         if settings.AQE.QE_TIME < 1:
             raise ValueError(f"TEST.AQE.QE_TIME is {settings.AQE.QE_TIME}; it starts at 1.")
     if settings.RERANK.ENABLED:
-        _check_rerank(images, settings.RERANK.K1, settings.RERANK.K2, settings.RERANK.LAMBDA)
+        _check_rerank(most, settings.RERANK.K1, settings.RERANK.K2, settings.RERANK.LAMBDA)
+        _check_memory(images or 0, settings.DSR.MEMORY_GB)
 
 
 def refined_global(query: Tensor, gallery: Tensor, settings: Any) -> Tensor:
@@ -63,9 +72,11 @@ def refined_global(query: Tensor, gallery: Tensor, settings: Any) -> Tensor:
     Raises:
         ValueError: as the functions of this module.
     """
+    check_refinement(settings, len(query) + len(gallery))
     if settings.AQE.ENABLED:
         keys = settings.AQE
-        query, gallery = expand_queries(query, gallery, keys.QE_K, keys.ALPHA, keys.QE_TIME)
+        block = memory_budget(settings.DSR.MEMORY_GB, "cpu").matching
+        query, gallery = expand_queries(query, gallery, keys.QE_K, keys.ALPHA, keys.QE_TIME, block)
     if settings.METRIC == "euclidean":
         near = euclidean_distance(query, gallery)
     else:
@@ -92,20 +103,27 @@ def euclidean_distance(query: Tensor, gallery: Tensor) -> Tensor:
     return torch.addmm(squares, query, gallery.T, alpha=-2).clamp_(min=0)
 
 
+@torch.no_grad()
 def expand_queries(
-    query: Tensor, gallery: Tensor, k: int = 5, alpha: float = 3.0, times: int = 1
+    query: Tensor,
+    gallery: Tensor,
+    k: int = 5,
+    alpha: float = 3.0,
+    times: int = 1,
+    block_bytes: float = MATCHING_ON_CPU,
 ) -> tuple[Tensor, Tensor]:
     """Average query expansion: each image becomes the weighted mean of its k nearest.
 
-    FastReID's `aqe` (Chum et al., ICCV 2007; weights of Radenovic et al., 2018). Galleries are
-    expanded like queries, and by queries too: a result depends on which queries are asked
-    together.
+    What FastReID's `aqe` gives (Chum et al., ICCV 2007; weights of Radenovic et al., 2018), which
+    holds the cosines of all images with all. Galleries are expanded like queries, and by queries
+    too: a result depends on which queries are asked together.
 
     Args:
         query, gallery: (Q, C) and (G, C), not normalised: a longer feature weighs more in a mean.
         k: images of a mean, the image itself among them (TEST.AQE.QE_K).
         alpha: power of the cosine that weighs them (TEST.AQE.ALPHA).
         times: rounds of expansion (TEST.AQE.QE_TIME).
+        block_bytes: working memory besides all features; one image at a time is the least.
 
     Returns:
         The expanded features (Q, C) and (G, C), not normalised, in the dtype and on the
@@ -115,19 +133,26 @@ def expand_queries(
         ValueError: k is not below the number of images, features hold NaN, or a neighbour with a
             negative cosine has no power alpha.
     """
-    images = len(query) + len(gallery)
-    _check_expansion(images, k)
-    features = [part.detach().float().cpu() for part in (query, gallery)]
-    if any(part.isnan().any() for part in features):
+    _check_expansion(len(query) + len(gallery), k)
+    features = torch.cat([part.float().cpu() for part in (query, gallery)])
+    if features.isnan().any():
         raise ValueError("features hold NaN")
-    with np.errstate(invalid="ignore"):
-        expanded = aqe(*features, times, k, alpha)
-    if any(part.isnan().any() for part in expanded):
+    # Cosines and what finds the largest of them; the neighbours, as they are and weighted.
+    bytes_of_one = 16 * len(features) + 8 * k * features.shape[1]
+    rows = max(1, int(block_bytes / bytes_of_one))
+    for _ in range(times):
+        units = F.normalize(features, dim=1)
+        parts = []
+        for some in units.split(rows):
+            cosines, nearest = (some @ units.T).topk(k, dim=1)
+            parts.append((features[nearest] * cosines.pow(alpha)[:, :, None]).mean(1))
+        features = torch.cat(parts)
+    if features.isnan().any():
         raise ValueError(
             f"a negative cosine has no power TEST.AQE.ALPHA {alpha}: use an integer, or lower "
             f"TEST.AQE.QE_K {k}"
         )
-    return expanded[0].to(query), expanded[1].to(gallery)
+    return features[: len(query)].to(query), features[len(query) :].to(gallery)
 
 
 def rerank_by_features(
@@ -143,7 +168,8 @@ def rerank_by_features(
     The Jaccard distance comes from the squared Euclidean distance of the features (Zhong et al.,
     CVPR 2017, divide it by each image's maximum), and the original distance is added as it is.
     FastReID looks for neighbours on a GPU; here faiss does it on the CPU. It holds about 9 N^2
-    bytes: 5 GB for the 23,100 images of Market-1501.
+    bytes, 5 GB for the 23,100 images of Market-1501, which `check_refinement` compares with
+    TEST.DSR.MEMORY_GB.
 
     Args:
         query, gallery: (Q, C) and (G, C) features; of unit length for the cosine distance.
@@ -188,3 +214,13 @@ def _check_rerank(images: int, k1: int, k2: int, lam: float) -> None:
             )
     if not 0 <= lam <= 1:
         raise ValueError(f"TEST.RERANK.LAMBDA is {lam}; it lies between 0 and 1")
+
+
+def _check_memory(images: int, memory_gb: str | float) -> None:
+    needed, allowed = RERANK_BYTES * images**2, bytes_for_all_pairs(memory_gb)
+    if needed > allowed:
+        raise ValueError(
+            f"TEST.RERANK.ENABLED is True: comparing all {images} images with each other takes "
+            f"{needed / 1e9:.3g} GB, and TEST.DSR.MEMORY_GB {memory_gb} allows "
+            f"{allowed / 1e9:.3g} GB: raise it, or set TEST.RERANK.ENABLED False"
+        )

@@ -84,6 +84,14 @@ def _some_reconstructed(cfg: Any) -> str:
     return "" if dsr.SHORTLIST != "none" and dsr.TOPK else "all gallery images are reconstructed"
 
 
+def _large(cfg: Any) -> str:
+    test = cfg.TEST
+    compared = test.DSR.ENABLED or test.AQE.ENABLED or test.RERANK.ENABLED
+    return (
+        "" if compared else "TEST.DSR.ENABLED, TEST.AQE.ENABLED and TEST.RERANK.ENABLED are False"
+    )
+
+
 ARCHITECTURE = "MODEL.META_ARCHITECTURE"
 VERIFICATION = "MODEL.LOSSES.VERIFICATION"
 # Keys, or nodes with all their keys, that only a training reads. A key may have several rules.
@@ -116,7 +124,7 @@ IN_TRAINING: tuple[tuple[str, Reason], ...] = (
 )
 OF_COLUMNS = (
     *("KAPPA", "CODES", "LASSO_BETA", "SQUARED", "TOPK", "SHORTLIST", "COARSE", "FILL", "LAMBDA"),
-    *("LAMBDA_SELECTION", "LAMBDA_STEP", "DISTANCE", "STORAGE", "MEMORY_GB"),
+    *("LAMBDA_SELECTION", "LAMBDA_STEP", "DISTANCE", "STORAGE"),
 )
 # What an evaluation reads, alone or after a training.
 IN_BOTH: tuple[tuple[str, Reason], ...] = (
@@ -135,6 +143,7 @@ IN_BOTH: tuple[tuple[str, Reason], ...] = (
     ("DATASETS.DERIVED.PERCENT", _data_set("<Name>Partial", lambda n: _suffix(n) == "Partial")),
     ("DATASETS.SYNTHETIC", _data_set("SyntheticPartial", lambda n: n.startswith("Synthetic"))),
     *((f"TEST.DSR.{key}", _only("TEST.DSR.ENABLED", True)) for key in OF_COLUMNS),
+    ("TEST.DSR.MEMORY_GB", _large),
     ("TEST.DSR.KAPPA", _only("TEST.DSR.CODES", "ridge")),
     ("TEST.DSR.LASSO_BETA", _only("TEST.DSR.CODES", "lasso")),
     ("TEST.DSR.TOPK", _not("TEST.DSR.SHORTLIST", "none")),

@@ -1,6 +1,7 @@
 """How much memory columns and matching may take: TEST.DSR.MEMORY_GB.
 
-A budget moves no result: columns beyond it lie in a file, and blocks are smaller.
+A budget moves no result: columns beyond it lie in a file, blocks are smaller, and what can be
+neither stored nor cut is refused.
 """
 
 from __future__ import annotations
@@ -22,6 +23,9 @@ SHARE_OF_MACHINE, MOST_OF_MACHINE = 0.05, 4e9
 # of blocks, does not depend on what else runs on the machine.
 SHARE_OF_MATCHING = 0.25
 MATCHING_ON_CPU, MATCHING_ON_GPU = 250e6, 2e9
+# Of the free memory of the machine, for arrays of all images by all images: there is no file for
+# them, and nothing else of the evaluation is large by then.
+SHARE_FOR_ALL_PAIRS = 0.5
 
 
 class MemoryBudget(NamedTuple):
@@ -58,3 +62,16 @@ def memory_budget(
         whole = 1e9 * float(memory_gb)
     matching = min(SHARE_OF_MATCHING * whole, most)
     return MemoryBudget(whole - matching, matching)
+
+
+def bytes_for_all_pairs(memory_gb: str | float) -> float:
+    """What TEST.DSR.MEMORY_GB allows arrays of all images by all images, on the main process.
+
+    They lie in the memory of the machine, wherever columns are kept, when those are gone.
+
+    Args:
+        memory_gb: 10^9 bytes, or "auto", which is half of what is free.
+    """
+    if memory_gb == AUTO:
+        return SHARE_FOR_ALL_PAIRS * psutil.virtual_memory().available
+    return 1e9 * float(memory_gb)
