@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from partialreid.commands import compare
 from partialreid.commands.configuration import setup_config
 from partialreid.config import config_value
 from partialreid.keys.config_files import configs_folder, find_config, merge_file, merge_options
+from tests.paths import ROOT
 
 
 def arguments(config_file: str = "", *opts: str) -> argparse.Namespace:
@@ -70,6 +72,16 @@ def test_no_config_needs_a_file_that_a_stranger_lacks() -> None:
         cfg = setup_config(arguments(file.name, "MODEL.DEVICE", "cpu"))
         assert (cfg.MODEL.WEIGHTS, cfg.MODEL.BACKBONE.PRETRAIN_PATH) == ("", ""), file.name
         assert (cfg.DATASETS.ROOT, cfg.DATASETS.MASKS) == ("", ""), file.name
+
+
+def test_comments_of_configs_name_files_of_the_repository() -> None:
+    named = 0
+    for file in configs_folder().glob("*.yml"):
+        comments = " ".join(re.findall(r"#(.*)", file.read_text()))
+        for name in re.findall(r"[\w.~/-]+\.(?:yml|md|py|pth|json)\b|[\w.~-]*/[\w./~-]+", comments):
+            assert (ROOT / name).is_file() or (file.parent / name).is_file(), f"{file.name}: {name}"
+            named += 1
+    assert named > 3
 
 
 @pytest.mark.parametrize(
