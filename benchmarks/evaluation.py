@@ -16,8 +16,8 @@ from benchmarks.bench import peak_gigabytes, report
 from benchmarks.original_loop import original_loop
 from partialreid.dsr_distance import compute_dsr_dist
 from partialreid.matching.shortlists import nearest
+from partialreid.metrics.fusion import lambda_grid
 from partialreid.metrics.lambda_sweep import lambda_sweep
-from partialreid.metrics.report import lambda_grid
 from tests.reconstruction_oracle import features, weights_of
 
 IMAGES, CHANNELS, COLUMNS, TOPK = 1000, 2048, 110, 100

@@ -9,9 +9,9 @@ from __future__ import annotations
 import numpy as np
 
 from benchmarks.bench import report, time_in_turn
+from partialreid.metrics.fusion import lambda_grid
 from partialreid.metrics.lambda_sweep import lambda_sweep
 from partialreid.metrics.ranking import rank_metrics
-from partialreid.metrics.report import lambda_grid
 
 IMAGES, IDENTITIES = 1000, 200
 LAMBDAS = lambda_grid(0.01)

@@ -12,7 +12,8 @@ import pytest
 from partialreid.commands.configuration import setup_config
 from partialreid.commands.train import build_parser, main
 from partialreid.engine.inference import build_evaluator, evaluate_model, load_model
-from partialreid.metrics.report import fuse, summarize
+from partialreid.metrics.fusion import fuse
+from partialreid.metrics.report import summarize
 
 CONFIG = "projects/PartialReID/configs/market_mobilenetv2.yml"
 SPLIT = "Market-1501-v15.09.15"

@@ -15,7 +15,8 @@ from partialreid.commands.configuration import setup_config
 from partialreid.commands.train import build_parser, main
 from partialreid.data.keep_ratio import target_size
 from partialreid.engine.inference import build_evaluator, evaluate_model, load_model
-from partialreid.metrics.report import fuse, summarize
+from partialreid.metrics.fusion import fuse
+from partialreid.metrics.report import summarize
 from tests import tiny
 from tests.reconstruction_oracle import oracle
 

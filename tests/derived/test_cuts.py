@@ -13,7 +13,8 @@ import pytest
 
 from partialreid.data.catalogue import load_dataset
 from partialreid.derived.cuts import cut_side, cut_window
-from partialreid.derived.queries import Derivation, hidden_queries, relative_names
+from partialreid.derived.hidden import hidden_queries
+from partialreid.derived.queries import Derivation, relative_names
 from tests.drawn_set import draw, make_set, pixels
 
 pytestmark = pytest.mark.usefixtures("cache")

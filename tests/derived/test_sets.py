@@ -13,7 +13,8 @@ import pytest
 from PIL import Image
 
 from partialreid.data.catalogue import is_data_set, load_dataset, split_name
-from partialreid.derived.queries import Derivation, hidden_queries
+from partialreid.derived.hidden import hidden_queries
+from partialreid.derived.queries import Derivation
 from tests.drawn_set import draw, make_set, pixels
 
 pytestmark = pytest.mark.usefixtures("cache")
@@ -131,7 +132,7 @@ def test_made_twice_alike_and_once_only(cfg: Any, tmp_path: Path, monkeypatch) -
         first, second = (made_files(folder / made) for folder in folders)
         assert first == second
         assert len(first) == count
-    monkeypatch.setattr("partialreid.derived.queries.read_image", None)
+    monkeypatch.setattr("partialreid.derived.hidden.read_image", None)
     monkeypatch.setattr("partialreid.derived.cuts.read_image", None)
     assert len(load_dataset(cfg, "DukeMTMCOccluded").query) == 12
     assert len(load_dataset(cfg, "DukeMTMCPartial").query) == 12

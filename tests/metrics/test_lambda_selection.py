@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from partialreid.metrics.fusion import fuse
 from partialreid.metrics.lambda_selection import (
     CrossFit,
     LambdaCurve,
@@ -18,7 +19,6 @@ from partialreid.metrics.lambda_selection import (
 )
 from partialreid.metrics.lambda_sweep import lambda_sweep
 from partialreid.metrics.ranking import rank_metrics
-from partialreid.metrics.report import fuse
 
 LAMBDAS = [0.0, 0.25, 0.5, 0.75, 1.0]
 SEED = 4

@@ -1,126 +1,12 @@
-"""From distances to metrics: choice of lambda, protocols, intervals, and what the table says."""
+"""From distances to metrics: protocols, intervals, and what the table says."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
-import numpy as np
 import pytest
-import torch
 
-from partialreid.metrics.lambda_selection import halves_of_identities
-from partialreid.metrics.report import fuse, fused_distance, lambda_grid, report_of, summarize
+from partialreid.metrics.report import report_of, summarize
 from partialreid.reporting.results_table import results_table
-
-QUERIES, PEOPLE, SHOTS = 40, 20, 3
-
-
-def case(seed: int = 0) -> tuple[torch.Tensor, torch.Tensor, tuple[Any, ...]]:
-    """Two noisy distances, the second better; two queries and three galleries of each person."""
-    rng = np.random.default_rng(seed)
-    q_pids, g_pids = np.arange(QUERIES) % PEOPLE, np.arange(PEOPLE * SHOTS) % PEOPLE
-    same = q_pids[:, None] == g_pids
-    near, matched = (
-        torch.from_numpy((rng.random(same.shape) - gain * same).astype(np.float32))
-        for gain in (0.2, 0.4)
-    )
-    return near, matched, (q_pids, g_pids, np.zeros(QUERIES, int), np.ones(PEOPLE * SHOTS, int))
-
-
-@pytest.fixture
-def settings(make_config: Callable[..., Any]) -> Callable[..., Any]:
-    def make(**changes: Any) -> Any:
-        dsr = make_config().TEST.DSR
-        for key, value in changes.items():
-            setattr(dsr, key, value)
-        return dsr
-
-    return make
-
-
-def test_grid_is_the_originals() -> None:
-    assert lambda_grid(0.01) == tuple(0.01 * i for i in range(101))
-    assert lambda_grid(0.5) == (0.0, 0.5, 1.0)
-
-
-@pytest.mark.parametrize(
-    ("step", "grid"),
-    [
-        (0.15, (0, 0.15, 0.3, 0.45, 0.6, 0.75, 0.9, 1)),
-        (0.3, (0, 0.3, 0.6, 0.9, 1)),
-        (0.7, (0, 0.7, 1)),
-        (1, (0, 1)),
-        (1 / 3, (0, 1 / 3, 2 / 3, 1)),
-        (0.1, tuple(i / 10 for i in range(11))),
-    ],
-)
-def test_grid_of_any_step_ends_at_one(settings, step: float, grid: tuple[float, ...]) -> None:
-    assert lambda_grid(step) == pytest.approx(grid)
-    assert lambda_grid(step)[-1] == 1.0
-    assert len(set(lambda_grid(step))) == len(grid)
-
-
-def test_lambda_one_is_tried_whatever_the_step(settings) -> None:
-    """The global distance is noise here, so that the reconstruction alone is best."""
-    _, _, ids = case()
-    noise = torch.rand((QUERIES, PEOPLE * SHOTS), generator=torch.Generator().manual_seed(0))
-    same = torch.from_numpy(ids[0][:, None] == ids[1])
-    for step in (0.15, 0.3):
-        wanted = settings(LAMBDA_SELECTION="oracle", LAMBDA_STEP=step)
-        fused, said = fused_distance(100 * noise, 1.0 - same.float(), ids, wanted)
-        assert said["lambda"] == 1.0
-        torch.testing.assert_close(fused, 1.0 - same.float())
-
-
-@pytest.mark.parametrize("step", [0.0, -0.1, 1.5, float("nan")])
-def test_grid_refuses_other_steps(step: float) -> None:
-    with pytest.raises(ValueError, match=r"TEST\.DSR\.LAMBDA_STEP"):
-        lambda_grid(step)
-
-
-def test_fixed_lambda(settings) -> None:
-    near, matched, ids = case()
-    fused, said = fused_distance(near, matched, ids, settings(LAMBDA=0.3, LAMBDA_SELECTION="fixed"))
-    torch.testing.assert_close(fused, 0.7 * near + 0.3 * matched)
-    assert said == {"lambda": 0.3, "lambda_selection": "fixed"}
-
-
-def test_queries_without_a_match_weigh_nothing_in_the_oracle(settings) -> None:
-    """Half of one half's queries have none: the oracle is still the best of the whole set."""
-    near, matched, ids = case(seed=1)
-    wanted = settings(LAMBDA_SELECTION="crossfit", LAMBDA_STEP=0.1)
-    half = halves_of_identities(ids[0], wanted.PROTOCOL_SEED)
-    cameras = np.where((half == 0) & (np.arange(QUERIES) >= PEOPLE), 1, 0)
-    ids = (*ids[:2], cameras, ids[3])
-    _, said = fused_distance(near, matched, ids, wanted)
-    every = [summarize(fuse(near, matched, lam), ids) for lam in lambda_grid(0.1)]
-    best = max(metrics["Rank-1"] for metrics in every)
-    assert said["oracle"]["Rank-1"] == pytest.approx(best)
-    place = round(10 * said["oracle"]["lambda"])
-    assert every[place]["Rank-1"] == pytest.approx(best)
-    assert said["oracle"]["mAP"] == pytest.approx(every[place]["mAP"])
-
-
-def test_crossfit_prints_the_oracle_beside_it(settings) -> None:
-    near, matched, ids = case()
-    fused, said = fused_distance(near, matched, ids, settings(LAMBDA_SELECTION="crossfit"))
-    rows = {
-        lam: torch.isclose(fused, fuse(near, matched, lam), atol=1e-6).all(1)
-        for lam in said["lambdas"]
-    }
-    assert torch.stack(list(rows.values())).any(0).all()
-    # The oracle is what a sweep of the whole set finds.
-    every = [summarize(fuse(near, matched, lam), ids)["Rank-1"] for lam in lambda_grid(0.01)]
-    assert said["oracle"]["Rank-1"] == pytest.approx(max(every))
-    assert said["oracle"]["lambda"] == pytest.approx(0.01 * int(np.argmax(every)))
-    assert summarize(fused, ids)["Rank-1"] <= said["oracle"]["Rank-1"] + 1e-9
-    distances = {"global": near, "reconstruction": matched, "fused": fused}
-    report = {**report_of(distances, ids, settings()), **said}
-    table = results_table({"Test": report})
-    assert "(cross-fitted)" in table
-    assert "(oracle: chosen on this test set)" in table
-    assert f"{report['fused']['Rank-1']:.2f} [" in table
+from tests.metrics.noisy import PEOPLE, case
 
 
 def test_intervals_hold_the_metric_and_can_be_left_out(settings) -> None:

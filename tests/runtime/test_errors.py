@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import traceback
 from collections.abc import Callable
 from multiprocessing import resource_sharer
 from multiprocessing.connection import Client
@@ -27,7 +26,7 @@ from partialreid.engine.layer_freezing import check_layers
 from partialreid.images.reading import read_image
 from partialreid.matching.pyramid import pyramid_columns
 from partialreid.runtime import errors
-from partialreid.runtime.errors import origin_of, sentence, user_errors
+from partialreid.runtime.errors import sentence, user_errors
 from partialreid.runtime.files import write_text
 from tests import tiny
 
@@ -98,14 +97,6 @@ def test_errors_of_the_program_have_no_sentence(function: Callable[[], Any]) -> 
 
 def test_an_error_that_was_not_raised_has_no_sentence() -> None:
     assert sentence(ValueError("x")) is None
-
-
-def test_last_trace_of_a_text() -> None:
-    trace = "".join(traceback.format_exception(caught(chained)))
-    origin = origin_of(f"Caught it.\nOriginal {trace}")
-    assert origin is not None
-    assert origin[1:] == ('raise TypeError("then") from error', "TypeError", "then")
-    assert origin.path == __file__
 
 
 class Fails(torch.utils.data.Dataset):

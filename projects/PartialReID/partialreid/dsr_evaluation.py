@@ -21,9 +21,10 @@ from .evaluation.collected_outputs import CollectedOutputs
 from .evaluation.configured_distances import configured_distances
 from .evaluation.refinement import check_refinement, is_refined, refined_global
 from .matching.columns import NotFiniteError
+from .metrics.fusion import fused_distance
 from .metrics.label_check import check_labels
-from .metrics.ranking import matched_queries
-from .metrics.report import Ids, fused_distance, report_of
+from .metrics.ranking import Ids, matched_queries
+from .metrics.report import report_of
 from .metrics.roc import roc
 from .runtime.collectives import collect, gather_objects, group_device, world_size
 from .runtime.device import settle_device

@@ -20,8 +20,8 @@ from ..data.catalogue import train_items
 from ..derived.held_out import SUFFIX
 from ..engine.checked_evaluation import checked_model, evaluated
 from ..engine.checkpoint import classes_in, read_checkpoint
+from ..metrics.fusion import lambda_grid
 from ..metrics.lambda_selection import LambdaCurve, lambda_curve, mean_curve
-from ..metrics.report import lambda_grid
 from ..reporting.curve_pictures import Line, draw_panels
 from ..reporting.run_record import run_record
 from ..runtime.errors import user_errors

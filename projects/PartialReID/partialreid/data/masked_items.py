@@ -17,8 +17,9 @@ from PIL import Image
 
 from ..images.lists import Item, name_some
 from ..images.made_folder import cache_root
-from ..images.occluder_shapes import TRAINING, pick
+from ..images.occluder_shapes import TRAINING
 from ..images.occlusion import KINDS, Occluded, check_share, hide_behind_piece, hide_behind_shape
+from ..images.random_numbers import pick
 from ..images.reading import MaskError, read_image
 from .masked_transform import MaskedTransform
 

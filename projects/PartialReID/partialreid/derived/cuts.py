@@ -16,8 +16,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 
-from ..images.occluder_shapes import between, pick
-from ..images.occlusion import SIDES, HashRng
+from ..images.occlusion import SIDES
+from ..images.random_numbers import HashRng, between, pick
 from ..images.reading import read_image
 from .queries import QUERY, Changed, Derivation, make_queries, relative_names, source_of
 

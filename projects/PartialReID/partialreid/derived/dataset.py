@@ -16,7 +16,8 @@ from fastreid.data.datasets.bases import ImageDataset
 from ..images.labels import evaluation_lists
 from ..images.lists import Item, check_protocol
 from .cuts import cut_queries
-from .queries import Derivation, hidden_queries
+from .hidden import hidden_queries
+from .queries import Derivation
 
 logger = logging.getLogger(__name__)
 

@@ -16,16 +16,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
-from ..images.lists import Item, name_some
+from ..images.lists import name_some
 from ..images.made_folder import make_folder
-from ..images.occluder_shapes import TESTING, pick
-from ..images.occlusion import HashRng, check_share, hide_behind_piece, hide_behind_shape
-from ..images.reading import read_image
 from ..runtime.progress import progress
 
 QUERY, MASKS = "query", "masks"
-# To be raised with every change that alters a pixel: folders of older drawings are then refused.
-DRAWING_VERSION = 1
 CUT_SIDES = ("window", "any")
 HIDING_KINDS = ("shapes", "pieces", "mixed")
 
@@ -161,72 +156,3 @@ def make_queries(
             f'Remove the folder "{folder}": it is made again.'
         )
     return {path: str(folder / QUERY / name) for path, name in made.items()}
-
-
-def hidden_queries(
-    name: str, root: str, query: Sequence[Item], gallery: Sequence[Item], derivation: Derivation
-) -> dict[str, str]:
-    """The queries of a set behind objects that are drawn or come from its other test images.
-
-    Args:
-        name: the derived set, for the folder's name.
-        root: the data root.
-        query: sorted items; a piece never shows the identity that it hides.
-        gallery: sorted items.
-        derivation: seed, kind and share are used.
-
-    Returns:
-        Path of the made image by path of the query.
-
-    Raises:
-        ValueError: pieces are asked for but all images show one identity.
-        OSError, RuntimeError: as `make_queries`.
-    """
-    derivation.check()
-    seed, kind, percent = derivation.seed, derivation.kind, derivation.share
-    share = check_share([number / 100 for number in percent])
-    paths = [path for path, *_ in query]
-    names = relative_names(paths)
-    recipe: dict[str, Any] = {
-        "kind": name,
-        "drawing": DRAWING_VERSION,
-        "seed": seed,
-        "hidden_by": kind,
-        "hidden_percent": list(percent),
-        "source": source_of(paths, names, QUERY),
-    }
-    others = sorted([*query, *gallery], key=lambda item: item[0])
-    if kind != "shapes":
-        if len({pid for _, pid, _ in others}) < 2:
-            raise ValueError(
-                f"{name}: all test images show one identity, so that none can stand before another;"
-                ' set DATASETS.DERIVED.KIND to "shapes".'
-            )
-        other_names = relative_names([path for path, *_ in others])
-        recipe["pieces_from"] = source_of([p for p, *_ in others], other_names, "query and gallery")
-    identity = {path: pid for path, pid, _ in query}
-
-    def change(path: str) -> Changed:
-        rng = HashRng(seed, "occluded", names[path])
-        image = np.asarray(read_image(path))
-        by = pick(rng, ("shapes", "pieces")) if kind == "mixed" else kind
-        record: dict[str, Any] = {"hidden_by": by}
-        piece = None
-        if by == "pieces":
-            start = int(rng.random() * len(others))
-            order = (others[(start + i) % len(others)] for i in range(len(others)))
-            other = next(path_ for path_, pid, _ in order if pid != identity[path])
-            piece = np.asarray(read_image(other))
-            record["piece_of"] = other_names[other]
-        try:
-            if piece is None:
-                result = hide_behind_shape(image, rng, share, TESTING)
-            else:
-                result = hide_behind_piece(image, piece, rng, share)
-        except ValueError as error:
-            raise ValueError(f'{name}: no part of "{path}" can be hidden: {error}.') from error
-        record["hidden_share"] = round(1 - float(result.visible.mean()), 4)
-        return Changed(Image.fromarray(result.image), result.visible, record)
-
-    folder_name = f"{name}-{kind}-{percent[0]}-{percent[1]}-seed{seed}"
-    return make_queries(root, folder_name, recipe, names, change, "queries", masks=True)

@@ -9,40 +9,22 @@ k-th lowest value gives an object of exactly k pixels. A texture is (H, W, 3) in
 additions, products, quotients and comparisons make them, whose results are the same everywhere.
 
 The numbers in the forms and textures are the drawing itself. They are no config keys: one name of a
-set would then mean several sets of pictures. `derived.queries.DRAWING_VERSION` counts their
+set would then mean several sets of pictures. `derived.hidden.DRAWING_VERSION` counts their
 changes.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, Protocol, TypeVar
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 
-T = TypeVar("T")
-
-
-class Rng(Protocol):
-    """What a source of randomness must offer: `numpy.random.Generator` does."""
-
-    def random(self, size: Any = None) -> Any:
-        """Numbers in [0, 1): one float, or an array of the size."""
-
+from .random_numbers import Rng, between, pick
 
 Form = Callable[[Rng, int, int], np.ndarray]
 Texture = Callable[[Rng, int, int], np.ndarray]
-
-
-def between(rng: Rng, low: float, high: float) -> float:
-    """A number drawn uniformly from low to high."""
-    return low + float(rng.random()) * (high - low)
-
-
-def pick(rng: Rng, choices: Sequence[T]) -> T:
-    """One of the choices, each as likely."""
-    return choices[int(float(rng.random()) * len(choices))]
 
 
 def _direction(rng: Rng, most: float = 1.0) -> tuple[float, float]:

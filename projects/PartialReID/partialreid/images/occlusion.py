@@ -8,21 +8,21 @@ is in the asked range for every form, place and image.
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
 
-from .occluder_shapes import Family, Rng, between, pick
+from .occluder_shapes import Family
+from .random_numbers import Rng, between, pick
 
 KINDS = ("shapes", "pieces")
 SIDES = ("bottom", "left", "right", "top")
 # What a piece looks like. These numbers are part of the drawing and no setting, like the forms and
 # textures of `occluder_shapes`: derived sets are made with them, and a change of them must raise
-# `derived.queries.DRAWING_VERSION`. Where along its side a piece comes in, and its half width, both
+# `derived.hidden.DRAWING_VERSION`. Where along its side a piece comes in, and its half width, both
 # as shares of that side:
 MIDDLE, HALF_WIDTH = (0.3, 0.7), (0.6, 1.6)
 # How much of the other image is enlarged to the piece's size, as share of each side.
@@ -39,30 +39,6 @@ class Occluded(NamedTuple):
 
     image: np.ndarray
     visible: np.ndarray
-
-
-class HashRng:
-    """Random numbers that are the bits of a hash of a key, and of nothing else.
-
-    Neither the order in which images come nor the version of a generator changes them.
-
-    Args:
-        key: what the numbers depend on, such as a seed and a file name.
-    """
-
-    def __init__(self, *key: Any) -> None:
-        self._key = "".join(f"{len(str(part))}:{part}" for part in key).encode()
-        self._calls = 0
-
-    def random(self, size: Any = None) -> Any:
-        """Numbers in [0, 1): one float, or a float64 array of the size."""
-        shape = () if size is None else tuple(np.atleast_1d(size).tolist())
-        count = math.prod(shape)
-        block = hashlib.shake_256(self._calls.to_bytes(8, "big") + self._key).digest(8 * count)
-        self._calls += 1
-        # 53 bits are what a float64 holds
-        numbers = (np.frombuffer(block, ">u8") >> np.uint64(11)).astype(np.float64) * 2.0**-53
-        return float(numbers[0]) if size is None else numbers.reshape(shape)
 
 
 def check_share(share: Sequence[float]) -> tuple[float, float]:

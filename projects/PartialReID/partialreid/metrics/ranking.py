@@ -19,6 +19,8 @@ import torch
 
 Array: TypeAlias = np.ndarray
 ArrayLike: TypeAlias = npt.ArrayLike | torch.Tensor
+# Query and gallery identities, query and gallery cameras.
+Ids: TypeAlias = tuple[ArrayLike, ArrayLike, ArrayLike, ArrayLike]
 
 BLOCK_ENTRIES = 2**20  # memory alone
 # Which ranks are reported, as Rank-1 and so on.

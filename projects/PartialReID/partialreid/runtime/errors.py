@@ -3,14 +3,10 @@
 A `raise` statement in this package or in FastReID was written by somebody who foresaw what goes
 wrong and has said it in a sentence. What the system refuses (no room, no permission) is no fault of
 the program either. Everything else was foreseen by nobody: it keeps its trace.
-
-An error of a loader worker or of another process arrives with its trace as text alone. An error of
-this process is therefore read in the same form, and one rule holds for all three.
 """
 
 from __future__ import annotations
 
-import ast
 import builtins
 import contextlib
 import importlib.util
@@ -21,7 +17,8 @@ import sys
 import time
 import traceback
 from collections.abc import Iterator
-from typing import NamedTuple
+
+from .traces import origin_of
 
 # Exit statuses: of an error of the user, and, as shells have it, of Ctrl-C.
 USER_ERROR = 2
@@ -31,9 +28,6 @@ INTERRUPTED = 130
 # that the main one had no error.
 SECONDS_FOR_MAIN = 10.0
 
-TRACE = "Traceback (most recent call last):\n"
-FRAME = re.compile(r'  File "(?P<path>.+)", line \d+, in ')
-ERROR = re.compile(r"(?P<kind>[A-Za-z_][\w.]*)(?:: (?P<text>.*))?", re.DOTALL)
 PACKAGE = f"{__name__.partition('.')[0]}."
 # Raised on purpose, but for the author of a class, or because the program contradicts itself.
 UNFORESEEN = ("NotImplementedError", "AssertionError")
@@ -46,22 +40,6 @@ CUT_OFF = (
     *("ConnectionError", "ConnectionResetError", "ConnectionRefusedError"),
 )
 LOST_PROCESS = re.compile(r"^torch\.distributed\.Dist\w*Error|/gloo/", re.MULTILINE)
-
-
-class Origin(NamedTuple):
-    """Where an error comes from, and what it says.
-
-    Attributes:
-        path: of the source file that raised it.
-        line: the source line there; of a statement over several lines the first.
-        kind: name of its class, with the module if that is not `builtins`.
-        text: its message.
-    """
-
-    path: str
-    line: str
-    kind: str
-    text: str
 
 
 def sentence(error: BaseException) -> str | None:
@@ -115,31 +93,6 @@ def lost_process(error: BaseException) -> bool:
     """Whether an error only says that another process of the job is gone."""
     origin = origin_of("".join(traceback.format_exception(error)))
     return origin is not None and bool(LOST_PROCESS.search(f"{origin.kind}: {origin.text}"))
-
-
-def origin_of(trace: str) -> Origin | None:
-    """Read the last trace of a text; an error that carries another one's trace has it last.
-
-    Args:
-        trace: what `traceback.format_exception` gives, joined.
-
-    Returns:
-        None where there is no trace, as the error was never raised.
-    """
-    if TRACE not in trace:
-        return None
-    lines = trace.rpartition(TRACE)[2].splitlines()
-    path = line = ""
-    for number, content in enumerate(lines):
-        if frame := FRAME.match(content):
-            path = frame["path"]
-            line = lines[number + 1].strip() if number + 1 < len(lines) else ""
-        elif not content.startswith(" ") and (said := ERROR.fullmatch("\n".join(lines[number:]))):
-            kind, text = said["kind"], said["text"] or ""
-            if kind == "KeyError" and text[:1] in ("'", '"'):
-                text = str(ast.literal_eval(text))  # Its message is the repr of its argument.
-            return Origin(path, line, kind, text.rstrip())
-    return None
 
 
 def package_folders() -> list[str]:
