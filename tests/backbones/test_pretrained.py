@@ -13,7 +13,7 @@ from fastreid.modeling.backbones import build_backbone
 from fastreid.modeling.backbones.mobilenet import MobileNetV2
 from torch import Tensor, nn
 
-from partialreid.backbones import pretrained
+from partialreid.backbones.mobilenetv2_weights import rename_torchvision_mobilenetv2
 from partialreid.backbones.pretrained_files import check_pretrained
 from partialreid.commands.train import main
 from tests import tiny
@@ -155,7 +155,7 @@ def test_damaged_file_in_the_cache(make_config, cache: Path) -> None:
 
 def test_renamed_mobilenet_computes_the_same() -> None:
     theirs = torchvision_mobilenet()
-    state = pretrained.rename_torchvision_mobilenetv2(theirs.state_dict())
+    state = rename_torchvision_mobilenetv2(theirs.state_dict())
     ours = MobileNetV2("BN").eval()
     assert state.keys() == ours.state_dict().keys()
     ours.load_state_dict(state, strict=True)

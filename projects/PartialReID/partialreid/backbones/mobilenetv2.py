@@ -13,7 +13,7 @@ from fastreid.modeling.backbones import BACKBONE_REGISTRY
 from fastreid.modeling.backbones.mobilenet import build_mobilenetv2_backbone
 from torch import nn
 
-from .pretrained import resolve_pretrained
+from .mobilenetv2_weights import resolve_pretrained
 
 
 @BACKBONE_REGISTRY.register()
