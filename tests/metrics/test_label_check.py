@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 import torch
 
+from partialreid.metrics.fusion import fused_distance
 from partialreid.metrics.label_check import check_labels
 from partialreid.metrics.ranking import matched_queries
-from partialreid.metrics.report import fused_distance, report_of
+from partialreid.metrics.report import report_of
 from partialreid.metrics.roc import roc
 
 

@@ -20,7 +20,7 @@ from .ranking import Ids, matched_queries
 logger = logging.getLogger(__name__)
 
 
-class Settings(Protocol):
+class LambdaSettings(Protocol):
     """The config node TEST.DSR, or anything with its keys that choose lambda."""
 
     PROTOCOL_SEED: int
@@ -57,7 +57,7 @@ def lambda_grid(step: float) -> tuple[float, ...]:
 
 
 def fused_distance(
-    near: Tensor, matched: Tensor, ids: Ids, settings: Settings
+    near: Tensor, matched: Tensor, ids: Ids, settings: LambdaSettings
 ) -> tuple[Tensor, dict[str, object]]:
     """The fused distance (Q, G), and how its lambda was chosen.
 

@@ -5,12 +5,19 @@ Shapes: Q queries, G galleries.
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import numpy as np
 
+from .fusion import LambdaSettings
 from .lambda_selection import halves_of_identities, no_match_in
-from .ranking import as_array, matched_queries, require_match
-from .report import Ids, Settings
+from .ranking import Ids, as_array, matched_queries, require_match
+from .report import ProtocolSettings
 from .single_shot import drawn_galleries, too_few_queries
+
+
+class Settings(ProtocolSettings, LambdaSettings, Protocol):
+    """The config node TEST.DSR, or anything with its keys that choose a protocol and lambda."""
 
 
 def check_labels(ids: Ids, settings: Settings, *, fused: bool, roc: bool) -> None:

@@ -17,7 +17,7 @@ from .uncertainty import bootstrap_intervals
 METRICS = ("Rank-1", "Rank-5", "Rank-10", "mAP", "mINP")
 
 
-class Settings(Protocol):
+class ProtocolSettings(Protocol):
     """The config node TEST.DSR, or anything with its keys that choose a protocol."""
 
     PROTOCOL: str
@@ -49,7 +49,9 @@ def with_intervals(
     return metrics, bootstrap_intervals(per_query, q_pids, seed, rounds)
 
 
-def report_of(distances: dict[str, Tensor], ids: Ids, settings: Settings) -> dict[str, object]:
+def report_of(
+    distances: dict[str, Tensor], ids: Ids, settings: ProtocolSettings
+) -> dict[str, object]:
     """Metrics of each distance by the protocol of TEST.DSR.PROTOCOL, with their uncertainty.
 
     Returns:
@@ -78,7 +80,9 @@ def report_of(distances: dict[str, Tensor], ids: Ids, settings: Settings) -> dic
     return report
 
 
-def cmc_curve(distmat: ArrayLike, ids: Ids, settings: Settings, max_rank: int) -> list[float]:
+def cmc_curve(
+    distmat: ArrayLike, ids: Ids, settings: ProtocolSettings, max_rank: int
+) -> list[float]:
     """The CMC curve of a distance matrix by the protocol of TEST.DSR.PROTOCOL.
 
     Args:
