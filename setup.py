@@ -32,6 +32,7 @@ REQUIREMENTS = [
     "tensorboard",
     "psutil",
     "tqdm",
+    "filelock",
     "setuptools",
 ]
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.error import URLError
 
@@ -14,8 +16,11 @@ from fastreid.modeling.backbones.mobilenet import MobileNetV2
 from torch import Tensor, nn
 
 from partialreid.backbones.mobilenetv2_weights import rename_torchvision_mobilenetv2
+from partialreid.backbones.pretrained import hub_weights
 from partialreid.backbones.pretrained_files import check_pretrained
 from partialreid.commands.train import main
+from partialreid.engine.trainer import PartialTrainer
+from partialreid.runtime.errors import sentence
 from tests import tiny
 
 IBN = "resnet50_ibn_a-d9d0bb7b.pth"
@@ -79,14 +84,18 @@ def test_ibn_weights_come_from_the_cache(make_config, cache: Path) -> None:
         assert torch.equal(model[name], value), name
 
 
+@pytest.mark.parametrize("processes", ["1", "2"])
 def test_a_first_run_without_network_ends_in_one_sentence(
-    cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], processes: str
 ) -> None:
-    """The config of MobileNetV2 as a stranger calls it, weights neither there nor to be had."""
+    """The config of MobileNetV2 as a stranger calls it, weights neither there nor to be had.
+
+    It is said once, in two processes as in one, and before the data set is drawn.
+    """
     changes = {"MODEL__BACKBONE__PRETRAIN": True, "MODEL__BACKBONE__DEPTH": "1.0x"}
     arguments = tiny.options(tmp_path / "data", tmp_path / "out", **changes)
     with pytest.raises(SystemExit) as caught:
-        main(["--config-file", "market_mobilenetv2.yml", *arguments])
+        main(["--config-file", "market_mobilenetv2.yml", "--num-gpus", processes, *arguments])
     assert caught.value.code == 2
     said = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
     assert len(said) == 1
@@ -94,6 +103,16 @@ def test_a_first_run_without_network_ends_in_one_sentence(
         assert part in said[0]
     assert not list((tmp_path / "out").glob("*.pth"))
     assert not (tmp_path / "out" / "metrics.json").exists()
+    assert not (tmp_path / "data").exists() and not list(cache.iterdir())
+
+
+def test_a_trainer_needs_the_weights_before_the_data(make_config, tmp_path: Path) -> None:
+    cfg = make_config("DATASETS.ROOT", str(tmp_path / "absent"), "DATASETS.NAMES", ("Market1501",))
+    cfg.MODEL.BACKBONE.PRETRAIN, cfg.MODEL.BACKBONE.DEPTH = True, "18x"
+    cfg.MODEL.BACKBONE.FEAT_DIM, cfg.OUTPUT_DIR = 512, str(tmp_path / "out")
+    cfg.TEST.DSR.ENABLED = False
+    with pytest.raises(RuntimeError, match=r"could not be downloaded.*BACKBONE\.PRETRAIN_PATH"):
+        PartialTrainer(cfg)
 
 
 def test_download_is_kept(make_config, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -110,6 +129,61 @@ def test_download_is_kept(make_config, cache: Path, monkeypatch: pytest.MonkeyPa
         assert torch.equal(model.state_dict()["conv1.weight"], weights["conv1.weight"])
     assert fetched == ["https://download.pytorch.org/models/resnet18-5c106cde.pth"]
     assert [file.name for file in cache.iterdir()] == ["resnet18-5c106cde.pth"]
+
+
+def test_processes_download_once(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Threads stand for processes: each locks the file by itself."""
+    weights = {"conv1.weight": torch.rand(2)}
+    fetched: list[str] = []
+
+    def download(url: str, file: str, *_: object, **__: object) -> None:
+        fetched.append(url)
+        time.sleep(0.3)  # the others come to the file while it is being fetched
+        torch.save(weights, file)
+
+    monkeypatch.setattr(torch.hub, "download_url_to_file", download)
+    with ThreadPoolExecutor(4) as pool:
+        got = list(pool.map(hub_weights, ["https://host/some.pth"] * 4))
+    assert all(torch.equal(state["conv1.weight"], weights["conv1.weight"]) for state in got)
+    assert fetched == ["https://host/some.pth"]
+    assert [file.name for file in cache.iterdir()] == ["some.pth"]
+
+
+def test_the_check_downloads_for_those_that_come_later(
+    make_config, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights = {"conv1.weight": torch.rand(64, 3, 7, 7)}
+    monkeypatch.setattr(
+        torch.hub, "download_url_to_file", lambda url, file, *_, **__: torch.save(weights, file)
+    )
+    cfg = make_config("MODEL.BACKBONE.NAME", "build_resnet_backbone", "MODEL.BACKBONE.DEPTH", "18x")
+    check_pretrained(cfg)
+    assert not list(cache.iterdir())
+    cfg.MODEL.BACKBONE.PRETRAIN = True
+    state = torch.get_rng_state()
+    check_pretrained(cfg)
+    assert torch.equal(torch.get_rng_state(), state)
+    monkeypatch.setattr(torch.hub, "download_url_to_file", None)
+    assert torch.equal(build_backbone(cfg).state_dict()["conv1.weight"], weights["conv1.weight"])
+
+
+@pytest.mark.parametrize(
+    ("name", "depth"),
+    [("vit", "base"), ("repvgg", "A0"), ("shufflenetv2", "1.0x"), ("resnest", "50x"),
+     ("mobilenetv3", "small"), ("osnet", "x1_0"), ("resnext", "101x")],
+)  # fmt: skip
+def test_weights_that_are_not_to_be_had_are_one_sentence(
+    make_config, name: str, depth: str
+) -> None:
+    cfg = make_config(
+        "MODEL.BACKBONE.NAME", f"build_{name}_backbone", "MODEL.BACKBONE.PRETRAIN", True
+    )
+    cfg.MODEL.BACKBONE.DEPTH = depth
+    with pytest.raises((RuntimeError, ValueError)) as caught:
+        check_pretrained(cfg)
+    said = sentence(caught.value)
+    assert said is not None and "\n" not in said
+    assert "MODEL.BACKBONE.PRETRAIN_PATH" in said and "MODEL.BACKBONE.PRETRAIN False" in said
 
 
 @pytest.mark.parametrize(

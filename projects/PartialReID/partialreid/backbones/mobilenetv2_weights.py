@@ -6,10 +6,10 @@ import os
 from typing import Any
 
 import torch
-from fastreid.utils import comm
 from torch import Tensor
 
-from .pretrained import cached_path, hub_weights
+from ..runtime.files import whole_file
+from .pretrained import cached_path, hub_weights, one_at_a_time
 from .pretrained_files import check_pretrain_path
 
 MOBILENETV2_URL = "https://download.pytorch.org/models/mobilenet_v2-7ebf99e0.pth"
@@ -71,13 +71,12 @@ def resolve_pretrained(cfg: Any) -> Any:
             "MODEL.BACKBONE.PRETRAIN_PATH, or MODEL.BACKBONE.PRETRAIN False."
         )
     target = cached_path("partialreid_mobilenetv2.pth")
-    # All processes take the same way, as `hub_weights` waits for all of them; each writes the file,
-    # whole, for the cache may be another one on another machine.
-    if any(comm.all_gather(not os.path.isfile(target))):
+    if not os.path.isfile(target):
         state = rename_torchvision_mobilenetv2(hub_weights(MOBILENETV2_URL))
-        temporary = f"{target}.{comm.get_rank()}.{os.getpid()}.tmp"
-        torch.save(state, temporary)
-        os.replace(temporary, target)
+        with one_at_a_time(target):
+            if not os.path.isfile(target):
+                with whole_file(target) as file:
+                    torch.save(state, file)
     cfg = cfg.clone()
     cfg.defrost()
     cfg.MODEL.BACKBONE.PRETRAIN_PATH = target

@@ -2,24 +2,43 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 import torch
-from fastreid.utils import comm
+from filelock import FileLock
 from torch import Tensor
 
 logger = logging.getLogger(__name__)
 
 # FastReID's modules that call `init_pretrained_weights(key)` and gdown inside it.
-GDOWN_MODULES = tuple(f"fastreid.modeling.backbones.{n}" for n in ("resnet", "osnet", "resnext"))
+GDOWN_MODULES = tuple(
+    f"fastreid.modeling.backbones.{name}"
+    for name in ("resnet", "osnet", "resnext", "regnet.regnet", "regnet.effnet")
+)
 
 
 def cached_path(name: str) -> str:
     """Where torch hub keeps a file of this name."""
     return os.path.join(torch.hub.get_dir(), "checkpoints", name)
+
+
+@contextlib.contextmanager
+def one_at_a_time(cached: str) -> Iterator[None]:
+    """Let one process of this machine download a file; the others then find it."""
+    os.makedirs(os.path.dirname(cached), exist_ok=True)
+    lock = f"{cached}.lock"
+    try:
+        with FileLock(lock):
+            yield
+    finally:
+        # Who waits for it now has it open, and finds the file or tries by itself.
+        with contextlib.suppress(OSError):
+            os.remove(lock)
 
 
 def hub_weights(url: str, name: str = "") -> dict[str, Tensor]:
@@ -35,30 +54,23 @@ def hub_weights(url: str, name: str = "") -> dict[str, Tensor]:
     """
     name = name or url.split("/")[-1]
     cached = cached_path(name)
-    error: Exception | None = None
-    state: dict[str, Tensor] = {}
-    for turn in (True, False):
-        # The main process downloads; the others then read the same cache.
-        if comm.is_main_process() == turn:
-            try:
-                if "drive.google.com" in url and not os.path.isfile(cached):
-                    raise OSError("torch hub cannot fetch from Google Drive")
-                state = torch.hub.load_state_dict_from_url(
-                    url,
-                    map_location="cpu",
-                    progress=sys.stderr.isatty(),
-                    file_name=name,
-                    weights_only=True,
-                )
-            except Exception as caught:  # a damaged file raises at least four types
-                error = caught
-        comm.synchronize()
-    if error is not None and os.path.isfile(cached):
-        raise RuntimeError(
-            f'the ImageNet weights "{cached}" cannot be read ({type(error).__name__}): the file is '
-            "damaged or of another kind. Remove it, so that it is downloaded again."
-        ) from error
-    if error is not None:
+    try:
+        with contextlib.nullcontext() if os.path.isfile(cached) else one_at_a_time(cached):
+            if "drive.google.com" in url and not os.path.isfile(cached):
+                raise OSError("torch hub cannot fetch from Google Drive")
+            state = torch.hub.load_state_dict_from_url(
+                url,
+                map_location="cpu",
+                progress=sys.stderr.isatty(),
+                file_name=name,
+                weights_only=True,
+            )
+    except Exception as error:  # a damaged file raises at least four types
+        if os.path.isfile(cached):
+            raise RuntimeError(
+                f'the ImageNet weights "{cached}" cannot be read ({type(error).__name__}): the '
+                "file is damaged or of another kind. Remove it, so that it is downloaded again."
+            ) from error
         raise RuntimeError(
             f"the ImageNet weights {name} could not be downloaded ({error}). Put the file at "
             f'"{cached}", or set MODEL.BACKBONE.PRETRAIN_PATH to a file of your own, or '

@@ -59,18 +59,25 @@ def check_pretrain_path(path: str) -> dict[str, Any]:
 
 
 def check_pretrained(cfg: Any) -> None:
-    """Check that PRETRAIN_PATH, if it is set, holds weights of the config's backbone.
+    """Check that the weights from which a training starts are there and fit the config's backbone.
+
+    With PRETRAIN_PATH they are in that file. Without, they are downloaded here, once for all
+    processes that this one starts later.
 
     Raises:
         FileNotFoundError, ValueError: as `check_pretrain_path`.
-        ValueError: the weights are those of another network.
+        ValueError: the weights are those of another network, or none are published.
+        RuntimeError: they cannot be downloaded.
     """
-    path = cfg.MODEL.BACKBONE.PRETRAIN_PATH
-    state = check_pretrain_path(path)
-    if not state:
+    if not cfg.MODEL.BACKBONE.PRETRAIN:
         return
     cfg = cfg.clone()
     cfg.defrost()
+    path = cfg.MODEL.BACKBONE.PRETRAIN_PATH
+    if not path:
+        _fetch(cfg)
+        return
+    state = check_pretrain_path(path)
     cfg.MODEL.BACKBONE.PRETRAIN = False
     with torch.random.fork_rng(devices=[]):
         own = build_backbone(cfg).state_dict()
@@ -94,6 +101,23 @@ def check_pretrained(cfg: Any) -> None:
         f"{cfg.MODEL.BACKBONE.NAME} of MODEL.BACKBONE.DEPTH {cfg.MODEL.BACKBONE.DEPTH} ({why}). "
         'Set it to the right ones, or to "" for a download.'
     )
+
+
+def _fetch(cfg: Any) -> None:
+    """Have the backbone fetch its published weights, as it does when it is built."""
+    with torch.random.fork_rng(devices=[]):
+        try:
+            build_backbone(cfg)
+        except Exception as error:  # what FastReID's files raise, of which some fetch by themselves
+            if "MODEL.BACKBONE.PRETRAIN" in str(error):
+                raise
+            keys = cfg.MODEL.BACKBONE
+            raise ValueError(
+                f"MODEL.BACKBONE.PRETRAIN is True, but there are no ImageNet weights to be had for "
+                f"{keys.NAME} of MODEL.BACKBONE.DEPTH {keys.DEPTH} ({error}): set "
+                "MODEL.BACKBONE.PRETRAIN_PATH to a file of them, or MODEL.BACKBONE.PRETRAIN False "
+                "to start from random weights."
+            ) from error
 
 
 def _without(name: str, parts: int) -> str:

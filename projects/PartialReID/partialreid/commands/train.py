@@ -63,8 +63,7 @@ def check(cfg: Any, args: argparse.Namespace, world: int) -> None:
         cfg.defrost()
         cfg.MODEL.BACKBONE.PRETRAIN = False
         cfg.freeze()
-    if cfg.MODEL.BACKBONE.PRETRAIN:
-        check_pretrained(cfg)
+    check_pretrained(cfg)
     check_test_sets(cfg)
     check_identities(cfg, train_items(cfg), world)
 

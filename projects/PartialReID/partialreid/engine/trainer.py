@@ -21,6 +21,7 @@ from fastreid.utils.events import (
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
+from ..backbones.pretrained_files import check_pretrained
 from ..data.catalogue import train_items
 from ..data.epoch_sampler import drawn_seed, epoch_seed
 from ..data.loaders import TrainLoader, build_test_loader
@@ -48,6 +49,7 @@ class PartialTrainer(DefaultTrainer):
 
     Raises:
         ValueError: the training set does not fit the batch.
+        RuntimeError: ImageNet weights cannot be downloaded; said before data are read.
     """
 
     def __init__(self, cfg: Any, allow_partial: bool = False) -> None:
@@ -68,6 +70,7 @@ class PartialTrainer(DefaultTrainer):
             logger.info(f"SEED {cfg.SEED} was drawn for this run")
         if frozen:
             cfg.freeze()
+        check_pretrained(cfg)
         items = train_items(cfg)
         check_identities(cfg, items, comm.get_world_size())
         loader = self.build_train_loader(cfg, items)
