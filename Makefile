@@ -1,7 +1,7 @@
 # Two commands for a newcomer: `make demo` and `make test`. Both install what they need first.
 # While working: `make check`, the part of `make test` that takes under two minutes.
 PYTHON ?= python3
-# The versions that the project is tested with. Any torch >= 2.2 can be put in their place:
+# The versions that the project is tested with. Any torch >= 2.4 can be put in their place:
 #   make install TORCH="torch==2.6.0 torchvision==0.21.0"
 TORCH ?= torch==2.14.1 torchvision==0.29.1
 FASTREID ?= fastreid==1.4.0

@@ -16,8 +16,8 @@ VERSION = re.search(r'^__version__ = "(.+)"$', INIT.read_text(encoding="utf-8"),
 # What fastreid 1.4.0 and this plugin really need. fastreid itself is not listed: its own pins
 # (torch==1.13.1, ...) contradict current Python, so it goes in with `pip install --no-deps`.
 REQUIREMENTS = [
-    "torch>=2.2",
-    "torchvision>=0.17",
+    "torch>=2.4",
+    "torchvision>=0.19",
     "numpy",
     "scipy",
     "scikit-learn",

