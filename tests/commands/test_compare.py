@@ -63,6 +63,35 @@ def test_it_writes_table_json_and_picture(tmp_path: Path) -> None:
     assert Image.open(tmp_path / "out" / "cmc.png").width > 400
 
 
+@pytest.mark.slow
+def test_a_network_that_gives_features_alone(tmp_path: Path) -> None:
+    """FastReID's Baseline with EmbeddingHead, by the global distance, beside one of our own."""
+    baseline = {"MODEL__META_ARCHITECTURE": "Baseline", "MODEL__HEADS__NAME": "EmbeddingHead"}
+    plain = {**baseline, "TEST__DSR__ENABLED": False}
+    data = tmp_path / "data"
+    results = {}
+    for name, changes in (("ours", {}), ("plain", plain)):
+        results[name] = tiny.run(data, tmp_path / name, SOLVER__MAX_EPOCH=1, **changes)
+    argv = ["--output", str(tmp_path / "out")]
+    own = [str(part) for key, value in plain.items() for part in (key.replace("__", "."), value)]
+    for name, options in (("ours", []), ("plain", own)):
+        argv += ["--system", name, tiny.CONFIG, str(tmp_path / name / "model_final.pth"), *options]
+    keys = tiny.options(data, tmp_path / "unused", OUTPUT_DIR=None, DATASETS__TESTS=None)
+    argv += ["--tests", "SyntheticPartial", "SyntheticPartialPartial", "--opts", *keys]
+    assert main(argv) == 0
+    record = json.loads((tmp_path / "out" / "compare.json").read_text())
+    found = record["plain"]["SyntheticPartial"]
+    assert found["global"] == results["plain"]["SyntheticPartial"]["global"]
+    assert found["selected"] == "global"
+    assert "reconstruction" not in found
+    assert 100 * found["cmc"]["global"][0] == pytest.approx(found["global"]["Rank-1"])
+    ours = record["ours"]["SyntheticPartial"]
+    assert ours["fused"] == results["ours"]["SyntheticPartial"]["fused"]
+    table = (tmp_path / "out" / "compare.md").read_text()
+    assert table.count("| plain ") == 2
+    assert table.count("| ours ") == 8
+
+
 def test_curves_are_those_of_the_protocol(trained: Path, tmp_path: Path) -> None:
     full = compared(trained, tmp_path / "full")
     single = compared(trained, tmp_path / "single", TEST__DSR__PROTOCOL="single-shot")

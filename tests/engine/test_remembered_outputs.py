@@ -49,6 +49,25 @@ def test_outputs_come_back_bit_by_bit(tmp_path: Path, memory: float) -> None:
     assert not list(tmp_path.iterdir())
 
 
+class FeaturesAlone(nn.Module):
+    """As FastReID's Baseline with EmbeddingHead."""
+
+    def forward(self, inputs):
+        return inputs["images"].mean((2, 3))
+
+
+def test_features_alone_come_back_bit_by_bit(tmp_path: Path) -> None:
+    network = FeaturesAlone()
+    model = RememberedOutputs(network, 1e9, tmp_path)
+    # Three images of three channels: nothing that can be taken apart by mistake.
+    for paths, run in (("abc", 3), ("cba", 3), ("cd", 5), ("d", 5)):
+        found, wanted = model(batch(paths)), network(batch(paths))
+        assert isinstance(found, torch.Tensor)
+        torch.testing.assert_close(found, wanted, rtol=0, atol=0)
+        assert model.images == run
+    torch.testing.assert_close(model(batch("ab", seed=1)), network(batch("ab")), rtol=0, atol=0)
+
+
 def test_known_images_are_not_run(tmp_path: Path) -> None:
     model = RememberedOutputs(Network(), 1e9, tmp_path)
     first = model(batch("ab"))

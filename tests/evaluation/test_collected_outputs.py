@@ -128,15 +128,16 @@ print(peak() - before)
 
 @pytest.mark.slow
 def test_memory_does_not_grow_with_the_batches(tmp_path: Path) -> None:
-    """80 batches of 11 MB, 30 MB of them to be kept; 13 MB of features are. Ten temporary tensors
-    of a batch are a generous bound, and 1.4 GB is what keeping every image by itself took."""
+    """80 batches of 11 MB, 30 MB of them to be kept; 13 MB of features are. Twenty temporary
+    tensors of a batch are a generous bound, and 1.4 GB is what keeping every image by itself took.
+    """
     done = subprocess.run(
         [sys.executable, "-c", LOOP, str(tmp_path)], capture_output=True, text=True
     )
     if done.returncode == 77:
         pytest.skip("the C library has no mallopt")
     assert done.returncode == 0, done.stderr
-    assert float(done.stdout) < 30 + 13 + 10 * 11.5
+    assert float(done.stdout) < 30 + 13 + 20 * 11.5
 
 
 def test_freed_memory_goes_back_as_it_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

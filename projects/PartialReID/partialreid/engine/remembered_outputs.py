@@ -24,7 +24,7 @@ class RememberedOutputs(nn.Module):
 
     Args:
         model: takes a batch of a test loader, gives features (B, C), columns (B, C, N), weights
-            (B, N).
+            (B, N); or features alone, as FastReID's heads do.
         memory_bytes: of columns in memory; the rest lies in a file.
         folder: where that file lies, until the process ends.
 
@@ -39,32 +39,46 @@ class RememberedOutputs(nn.Module):
         self.model = model
         self.images, self.seconds = 0, 0.0
         self._columns = ColumnStore(memory_bytes, folder, "cpu")
-        # Features and weights, small beside the columns.
-        self._others: list[tuple[Tensor, Tensor]] = []
+        # Features, and weights if there are columns: small beside these.
+        self._others: list[tuple[Tensor, ...]] = []
         self._places: dict[tuple[str, int, int], int] = {}
 
-    def forward(self, inputs: dict[str, Any]) -> tuple[Tensor, Tensor, Tensor]:
-        """Outputs of a batch: those kept, if all of its images have been seen in this size."""
+    def forward(self, inputs: dict[str, Any]) -> Any:
+        """Outputs of a batch: those kept, if all of its images have been seen in this size.
+
+        Returns:
+            Features, columns and weights, or features alone, as the model gives them.
+        """
         height, width = inputs["images"].shape[2:]
         keys = [(path, height, width) for path in inputs["img_paths"]]
         if all(key in self._places for key in keys):
-            places = [self._places[key] for key in keys]
-            features, weights = (
-                torch.stack([self._others[place][part] for place in places]) for part in (0, 1)
-            )
-            columns = torch.stack([self._columns[place] for place in places])
-            return features, columns.to(features.device), weights
+            return self._kept([self._places[key] for key in keys])
         device = self._device()
         start = seconds_on(device)
-        features, columns, weights = self.model(inputs)
+        outputs = self.model(inputs)
         self.seconds += seconds_on(device) - start
         self.images += len(keys)
         for i, key in enumerate(keys):
             if key not in self._places:
-                self._places[key] = len(self._columns)
-                self._columns.append(columns[i : i + 1])
-                self._others.append((features[i].clone(), weights[i].clone()))
-        return features, columns, weights
+                self._places[key] = len(self._others)
+                self._keep(outputs, i)
+        return outputs
+
+    def _keep(self, outputs: Any, image: int) -> None:
+        if isinstance(outputs, Tensor):
+            self._others.append((outputs[image].clone(),))
+            return
+        features, columns, weights = outputs
+        self._columns.append(columns[image : image + 1])
+        self._others.append((features[image].clone(), weights[image].clone()))
+
+    def _kept(self, places: list[int]) -> Any:
+        parts = zip(*(self._others[place] for place in places), strict=True)
+        features, *weights = (torch.stack(part) for part in parts)
+        if not weights:
+            return features
+        columns = torch.stack([self._columns[place] for place in places])
+        return features, columns.to(features.device), weights[0]
 
     def _device(self) -> torch.device:
         """Where the model computes."""
