@@ -111,7 +111,7 @@ def test_images_gone_are_named(cfg: Any) -> None:
         load_dataset(cfg, "DukeMTMCOccluded")
 
 
-def test_a_split_at_random_is_the_same_each_time(tmp_path: Path, make_config) -> None:
+def test_a_split_at_random_is_that_of_its_key(tmp_path: Path, make_config) -> None:
     """VehicleID chooses its gallery by Python's global generator."""
     folder = tmp_path / "vehicleid"
     (folder / "train_test_split").mkdir(parents=True)
@@ -128,6 +128,8 @@ def test_a_split_at_random_is_the_same_each_time(tmp_path: Path, make_config) ->
         galleries.append(load_dataset(cfg, "SmallVehicleIDOccluded").gallery)
         assert random.random() == expected
     assert galleries[0] == galleries[1]
+    cfg.TEST.DSR.PROTOCOL_SEED = 1
+    assert load_dataset(cfg, "SmallVehicleID").gallery != galleries[0]
 
 
 @pytest.mark.parametrize("kind", ["shapes", "pieces"])

@@ -151,6 +151,7 @@ READERS = {
     "TEST.DSR.KAPPA": "evaluation.configured_distances",
     "TEST.DSR.CODES": "evaluation.configured_distances",
     "TEST.DSR.LASSO_BETA": "evaluation.configured_distances",
+    "TEST.DSR.LASSO_TOLERANCE": "evaluation.configured_distances",
     "TEST.DSR.SQUARED": "evaluation.configured_distances",
     "TEST.DSR.TOPK": "evaluation.configured_distances",
     "TEST.DSR.SHORTLIST": "evaluation.configured_distances",

@@ -118,6 +118,7 @@ BAD: dict[str, tuple[Any, ...]] = {
     "TEST.PRECISE_BN.NUM_ITER": (0,),
     "TEST.DSR.KAPPA": (0.0, -0.001, NAN, INF),
     "TEST.DSR.LASSO_BETA": (0.0, -0.4),
+    "TEST.DSR.LASSO_TOLERANCE": (0.0, -1e-6),
     "TEST.DSR.TOPK": (-1,),
     "TEST.DSR.COARSE.DIMENSIONS": (0,),
     "TEST.DSR.COARSE.KAPPA": (0.0,),

@@ -14,9 +14,6 @@ from partialreid.commands.configuration import setup_config
 from partialreid.commands.train import build_parser
 from partialreid.engine.inference import load_model
 from partialreid.engine.trainer import PartialTrainer
-from partialreid.evaluation.matchers import LassoMatcher, RidgeMatcher
-from partialreid.matching.extracted import Images
-from partialreid.matching.lasso import lasso_distance
 from tests import tiny
 
 CONFIGS = Path("projects/PartialReID/configs")
@@ -122,21 +119,3 @@ def test_configs_build_their_system(name: str, tmp_path: Path) -> None:
         # 8 x 4 windows of the probe; the three larger scales besides in the gallery.
         assert columns.shape[2] == 70
         assert (weights > 0).sum(1).tolist() == [32, 32]
-
-
-def test_a_probe_brings_its_first_scale_only() -> None:
-    torch.manual_seed(0)
-    columns = [torch.nn.functional.normalize(torch.rand(12, 6), dim=0) for _ in range(4)]
-    weights = [torch.tensor([1 / 3] * 3 + [0.0] * 3)] * 4
-    query = Images(torch.zeros(2, 1), columns[:2], weights[:2])
-    gallery = Images(torch.zeros(2, 1), columns[2:], weights[2:])
-    wanted = lasso_distance([c[:, :3] for c in columns[:2]], columns[2:], beta=0.2)
-    torch.testing.assert_close(LassoMatcher(0.2).every(query, gallery), wanted)
-    pairs = torch.tensor([[1, 0], [0, 1]])
-    torch.testing.assert_close(
-        LassoMatcher(0.2).pairs(query, gallery, pairs), wanted[pairs[:, 0], pairs[:, 1]]
-    )
-    ridge = RidgeMatcher(0.1, squared=True)
-    all_columns = ridge.every(query, gallery)
-    first = Images(query.features, [c[:, :3] for c in columns[:2]], [w[:3] for w in weights[:2]])
-    torch.testing.assert_close(all_columns, ridge.every(first, gallery))

@@ -105,6 +105,8 @@ def add_partialreid_config(cfg: Any) -> None:
     # W: "ridge", or "lasso" as in DSR (2018), with beta; the lasso always sums squared residuals.
     cfg.TEST.DSR.CODES = "ridge"
     cfg.TEST.DSR.LASSO_BETA = 0.4
+    # Largest violation of optimality of the sparse codes, as a share of beta.
+    cfg.TEST.DSR.LASSO_TOLERANCE = 1e-6
     # Sum squared residuals in place of residuals.
     cfg.TEST.DSR.SQUARED = False
     # K: how many gallery images are reconstructed for each query (0: all).
@@ -136,7 +138,8 @@ def add_partialreid_config(cfg: Any) -> None:
     cfg.TEST.DSR.SINGLE_SHOT_ROUNDS = 25
     # Draws of the 95 % bootstrap interval over identities (0: none).
     cfg.TEST.DSR.BOOTSTRAP_ROUNDS = 1000
-    # Seed of halves, draws and rounds.
+    # Seed of halves, draws and rounds, and of what a data set of FastReID draws when it is read, as
+    # VehicleID draws its gallery.
     cfg.TEST.DSR.PROTOCOL_SEED = 0
     # Cameras of the partial sets, which annotate none. "constant": query 0, gallery 1.
     # "filename": the second number of the file name on both sides, as the original reads it; the

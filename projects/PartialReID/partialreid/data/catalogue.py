@@ -114,20 +114,20 @@ def _load_registered(cfg: Any, name: str, combineall: bool) -> Any:
                 " let its constructor take **kwargs and hand them to ImageDataset."
             ) from error
         arguments = own
-    with _same_each_time():
+    with _seeded(cfg.TEST.DSR.PROTOCOL_SEED):
         if is_stock(kind):
             return load_stock(kind, root, **arguments)
         return kind(root=root, **arguments)
 
 
 @contextlib.contextmanager
-def _same_each_time() -> Iterator[None]:
-    """Python's random numbers from one seed: VehicleID splits its test images by them.
+def _seeded(seed: int) -> Iterator[None]:
+    """Seed Python's random numbers in the block, by which VehicleID draws its gallery.
 
-    With others, two processes of one evaluation would not have the same gallery.
+    Otherwise two processes of one evaluation would not have the same gallery.
     """
     state = random.getstate()
-    random.seed(0)
+    random.seed(seed)
     try:
         yield
     finally:

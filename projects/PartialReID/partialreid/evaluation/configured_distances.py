@@ -80,7 +80,7 @@ def configured_distances(
 
 def _matcher(settings: Any, memory_bytes: int) -> Matcher:
     if settings.CODES == "lasso":
-        return LassoMatcher(settings.LASSO_BETA, memory_bytes)
+        return LassoMatcher(settings.LASSO_BETA, settings.LASSO_TOLERANCE, memory_bytes)
     return RidgeMatcher(settings.KAPPA, settings.SQUARED, memory_bytes)
 
 

@@ -51,10 +51,12 @@ class LassoMatcher(NamedTuple):
 
     Attributes:
         beta: weight of the L1 norm.
+        tolerance: largest violation of optimality, as a share of beta.
         memory_bytes: working memory, see `lasso_distance`.
     """
 
     beta: float = 0.4
+    tolerance: float = 1e-6
     memory_bytes: int | None = None
 
     def every(self, query: Images, gallery: Images) -> Tensor:

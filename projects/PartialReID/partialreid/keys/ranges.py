@@ -95,6 +95,7 @@ ALWAYS: dict[str, Range] = {
     "TEST.AQE.ALPHA": FINITE,
     "TEST.DSR.KAPPA": POSITIVE,
     "TEST.DSR.LASSO_BETA": POSITIVE,
+    "TEST.DSR.LASSO_TOLERANCE": POSITIVE,
     "TEST.DSR.TOPK": FROM_0._replace(says="it is a number of images, 0 for all"),
     "TEST.DSR.COARSE.DIMENSIONS": FROM_1,
     "TEST.DSR.COARSE.KAPPA": POSITIVE,

@@ -123,8 +123,8 @@ IN_TRAINING: tuple[tuple[str, Reason], ...] = (
     ("KD", _only(ARCHITECTURE, "Distiller")),
 )
 OF_COLUMNS = (
-    *("KAPPA", "CODES", "LASSO_BETA", "SQUARED", "TOPK", "SHORTLIST", "COARSE", "FILL", "LAMBDA"),
-    *("LAMBDA_SELECTION", "LAMBDA_STEP", "DISTANCE", "STORAGE"),
+    *("KAPPA", "CODES", "LASSO_BETA", "LASSO_TOLERANCE", "SQUARED", "TOPK", "SHORTLIST", "COARSE"),
+    *("FILL", "LAMBDA", "LAMBDA_SELECTION", "LAMBDA_STEP", "DISTANCE", "STORAGE"),
 )
 # What an evaluation reads, alone or after a training.
 IN_BOTH: tuple[tuple[str, Reason], ...] = (
@@ -146,6 +146,7 @@ IN_BOTH: tuple[tuple[str, Reason], ...] = (
     ("TEST.DSR.MEMORY_GB", _large),
     ("TEST.DSR.KAPPA", _only("TEST.DSR.CODES", "ridge")),
     ("TEST.DSR.LASSO_BETA", _only("TEST.DSR.CODES", "lasso")),
+    ("TEST.DSR.LASSO_TOLERANCE", _only("TEST.DSR.CODES", "lasso")),
     ("TEST.DSR.TOPK", _not("TEST.DSR.SHORTLIST", "none")),
     ("TEST.DSR.FILL", _some_reconstructed),
     ("TEST.DSR.COARSE", _some_reconstructed),

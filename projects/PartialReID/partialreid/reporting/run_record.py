@@ -40,6 +40,7 @@ def run_record(cfg: Any, world_size: int) -> dict[str, Any]:
             "codes": dsr.CODES,
             "squared": dsr.SQUARED,
             "lasso_beta": dsr.LASSO_BETA,
+            "lasso_tolerance": dsr.LASSO_TOLERANCE,
             "kappa": dsr.KAPPA,
             "lambda": dsr.LAMBDA,
             "lambda_selection": dsr.LAMBDA_SELECTION,

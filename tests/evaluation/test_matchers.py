@@ -1,0 +1,38 @@
+"""Extracted images matched by ridge or by sparse codes, with the weights of their columns."""
+
+from __future__ import annotations
+
+import torch
+
+from partialreid.evaluation.matchers import LassoMatcher, RidgeMatcher
+from partialreid.matching.extracted import Images
+from partialreid.matching.lasso import lasso_distance
+
+
+def test_a_probe_brings_its_first_scale_only() -> None:
+    torch.manual_seed(0)
+    columns = [torch.nn.functional.normalize(torch.rand(12, 6), dim=0) for _ in range(4)]
+    weights = [torch.tensor([1 / 3] * 3 + [0.0] * 3)] * 4
+    query = Images(torch.zeros(2, 1), columns[:2], weights[:2])
+    gallery = Images(torch.zeros(2, 1), columns[2:], weights[2:])
+    wanted = lasso_distance([c[:, :3] for c in columns[:2]], columns[2:], beta=0.2)
+    torch.testing.assert_close(LassoMatcher(0.2).every(query, gallery), wanted)
+    pairs = torch.tensor([[1, 0], [0, 1]])
+    torch.testing.assert_close(
+        LassoMatcher(0.2).pairs(query, gallery, pairs), wanted[pairs[:, 0], pairs[:, 1]]
+    )
+    ridge = RidgeMatcher(0.1, squared=True)
+    all_columns = ridge.every(query, gallery)
+    first = Images(query.features, [c[:, :3] for c in columns[:2]], [w[:3] for w in weights[:2]])
+    torch.testing.assert_close(all_columns, ridge.every(first, gallery))
+
+
+def test_the_tolerance_of_sparse_codes_moves_distances() -> None:
+    torch.manual_seed(0)
+    columns = torch.nn.functional.normalize(torch.randn(4, 12, 6), dim=1)
+    query = Images(torch.zeros(2, 1), list(columns[:2]), [torch.full((6,), 1 / 6)] * 2)
+    gallery = Images(torch.zeros(2, 1), list(columns[2:]), [torch.full((6,), 1 / 6)] * 2)
+    exact = LassoMatcher(0.1).every(query, gallery)
+    torch.testing.assert_close(exact, lasso_distance(columns[:2], columns[2:], beta=0.1))
+    rough = LassoMatcher(0.1, tolerance=1.0).every(query, gallery)
+    assert ((rough - exact).abs() > 1e-3).all()
