@@ -16,11 +16,6 @@ FOLDER = "Market-1501-v15.09.15"
 
 
 @pytest.fixture
-def root(tmp_path: Path, make_market) -> Path:
-    return make_market(tmp_path / "data")
-
-
-@pytest.fixture
 def cfg(root: Path, make_config) -> Any:
     cfg = make_config("DATASETS.NAMES", ("Market1501",), "DATASETS.TESTS", ("Market1501",))
     cfg.DATASETS.ROOT = str(root)

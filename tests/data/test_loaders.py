@@ -26,11 +26,6 @@ RANDOM = ("FLIP", "AFFINE", "CJ", "REA", "AUGMIX")
 
 
 @pytest.fixture
-def root(tmp_path: Path, make_market) -> Path:
-    return make_market(tmp_path / "data")
-
-
-@pytest.fixture
 def cfg(root: Path, make_config) -> Any:
     cfg = make_config("DATASETS.NAMES", ("Market1501",), "DATASETS.TESTS", ("Market1501",))
     cfg.merge_from_list(["INPUT.SIZE_TRAIN", [16, 8], "INPUT.SIZE_TEST", [16, 8]])

@@ -15,17 +15,7 @@ from partialreid.data.catalogue import train_items
 from partialreid.data.loaders import ImageItems, TrainLoader
 from partialreid.data.masked_items import MaskedItems
 from partialreid.images.occluder_shapes import TRAINING
-from tests.small_training import seed, small_training
-
-
-@pytest.fixture
-def root(tmp_path: Path, make_market) -> Path:
-    return make_market(tmp_path / "data")
-
-
-@pytest.fixture
-def cfg(root: Path, make_config) -> Any:
-    return small_training(make_config, root)
+from tests.small_training import seed
 
 
 def test_off_is_as_ever(cfg: Any) -> None:

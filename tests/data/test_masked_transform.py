@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,17 +10,7 @@ import torch
 from PIL import Image
 
 from partialreid.data.masked_transform import MaskedTransform
-from tests.small_training import MOVING, seed, small_training
-
-
-@pytest.fixture
-def root(tmp_path: Path, make_market) -> Path:
-    return make_market(tmp_path / "data")
-
-
-@pytest.fixture
-def cfg(root: Path, make_config) -> Any:
-    return small_training(make_config, root)
+from tests.small_training import MOVING, seed
 
 
 def marker(size: tuple[int, int] = (64, 32)) -> tuple[Image.Image, np.ndarray]:

@@ -16,19 +16,9 @@ from partialreid.data.loaders import ImageItems, TrainLoader
 from partialreid.data.masked_items import MaskedItems, find_masks
 from partialreid.data.transforms import build_transforms
 from partialreid.images.reading import MaskError
-from tests.small_training import MOVING, seed, small_training
+from tests.small_training import MOVING, seed
 
 FOLDER = "Market-1501-v15.09.15"
-
-
-@pytest.fixture
-def root(tmp_path: Path, make_market) -> Path:
-    return make_market(tmp_path / "data")
-
-
-@pytest.fixture
-def cfg(root: Path, make_config) -> Any:
-    return small_training(make_config, root)
 
 
 def write_masks(root: Path, masks: Path, mask_of: Callable[[Path], np.ndarray]) -> Path:

@@ -11,11 +11,6 @@ from partialreid.data.catalogue import load_dataset
 
 
 @pytest.fixture
-def root(tmp_path: Path, make_market) -> Path:
-    return make_market(tmp_path / "data")
-
-
-@pytest.fixture
 def cfg(root: Path, make_config) -> Any:
     return make_config("DATASETS.ROOT", str(root))
 

@@ -15,19 +15,9 @@ from partialreid.data.catalogue import load_dataset
 from partialreid.derived.cuts import cut_side, cut_window
 from partialreid.derived.hidden import hidden_queries
 from partialreid.derived.queries import Derivation, relative_names
-from tests.drawn_set import draw, make_set, pixels
+from tests.drawn_set import draw, pixels
 
 pytestmark = pytest.mark.usefixtures("cache")
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    return make_set(tmp_path / "data")
-
-
-@pytest.fixture
-def cfg(root: Path, make_config) -> Any:
-    return make_config("DATASETS.ROOT", str(root))
 
 
 def test_cuts_of_any_side(cfg: Any, root: Path) -> None:

@@ -20,16 +20,6 @@ from tests.drawn_set import draw, make_set, pixels
 pytestmark = pytest.mark.usefixtures("cache")
 
 
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    return make_set(tmp_path / "data")
-
-
-@pytest.fixture
-def cfg(root: Path, make_config) -> Any:
-    return make_config("DATASETS.ROOT", str(root))
-
-
 def made_files(folder: Path) -> dict[str, bytes]:
     return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 

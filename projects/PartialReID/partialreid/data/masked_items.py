@@ -29,6 +29,18 @@ def wants_masks(cfg: Any) -> bool:
     return bool(cfg.INPUT.OCCLUSION.ENABLED or cfg.DATASETS.MASKS)
 
 
+def check_kinds(kinds: Sequence[str]) -> None:
+    """Check INPUT.OCCLUSION.KINDS.
+
+    Raises:
+        ValueError: it is empty or holds something else.
+    """
+    if not kinds or not set(kinds) <= set(KINDS):
+        raise ValueError(
+            f"INPUT.OCCLUSION.KINDS is {tuple(kinds)}; it can hold {', '.join(KINDS)}."
+        )
+
+
 def find_masks(paths: Sequence[str], root: str, masks: str) -> dict[str, str]:
     """The mask of each image.
 
@@ -84,10 +96,7 @@ class MaskedItems(CommDataset):
         self.kinds = tuple(keys.KINDS)
         if not 0 <= self.probability <= 1:
             raise ValueError(f"INPUT.OCCLUSION.PROB is {keys.PROB}; it lies between 0 and 1.")
-        if not self.kinds or not set(self.kinds) <= set(KINDS):
-            raise ValueError(
-                f"INPUT.OCCLUSION.KINDS is {self.kinds}; it can hold {', '.join(KINDS)}."
-            )
+        check_kinds(self.kinds)
         if self.probability and "pieces" in self.kinds and len(self.pids) < 2:
             raise ValueError(
                 "INPUT.OCCLUSION.KINDS holds pieces, which show another identity, and there is one "

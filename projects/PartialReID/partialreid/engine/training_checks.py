@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from ..images.occlusion import KINDS
+from ..data.masked_items import check_kinds
 
 # FastReID's SetReWeightSampler is missing: no batch that it accepts is ever filled.
 SAMPLERS = (
@@ -74,12 +74,7 @@ def check_training(cfg: Any, world_size: int) -> None:
             raise ValueError(
                 f"MODEL.{part}.NORM is syncBN, which torch has for GPUs alone: set it to BN."
             )
-    kinds = set(cfg.INPUT.OCCLUSION.KINDS)
-    if not kinds or not kinds <= set(KINDS):
-        raise ValueError(
-            f"INPUT.OCCLUSION.KINDS is {tuple(cfg.INPUT.OCCLUSION.KINDS)}; it can hold "
-            f"{', '.join(KINDS)}."
-        )
+    check_kinds(cfg.INPUT.OCCLUSION.KINDS)
     known = optimizers()
     if cfg.SOLVER.OPT not in known:
         raise ValueError(f"SOLVER.OPT is {cfg.SOLVER.OPT!r}; it can be {', '.join(known)}.")
