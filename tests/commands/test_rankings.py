@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,25 +10,26 @@ from PIL import Image
 from partialreid.commands import rankings
 from tests import tiny
 
-COMMAND = [sys.executable, "-m", "partialreid", "rankings"]
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a data root and a trained tiny network."""
+    folder = tmp_path_factory.mktemp("trained")
+    tiny.run(folder / "data", folder / "run", SOLVER__MAX_EPOCH=1, TEST__EVAL_PERIOD=0)
+    return folder
 
 
 @pytest.mark.slow
-def test_one_picture_for_each_test_set(tmp_path: Path) -> None:
-    tiny.run(tmp_path / "data", tmp_path / "run", SOLVER__MAX_EPOCH=1, TEST__EVAL_PERIOD=0)
-    weights = {"MODEL__WEIGHTS": tmp_path / "run" / "model_final.pth"}
-    keys = tiny.options(tmp_path / "data", tmp_path / "out", **weights)
-    done = subprocess.run(
-        [*COMMAND, "--config-file", tiny.CONFIG, "--queries", "2", *keys],
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stderr
-    picture = tmp_path / "out" / "rankings" / "SyntheticPartial.png"
+def test_one_picture_for_each_test_set(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    weights = {"MODEL__WEIGHTS": trained / "run" / "model_final.pth"}
+    keys = tiny.options(trained / "data", tmp_path, **weights)
+    assert rankings.main(["--config-file", tiny.CONFIG, "--queries", "2", *keys]) == 0
+    picture = tmp_path / "rankings" / "SyntheticPartial.png"
     assert Image.open(picture).width > 400
     # Results on standard output, all else on standard error.
-    assert done.stdout == f"ranked lists of 2 queries: {picture}\n"
+    assert capsys.readouterr().out == f"ranked lists of 2 queries: {picture}\n"
 
 
 @pytest.mark.parametrize("option", ["--queries", "--length"])

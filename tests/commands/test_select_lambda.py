@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
+from partialreid.commands.select_lambda import main
 from tests import tiny
-
-COMMAND = [sys.executable, "-m", "partialreid", "select-lambda"]
 
 
 @pytest.mark.slow
-def test_it_chooses_lambda_and_refuses_a_checkpoint_that_knows_them(tmp_path: Path) -> None:
+def test_it_chooses_lambda_and_refuses_a_checkpoint_that_knows_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     made, root = tmp_path / "run", tmp_path / "data"
     changes = {"DATASETS__HELD_OUT": 4, "TEST__EVAL_PERIOD": 0, "SOLVER__MAX_EPOCH": 1}
     tiny.run(root, made, **changes)
     keys = tiny.options(root, tmp_path / "out", **changes, DATASETS__TESTS=None)
-    command = [*COMMAND, "--config-file", tiny.CONFIG, *keys]
-    command += ["MODEL.WEIGHTS", str(made / "model_final.pth")]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr
+    argv = ["--config-file", tiny.CONFIG, *keys, "MODEL.WEIGHTS", str(made / "model_final.pth")]
+    capsys.readouterr()
+    assert main(argv) == 0
     record = json.loads((tmp_path / "out" / "lambda.json").read_text())
     curves = record["curves"]
     sets = ["SyntheticPartialHeldOutPartial", "SyntheticPartialHeldOutOccluded"]
@@ -35,13 +33,11 @@ def test_it_chooses_lambda_and_refuses_a_checkpoint_that_knows_them(tmp_path: Pa
         assert curves["mean"][metric] == pytest.approx(means)
     best = record["lambdas"].index(record["lambda"])
     assert curves["mean"]["Rank-1"][best] == max(curves["mean"]["Rank-1"])
-    assert f"TEST.DSR.LAMBDA {record['lambda']:.2f}" in done.stdout
+    assert f"TEST.DSR.LAMBDA {record['lambda']:.2f}" in capsys.readouterr().out
     assert Image.open(tmp_path / "out" / "lambda.png").format == "PNG"
 
-    refused = subprocess.run(
-        [*command, "DATASETS.HELD_OUT", "3"], capture_output=True, text=True, timeout=300
-    )
-    assert refused.returncode == 2
-    assert "was trained on 8 identities, but without DATASETS.HELD_OUT 3 there are 9" in (
-        refused.stderr
-    )
+    with pytest.raises(SystemExit) as caught:
+        main([*argv, "DATASETS.HELD_OUT", "3"])
+    assert caught.value.code == 2
+    wanted = "was trained on 8 identities, but without DATASETS.HELD_OUT 3 there are 9"
+    assert wanted in capsys.readouterr().err
