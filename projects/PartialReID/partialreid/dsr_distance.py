@@ -1,4 +1,4 @@
-"""FastReID-DSR's distance on top of the exact reconstruction, and the original's function.
+"""`compute_dsr_dist`, the function of FastReID-DSR, on top of the exact reconstruction.
 
 Shape shorthand: Q queries, G galleries, C channels, N and M columns, K shortlist.
 """

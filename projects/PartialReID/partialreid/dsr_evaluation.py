@@ -222,7 +222,7 @@ class DsrEvaluator(ReidEvaluator):
         return budget._replace(columns=budget.columns / SHARE_OF_OWN - seen.store.bytes_in_memory)
 
     def _broken_weights(self) -> ValueError:
-        """What a user must know where the network gives NaN: which weights do so."""
+        """The error where the network gives NaN: it names the weights."""
         try:
             iteration = get_event_storage().iter
             which = f'the weights of iteration {iteration} of the run in "{self.cfg.OUTPUT_DIR}"'

@@ -1,7 +1,7 @@
-"""A small residual network that learns from nothing in minutes on a CPU.
+"""A small residual network that is trained from random weights in minutes on a CPU.
 
-Height and width are divided by 8 only, so that a 128 x 64 image has a 16 x 8 map, as large as the
-pyramid's widest window wants it. It is meant for small images and small training sets.
+Height and width are divided by 8 only: a 128 x 64 image has a 16 x 8 map, with just enough room for
+the pyramid's largest window of 8 x 8 cells. It is meant for small images and small training sets.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ RENAMED = {
     "PartialREIDOccluded": "the occluded images of Partial-REID are PartialREIDUncropped; there is "
     "no set of Partial-REID's cropped images behind further objects",
 }
-"""Names that were a registered set and could mean a derived one: neither is guessed."""
+"""Names that were registered once and would mean a derived set today: an error says so."""
 
 
 def data_root(cfg: Any) -> str:
@@ -62,7 +62,7 @@ def is_held_out(name: str) -> bool:
 
 
 def unknown_name(name: str) -> str:
-    """What to say of a name that is no data set's."""
+    """What an error says of a name that no data set has."""
     for old, instead in RENAMED.items():
         if name.startswith(old):
             return f"there is no data set {name!r} any more: {instead}."

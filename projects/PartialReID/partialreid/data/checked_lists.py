@@ -1,4 +1,4 @@
-"""Query and gallery of a test set, once all is checked that can be without looking at an image."""
+"""Query and gallery of a test set, after all checks that need no image."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .catalogue import load_dataset
 
 
 def checked_lists(cfg: Any, name: str) -> tuple[Any, list[Item], list[Item]]:
-    """A test set, its query and its gallery, of which TEST can be evaluated.
+    """A test set, its query and its gallery, if they allow what the config node TEST asks for.
 
     Args:
         cfg: config.

@@ -20,7 +20,7 @@ _ON_ITS_SIDE = (5, 6, 7, 8)
 
 
 def image_size(path: str) -> Size:
-    """Height and width of the image that `read_image` makes of a file, mostly from its head.
+    """Height and width of the image that `read_image` makes of a file, mostly from its header.
 
     Raises:
         OSError: the file is absent or not an image; the message names it.

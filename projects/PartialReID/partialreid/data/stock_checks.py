@@ -1,4 +1,4 @@
-"""What FastReID's own data sets lose or misread without a word.
+"""Checks for images that FastReID's own data sets leave out or misread without a word.
 
 Most of them find their images by a pattern such as `*.jpg`, so that a `.png` or a `.JPG` is left
 out, of the gallery for instance, and two rows of one table no longer have the same gallery. Several

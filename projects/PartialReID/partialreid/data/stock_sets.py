@@ -27,7 +27,7 @@ NO_FOLDER = "Dataset folder not found"  # MSMT17's assertion
 
 
 def is_stock(kind: Any) -> bool:
-    """Whether FastReID's code reads a data set: its own, or a subclass that leaves the reading."""
+    """Whether FastReID's code reads a data set: one of its own, or a subclass with its reading."""
     reader = getattr(kind, "process_dir", None) or getattr(kind, "process_train", kind)
     return str(getattr(reader, "__module__", "")).startswith("fastreid.data.datasets.")
 
@@ -76,8 +76,8 @@ def _absent(kind: Any, root: str, error: Exception) -> str:
 
 
 def _misread(kind: Any, root: str, error: Exception) -> str:
-    """What FastReID's code stumbled over, from the variables of the line where it did."""
-    frame, line = _stumbled(error)
+    """What FastReID's code could not read, from its variables at the line where it failed."""
+    frame, line = _failed_at(error)
     if frame is None:
         return f"its lists cannot be understood: {error or type(error).__name__}."
     path = str(frame.f_locals["img_path"])
@@ -96,7 +96,7 @@ def _misread(kind: Any, root: str, error: Exception) -> str:
     )
 
 
-def _stumbled(error: Exception) -> tuple[FrameType | None, str]:
+def _failed_at(error: Exception) -> tuple[FrameType | None, str]:
     """The innermost frame that handles an image, and its line of code."""
     found: tuple[FrameType | None, str] = (None, "")
     for frame, number in traceback.walk_tb(error.__traceback__):

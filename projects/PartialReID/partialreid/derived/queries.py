@@ -71,10 +71,10 @@ class Changed(NamedTuple):
 
 
 def relative_names(paths: Sequence[str]) -> dict[str, str]:
-    """The name of each image below the folder that holds them all: its file name if that is flat.
+    """Each image's path relative to the folder that holds them all.
 
     Raises:
-        ValueError: two names differ in their suffix alone, so that one file would stand for both.
+        ValueError: two differ in their suffix alone, so that both would become the same PNG.
     """
     common = os.path.commonpath([os.path.dirname(path) for path in paths])
     names = {path: Path(os.path.relpath(path, common)).as_posix() for path in paths}

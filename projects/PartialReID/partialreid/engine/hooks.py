@@ -21,9 +21,10 @@ class StartEpoch(HookBase):
 
 
 class Evaluate(HookBase):
-    """Evaluates every `period` epochs and always after the last one, before it is saved.
+    """Evaluates every `period` epochs and always after the last one.
 
-    FastReID evaluates the last epoch after its checkpoint is written, and divides by a period of 0.
+    FastReID evaluates the last epoch when the training is over, too late for `KeepBest`, and
+    divides by a period of 0.
 
     Args:
         period: epochs between two evaluations; 0 evaluates after the last epoch alone.

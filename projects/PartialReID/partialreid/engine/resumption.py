@@ -72,7 +72,7 @@ def go_on(
     epochs: int,
     iters_per_epoch: int,
 ) -> None:
-    """Bring what a training steps to where a checkpoint has left it.
+    """Bring optimizer, schedule and scale of the losses to where a checkpoint has left them.
 
     Args:
         data: what `read_checkpoint` returns.

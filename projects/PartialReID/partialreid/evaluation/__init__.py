@@ -1,1 +1,1 @@
-"""What `dsr_evaluation` stands on: outputs collected, distances and FastReID's own switches."""
+"""Parts of `dsr_evaluation`: collected outputs, distances, FastReID's own switches."""

@@ -13,7 +13,7 @@ from typing import Any
 from ..config import config_value
 from ..data.catalogue import split_name
 
-# Says why a config does not have its keys read; empty where it does.
+# Says why a run with a config does not read a key; "" where it does.
 Reason = Callable[[Any], str]
 
 # No code reads these, whatever else the config says; what to do instead.

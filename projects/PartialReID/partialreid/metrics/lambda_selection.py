@@ -72,7 +72,7 @@ def lambda_curve(
     g_camids: ArrayLike,
     lambdas: Sequence[float],
 ) -> LambdaCurve:
-    """`lambda_sweep` with its lambdas kept beside the metrics; its arguments and errors.
+    """The metrics of the fused distance for each lambda; arguments and errors of `lambda_sweep`.
 
     Raises:
         ValueError: also for no lambda at all.

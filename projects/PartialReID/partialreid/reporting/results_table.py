@@ -35,7 +35,7 @@ def results_table(reports: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def oracle_cells(oracle: Mapping[str, float]) -> list[str]:
-    """What the best lambda of the test set itself gives, said to be such, and its metrics."""
+    """The cells of the oracle: a label that says so, and the metrics of its lambda."""
     label = f"fused, lambda {oracle['lambda']:.2f} (oracle: chosen on this test set)"
     return [label, *(f"{oracle[f]:.2f}" if f in oracle else "" for f in METRICS)]
 

@@ -1,4 +1,4 @@
-"""What a run leaves behind of itself in results.json, so that its numbers can be made again."""
+"""The record of a run in results.json: what is needed to compute its numbers again."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def _version(package: str) -> str | None:
 
 
 def run_record(cfg: Any, world_size: int) -> dict[str, Any]:
-    """What is needed to make a run's numbers again: versions, commit, seed, protocol and config."""
+    """Versions, machine, commit, seed, protocol and config of a run."""
     dsr = cfg.TEST.DSR
     return {
         "versions": {

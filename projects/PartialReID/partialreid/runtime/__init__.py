@@ -1,1 +1,1 @@
-"""What a process stands on: other processes, memory, progress, files."""
+"""What every process needs: the other processes, its device, memory, files, progress, errors."""

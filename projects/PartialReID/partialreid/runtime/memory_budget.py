@@ -29,7 +29,7 @@ SHARE_FOR_ALL_PAIRS = 0.5
 
 
 class MemoryBudget(NamedTuple):
-    """Bytes.
+    """How many bytes may be taken for what.
 
     Attributes:
         columns: of columns that are kept in memory; the rest lies in a file.

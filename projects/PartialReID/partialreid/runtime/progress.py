@@ -39,5 +39,5 @@ def progress(work: Iterable[T], total: int, name: str, unit: str = "batches") ->
 
 
 def tracker(name: str, unit: str = "blocks") -> Callable[[Sequence[T]], Iterator[T]]:
-    """What shows the progress over a sequence, for code that does not log by itself."""
+    """A function that iterates over a sequence with progress, for code that does not log itself."""
     return lambda work: progress(work, len(work), name, unit)
