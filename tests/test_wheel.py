@@ -7,7 +7,6 @@ import os
 import shutil
 import subprocess
 import sys
-import sysconfig
 import zipfile
 from pathlib import Path
 
@@ -62,8 +61,8 @@ def environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     python = folder / SCRIPTS / "python"
     where = "import sysconfig; print(sysconfig.get_path('purelib'))"
     own = Path(run(python, "-c", where, cwd=folder).stdout.strip())
-    here = {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}
-    (own / "installed_here.pth").write_text("\n".join(sorted(here)) + "\n")
+    here = [path for path in sys.path if Path(path).name in ("site-packages", "dist-packages")]
+    (own / "installed_here.pth").write_text("\n".join(here) + "\n")
     run(*PIP, "--python", python, "install", "--no-deps", "--no-index", wheel, cwd=folder)
     return folder
 
