@@ -14,9 +14,9 @@ from typing import Any
 import torch
 from fastreid.evaluation import ReidEvaluator
 from fastreid.utils import comm
-from fastreid.utils.events import get_event_storage
 from torch import Tensor
 
+from .evaluation.broken_weights import broken_weights
 from .evaluation.collected_outputs import CollectedOutputs
 from .evaluation.configured_distances import configured_distances
 from .evaluation.refinement import check_refinement, is_refined, refined_global
@@ -125,7 +125,7 @@ class DsrEvaluator(ReidEvaluator):
             self._seen.add(outputs, inputs["targets"], inputs["camids"])
         except NotFiniteError as error:
             self.close()
-            raise self._broken_weights() from error
+            raise broken_weights(self.cfg) from error
 
     def evaluate(self) -> dict[str, float]:
         """Rank the gallery for every query. A second call gives the same answer.
@@ -161,7 +161,7 @@ class DsrEvaluator(ReidEvaluator):
             refined = self._refined_global(self._seen) if is_refined(self.cfg.TEST) else None
             self.matching_seconds = seconds_on(self._seen.device) - start
         except NotFiniteError as error:
-            raise self._broken_weights() from error
+            raise broken_weights(self.cfg) from error
         finally:
             self.close()
             release_freed_memory()
@@ -220,19 +220,6 @@ class DsrEvaluator(ReidEvaluator):
         """What is left of the budget for other processes' queries and for the matching."""
         budget = seen.budget or self._budget(group_device())
         return budget._replace(columns=budget.columns / SHARE_OF_OWN - seen.store.bytes_in_memory)
-
-    def _broken_weights(self) -> ValueError:
-        """The error where the network gives NaN: it names the weights."""
-        try:
-            iteration = get_event_storage().iter
-            which = f'the weights of iteration {iteration} of the run in "{self.cfg.OUTPUT_DIR}"'
-        except AssertionError:
-            weights = self.cfg.MODEL.WEIGHTS
-            which = f'MODEL.WEIGHTS "{weights}"' if weights else "the weights of the network"
-        return ValueError(
-            f"{which} cannot be evaluated, as the network gives NaN or infinite numbers: the "
-            "training has diverged; lower SOLVER.BASE_LR, or take an earlier checkpoint"
-        )
 
     def _check_refinement(self, images: int) -> None:
         """Refuse METRIC, AQE and RERANK that do not fit so many images, or the memory.

@@ -84,6 +84,7 @@ class DSRHead(PyramidHead):
             neck.append(get_norm(kwargs["norm_type"], feat_dim, bias_freeze=True))
         self.bnneck_occ = nn.Sequential(*neck)
         self.bnneck_occ.apply(weights_init_kaiming)
+        # As FastReID's EmbeddingHead starts the classifier of its own branch.
         self.weight_occ = nn.Parameter(torch.empty(num_classes, feat_dim).normal_(std=0.01))
 
     def outputs(self, features: Tensor, targets: Tensor | None) -> Any:

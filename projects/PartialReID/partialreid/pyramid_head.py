@@ -26,7 +26,8 @@ POOL_LAYERS = tuple(name for name in pooling.__all__ if name not in ("Identity",
 # FrozenBN is not among them: FastReID's initialisation of heads fails on it.
 NORMS = ("BN", "syncBN", "GhostBN", "GN")
 NECK_FEATURES = ("before", "after")
-# The arc cosine is infinitely steep at 1, and rounding can bring a cosine to 1 or above.
+# The arc cosine is infinitely steep at 1, and rounding can bring a cosine to 1 or above. A guard of
+# the margin layers, no setting.
 LARGEST_COSINE = 1 - 1e-6
 
 
