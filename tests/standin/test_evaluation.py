@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from partialreid.engine.launching import launch
 from tests.small_evaluation import (
     EVERY,
+    IN_PRODUCT,
     check_distances,
     check_halves,
     evaluate_half,
@@ -20,6 +22,7 @@ from tests.standin.gpu import StandInGpu
 
 # Blocks have other sizes on a GPU, and products of float32 other last digits.
 TOLERANCE = 2e-5
+FEW = range(10)
 
 
 @pytest.mark.parametrize("settings", EVERY, ids=name_of)
@@ -29,6 +32,27 @@ def test_one_process(standin: StandInGpu, settings: dict[str, Any]) -> None:
     check_distances(evaluator.distances, expected.distances, TOLERANCE)
     assert results == pytest.approx(expected_results, abs=1e-9)
     assert evaluator.report.get("lambda") == expected.report.get("lambda")
+
+
+SOME = ("TEST.DSR.SHORTLIST", "TEST.DSR.CODES", "TEST.DSR.STORAGE")
+
+
+@pytest.mark.slow(minutes=0.04)
+@pytest.mark.parametrize("some", list(itertools.product(*map(IN_PRODUCT.get, SOME))), ids=" ".join)
+def test_all_combinations(standin: StandInGpu, some: tuple[str, ...]) -> None:
+    """All 384 of seven settings, with five queries and five galleries of four people."""
+    others = [key for key in IN_PRODUCT if key not in (*SOME, "TEST.ROC.ENABLED")]
+    for values in itertools.product(*map(IN_PRODUCT.get, others)):
+        settings = dict(zip((*SOME, *others), (*some, *values), strict=True), ragged=False)
+        expected, whole = evaluated("cpu", {**settings, "TEST.ROC.ENABLED": True}, FEW)
+        rates = {key for key in whole if "FAR" in key}
+        assert len(rates) == 9
+        for rated in (False, True):
+            chosen = {**settings, "TEST.ROC.ENABLED": rated}
+            evaluator, results = evaluated(standin.name, chosen, FEW)
+            check_distances(evaluator.distances, expected.distances, TOLERANCE, len(FEW))
+            wanted = {k: v for k, v in whole.items() if rated or k not in rates}
+            assert results == pytest.approx(wanted, abs=1e-9), chosen
 
 
 @pytest.mark.slow
