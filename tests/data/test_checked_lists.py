@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from partialreid.data.catalogue import load_dataset
 from partialreid.data.checked_lists import checked_lists
 from partialreid.data.loaders import build_test_loader
 from partialreid.engine.checks import check_test_sets
@@ -42,3 +44,13 @@ def test_refused_by_name(cfg: Any, key: str, value: Any, said: str) -> None:
     for refuses in (check_test_sets, lambda cfg: build_test_loader(cfg, "Market1501")):
         with pytest.raises(ValueError, match=rf"^Market1501: .*{said}"):
             refuses(cfg)
+
+
+def test_images_that_count_twice_are_said(cfg: Any, monkeypatch, caplog) -> None:
+    data = load_dataset(cfg, "Market1501")
+    data.gallery.append(data.gallery[0])
+    monkeypatch.setattr("partialreid.data.checked_lists.load_dataset", lambda *_: data)
+    with caplog.at_level(logging.WARNING, "partialreid"):
+        assert len(checked_lists(cfg, "Market1501")[2]) == 4
+    assert "Market1501: 1 images of the gallery are listed again" in caplog.text
+    assert "query" not in caplog.text

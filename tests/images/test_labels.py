@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
@@ -11,7 +13,7 @@ from fastreid.data.datasets import DATASET_REGISTRY
 from fastreid.data.datasets.bases import ImageDataset
 
 from partialreid.data.catalogue import load_dataset
-from partialreid.images.labels import evaluation_lists, joined_training_lists
+from partialreid.images.labels import evaluation_lists, joined_training_lists, training_list
 
 
 def test_people_of_two_sets_stay_apart() -> None:
@@ -56,3 +58,50 @@ def test_label_that_names_nobody_is_refused() -> None:
     data = SimpleNamespace(query=[("a.jpg", None, 0)], gallery=[])
     with pytest.raises(ValueError, match=r"Own, query: .*a\.jpg.*names nobody"):
         evaluation_lists("Own", data)
+
+
+def listed(**lists: Any) -> Any:
+    return SimpleNamespace(**{"train": [], "query": [], "gallery": [], **lists})
+
+
+def test_paths_of_any_kind_are_text() -> None:
+    for path in ("q/a.jpg", Path("q/a.jpg"), b"q/a.jpg", np.str_("q/a.jpg")):
+        (item,) = training_list("Own", listed(train=[[path, "Anna", 0]]))
+        assert item == ("q/a.jpg", "Anna", 0) and type(item[0]) is str
+    rows = np.array([("q/a.jpg", 5, 0), ("q/b.jpg", 6, 0)], dtype=object)
+    assert training_list("Own", listed(train=rows)) == [("q/a.jpg", 5, 0), ("q/b.jpg", 6, 0)]
+
+
+@pytest.mark.parametrize(
+    ("items", "said"),
+    [
+        (None, "NoneType is no list"),
+        ((item for item in [("a.jpg", 1, 0)]), "generator is no list"),
+        ([("a.jpg", 1)], r"\('a.jpg', 1\) is no \(path, identity, camera\)"),
+        ([("a.jpg", 1, 0, 0)], r"is no \(path, identity, camera\)"),
+        ([{"path": "a.jpg"}], r"is no \(path, identity, camera\)"),
+        (["a.jpg"], r"'a.jpg' is no \(path, identity, camera\)"),
+        ([(None, 1, 0)], r"\(None, 1, 0\) is no .*NoneType"),
+        ([("", 1, 0)], "the path is empty"),
+        ([("a.jpg", [1], 0)], "unhashable"),
+        ([("a.jpg", float("nan"), 0)], "nan names nobody"),
+        ([("a.jpg", 1, None)], "None names nobody"),
+    ],
+)
+@pytest.mark.parametrize("part", ["train", "query", "gallery"])
+def test_what_is_no_list_of_images_is_named(part: str, items: Any, said: str) -> None:
+    make = training_list if part == "train" else evaluation_lists
+    with pytest.raises(ValueError, match=rf"^Own, {part}: .*{said}"):
+        make("Own", listed(**{part: items}))
+
+
+def test_an_image_shows_one_person() -> None:
+    """Under whatever path it is listed, and in whichever list."""
+    data = listed(train=[("a.jpg", 1, 0), (os.path.abspath("a.jpg"), 2, 0)])
+    with pytest.raises(ValueError, match=r"Own: .*a\.jpg\" is listed as identity .* and as"):
+        training_list("Own", data)
+    data = listed(query=[("a.jpg", "Anna", 0)], gallery=[("./a.jpg", "Bob", 1)])
+    with pytest.raises(ValueError, match=r"listed as identity 'Anna' and as identity 'Bob'"):
+        evaluation_lists("Own", data)
+    twice = listed(train=[("a.jpg", 1, 0), ("a.jpg", np.int64(1), 0)])
+    assert training_list("Own", twice) == [("a.jpg", 1, 0)] * 2

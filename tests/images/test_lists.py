@@ -131,3 +131,11 @@ def test_images_that_are_not_read_are_refused(tmp_path: Path) -> None:
         (tmp_path / name).touch()
     with pytest.raises(ValueError, match=r"2 images.*\.webp are: .*002_1\.gif.*003_1\.HEIC"):
         list_images(tmp_path)
+
+
+def test_a_query_that_would_find_itself_is_refused() -> None:
+    query, gallery = [("q/a.jpg", 1, 0)], [("g/a.jpg", 1, 1), ("./q/a.jpg", 1, 2)]
+    with pytest.raises(ValueError, match=r'1 of 1 queries lie in the gallery too.*"q/a\.jpg"'):
+        check_protocol("Own", query, gallery)
+    # Under the query's own camera it is dropped from the ranking.
+    check_protocol("Own", query, [gallery[0], ("q/a.jpg", 1, 0)])

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import logging
+import os
 from typing import Any
+
+from fastreid.utils import comm
 
 from ..evaluation.refinement import check_refinement
 from ..images.labels import evaluation_lists
 from ..images.lists import Item, check_protocol
 from ..metrics.label_check import check_labels
 from .catalogue import load_dataset
+
+logger = logging.getLogger(__name__)
 
 
 def checked_lists(cfg: Any, name: str) -> tuple[Any, list[Item], list[Item]]:
@@ -26,6 +32,12 @@ def checked_lists(cfg: Any, name: str) -> tuple[Any, list[Item], list[Item]]:
     data = load_dataset(cfg, name)
     query, gallery = evaluation_lists(name, data)
     check_protocol(name, query, gallery)
+    for part, items in (("query", query), ("gallery", gallery)):
+        twice = len(items) - len({os.path.abspath(path) for path, *_ in items})
+        if twice and comm.is_main_process():
+            logger.warning(
+                f"{name}: {twice} images of the {part} are listed again and count twice."
+            )
     try:
         check_refinement(cfg.TEST, len(query) + len(gallery))
         (_, q_pids, q_camids), (_, g_pids, g_camids) = (

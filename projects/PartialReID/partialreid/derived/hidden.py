@@ -51,7 +51,7 @@ def hidden_queries(
         "hidden_percent": list(percent),
         "source": source_of(paths, names, QUERY),
     }
-    others = sorted([*query, *gallery], key=lambda item: item[0])
+    others = [*query, *gallery]
     if kind != "shapes":
         if len({pid for _, pid, _ in others}) < 2:
             raise ValueError(
@@ -59,6 +59,7 @@ def hidden_queries(
                 ' set DATASETS.DERIVED.KIND to "shapes".'
             )
         other_names = relative_names([path for path, *_ in others])
+        others.sort(key=lambda item: other_names[item[0]])
         recipe["pieces_from"] = source_of([p for p, *_ in others], other_names, "query and gallery")
     identity = {path: pid for path, pid, _ in query}
 

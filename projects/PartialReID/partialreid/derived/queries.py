@@ -76,11 +76,12 @@ def relative_names(paths: Sequence[str]) -> dict[str, str]:
     Raises:
         ValueError: two differ in their suffix alone, so that both would become the same PNG.
     """
-    common = os.path.commonpath([os.path.dirname(path) for path in paths])
-    names = {path: Path(os.path.relpath(path, common)).as_posix() for path in paths}
+    full = {path: os.path.abspath(path) for path in paths}
+    common = os.path.commonpath([os.path.dirname(path) for path in full.values()])
+    names = {path: Path(os.path.relpath(full[path], common)).as_posix() for path in paths}
     stems: dict[str, str] = {}
     for path, name in names.items():
-        if stems.setdefault(png_name(name), path) != path:
+        if full[stems.setdefault(png_name(name), path)] != full[path]:
             raise ValueError(
                 f'"{stems[png_name(name)]}" and "{path}" would both become {png_name(name)}: '
                 "rename one of them."
@@ -97,7 +98,16 @@ def source_of(paths: Sequence[str], names: Mapping[str, str], folder: str) -> di
     """How a manifest describes the images that something was made from.
 
     It holds a hash of their names and sizes, and nothing of where they lie on this machine.
+
+    Raises:
+        FileNotFoundError: some of them are not there.
     """
+    absent = [path for path in paths if not os.path.isfile(path)]
+    if absent:
+        raise FileNotFoundError(
+            f"{len(absent)} of {len(paths)} images are absent: {name_some(absent)}. Fetch the data "
+            "set again, or correct its lists."
+        )
     lines = (f"{names[path]} {os.path.getsize(path)}\n" for path in paths)
     digest = hashlib.sha256("".join(lines).encode()).hexdigest()
     return {"folder": folder, "images": len(paths), "names_and_sizes_sha256": digest}

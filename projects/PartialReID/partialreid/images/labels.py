@@ -60,10 +60,13 @@ def evaluation_lists(name: str, data: Any) -> tuple[list[Item], list[Item]]:
         data: what has `query` and `gallery`, as FastReID's sets.
 
     Raises:
-        ValueError: an item is not (path, identity, camera), or lacks one of them.
+        ValueError: a list is no list, an item is not (path, identity, camera) or lacks one of them,
+            or an image has two identities.
     """
     query = _plain_items(f"{name}, query", data.query)
-    paths, identities, cameras = _columns([*query, *_plain_items(f"{name}, gallery", data.gallery)])
+    items = [*query, *_plain_items(f"{name}, gallery", data.gallery)]
+    _one_identity_each(name, items)
+    paths, identities, cameras = _columns(items)
     both: list[Item] = list(zip(paths, _numbered(identities), _numbered(cameras), strict=True))
     return both[: len(query)], both[len(query) :]
 
@@ -74,23 +77,44 @@ def training_list(name: str, data: Any) -> list[Item]:
     Raises:
         ValueError: as `evaluation_lists`.
     """
-    paths, *labels = _columns(_plain_items(f"{name}, train", data.train))
+    items = _plain_items(f"{name}, train", data.train)
+    _one_identity_each(name, items)
+    paths, *labels = _columns(items)
     identities, cameras = (column if _all_text(column) else _numbered(column) for column in labels)
     return list(zip(paths, identities, cameras, strict=True))
 
 
-def _plain_items(where: str, items: Iterable[Any]) -> list[Item]:
+def _plain_items(where: str, items: Any) -> list[Item]:
+    if not hasattr(items, "__len__"):  # nothing, or a generator, which can be read once only
+        raise ValueError(
+            f"{where}: {type(items).__name__} is no list; make it one of (path, identity, camera)."
+        )
     made: list[Any] = []
     for item in items:
         try:
             path, identity, camera = item
-            made.append((os.fspath(path), plain_label(identity), plain_label(camera)))
+            text = str(os.fsdecode(path))
+            if not text:
+                raise ValueError("the path is empty")
+            made.append((text, plain_label(identity), plain_label(camera)))
         except (TypeError, ValueError) as error:
             raise ValueError(
                 f"{where}: {tuple(item) if isinstance(item, list) else item!r} is no (path, "
                 f"identity, camera): {error}."
             ) from error
     return sort_items(made)
+
+
+def _one_identity_each(name: str, items: Iterable[Item]) -> None:
+    """Refuse an image that is listed as two people: one of the two labels is wrong."""
+    listed: dict[str, Hashable] = {}
+    for path, identity, _ in items:
+        other = listed.setdefault(os.path.abspath(path), identity)
+        if other != identity:
+            raise ValueError(
+                f'{name}: "{path}" is listed as identity {other!r} and as identity {identity!r}: '
+                "take it off one of the lists."
+            )
 
 
 def _columns(items: Sequence[Item]) -> tuple[list[str], list[Any], list[Any]]:

@@ -83,12 +83,24 @@ def check_protocol(
         hint: what the message adds, such as the folders that were read.
 
     Raises:
-        ValueError: a list is empty, or queries have no valid match; the first of them are named.
+        ValueError: a list is empty, queries have no valid match, or would be their own; the first
+            of them are named.
     """
     hint = f" {hint}" if hint else ""
     for part, items in (("query", query), ("gallery", gallery)):
         if not items:
             raise ValueError(f"{name}: the {part} is empty.{hint}")
+
+    there: defaultdict[str, set[int | str]] = defaultdict(set)
+    for path, _, camid in gallery:
+        there[os.path.abspath(path)].add(camid)
+    own = [path for path, _, camid in query if there.get(os.path.abspath(path), set()) - {camid}]
+    if own:
+        raise ValueError(
+            f"{name}: {len(own)} of {len(query)} queries lie in the gallery too, under another "
+            f"camera, where they would find themselves: {name_some(own)}. Take them off one of the "
+            f"lists.{hint}"
+        )
 
     cameras: defaultdict[int | str, set[int | str]] = defaultdict(set)
     for _, pid, camid in gallery:
