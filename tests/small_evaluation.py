@@ -7,8 +7,12 @@ from __future__ import annotations
 
 import contextlib
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
+from unittest import mock
 
+import psutil
+import pytest
 import torch
 from torch import Tensor
 
@@ -105,7 +109,8 @@ def evaluated(
 def evaluate_half(folder: str, device: str) -> None:
     """One of two processes: evaluates its part of the images in every setting.
 
-    The main one saves distances and results in `folder`.
+    The main one saves distances and results in `folder`. Both refuse a re-ranking for which the
+    main one has no room.
     """
     first = torch.distributed.get_rank() == 0
     # Uneven, and a query among the images of the second.
@@ -115,6 +120,12 @@ def evaluate_half(folder: str, device: str) -> None:
         for settings in EVERY:
             evaluator, results = evaluated(device, settings, images)
             found.append((evaluator.distances, dict(results)))
+        free = SimpleNamespace(available=1e4 if first else 1e12)
+        with (
+            mock.patch.object(psutil, "virtual_memory", lambda: free),
+            pytest.raises(ValueError, match="comparing all 24 images"),
+        ):
+            evaluated(device, {"TEST.RERANK.ENABLED": True, "ragged": False}, images)
     if first:
         torch.save(found, Path(folder) / "found.pt")
 
