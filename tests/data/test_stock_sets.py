@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from partialreid.data.catalogue import load_dataset
+from tests.drawn_set import draw, make_set
 
 
 @pytest.fixture
@@ -48,3 +49,23 @@ def test_absent_market_names_the_folder_that_is_looked_for(cfg: Any, tmp_path: P
     wanted = tmp_path / "nowhere" / "Market-1501-v15.09.15"
     with pytest.raises(FileNotFoundError, match=rf'there is no folder "{wanted}"'):
         load_dataset(cfg, "Market1501")
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("0030_c1_f0000009.png", r"leave out 1 images, 1 in .*query.*\.png"),
+        ("0030_c9_f0000009.jpg", r'camera 9 of ".*0030_c9_f0000009\.jpg" is outside 1 to 8'),
+        ("0030_c12_f000009.jpg", r'camera 12 of ".*0030_c12_f000009\.jpg" is outside 1 to 8'),
+        ("somebody.jpg", r"no identity and camera can be read .*somebody\.jpg"),
+    ],
+    # pytest names a folder by them, and FastReID reads an identity anywhere in a path.
+    ids=["ending", "camera", "two digits", "name"],
+)
+def test_duke_likewise(cfg: Any, tmp_path: Path, name: str, said: str) -> None:
+    root = make_set(tmp_path / "duke")
+    cfg.DATASETS.ROOT = str(root)
+    load_dataset(cfg, "DukeMTMC")
+    draw(root / "DukeMTMC-reID" / "query" / name)
+    with pytest.raises(ValueError, match=rf"^DukeMTMC: .*{said}"):
+        load_dataset(cfg, "DukeMTMC")

@@ -49,6 +49,19 @@ def test_no_room_for_the_pyramid(cfg: Any, key: str, size: list[int]) -> None:
         check_network(cfg, eval_only=True)
 
 
+def test_the_smallest_size_that_has_room(cfg: Any) -> None:
+    """Four cells at stride 8: pixels 25 to 32 are the fourth."""
+    for size, passes in (([25, 25], True), ([24, 25], False), ([25, 24], False)):
+        cfg.INPUT.SIZE_TEST = size
+        if passes:
+            check_network(cfg, eval_only=True)
+        else:
+            with pytest.raises(
+                ValueError, match=r"^INPUT\.SIZE_TEST \[\d+, \d+\]: .*no room for a"
+            ):
+                check_network(cfg, eval_only=True)
+
+
 BACKBONES = {
     "build_resnet_backbone": ("18x", 512, 1),
     "build_osnet_backbone": ("x0_25", 128, 1),
