@@ -53,7 +53,7 @@ def evaluated(cfg: Any, name: str) -> DsrEvaluator:
 
 
 def slow_metrics(distances: np.ndarray, query: list[int], gallery: list[int]) -> dict[str, float]:
-    """Figures of queries and galleries under two cameras, by counting."""
+    """Metrics of queries and galleries under two cameras, by counting."""
     rows: list[list[float]] = []
     for row, pid in zip(distances, query):
         ranked = [gallery[place] == pid for place in np.argsort(row, kind="stable")]
