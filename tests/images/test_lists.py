@@ -1,4 +1,4 @@
-"""Lists of images: order, protocol and reading."""
+"""Lists of images: order and reading."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from partialreid.images.lists import check_protocol, list_images, sort_items
+from partialreid.images.lists import list_images, sort_items
 from partialreid.images.reading import check_images, read_image
 
 
@@ -38,27 +38,6 @@ def test_sort_items_by_path_whatever_the_types() -> None:
     items = [("b.jpg", "market_2", "c"), ("a.jpg", 10, 0), ("c.jpg", 1, 0)]
     assert [path for path, *_ in sort_items(items)] == ["a.jpg", "b.jpg", "c.jpg"]
     assert items[0][0] == "b.jpg"
-
-
-def test_protocol_accepts_distractors_and_several_cameras() -> None:
-    gallery = [("g0", 0, 1), ("g-1", -1, 1), ("g1", 1, 0), ("g1b", 1, 2)]
-    check_protocol("Any", [("q", 1, 0), ("r", 1, 2)], gallery)
-
-
-def test_protocol_names_the_empty_part() -> None:
-    with pytest.raises(ValueError, match=r"Any: the query is empty\. Look in x"):
-        check_protocol("Any", [], [("g", 1, 1)], "Look in x")
-    with pytest.raises(ValueError, match="Any: the gallery is empty"):
-        check_protocol("Any", [("q", 1, 0)], [])
-
-
-def test_protocol_names_the_first_queries_without_match() -> None:
-    query = [(f"q{i}", i, 0) for i in range(10)]
-    gallery = [("good", 4, 1), ("same camera", 5, 0)]
-    with pytest.raises(ValueError) as error:
-        check_protocol("Any", query, gallery)
-    assert "9 of 10 queries" in str(error.value)
-    assert '"q0", "q1", "q2", "q3", "q5" and 4 more' in str(error.value)
 
 
 @pytest.mark.parametrize("mode", ["RGB", "L", "P", "RGBA", "LA", "1"])
@@ -131,11 +110,3 @@ def test_images_that_are_not_read_are_refused(tmp_path: Path) -> None:
         (tmp_path / name).touch()
     with pytest.raises(ValueError, match=r"2 images.*\.webp are: .*002_1\.gif.*003_1\.HEIC"):
         list_images(tmp_path)
-
-
-def test_a_query_that_would_find_itself_is_refused() -> None:
-    query, gallery = [("q/a.jpg", 1, 0)], [("g/a.jpg", 1, 1), ("./q/a.jpg", 1, 2)]
-    with pytest.raises(ValueError, match=r'1 of 1 queries lie in the gallery too.*"q/a\.jpg"'):
-        check_protocol("Own", query, gallery)
-    # Under the query's own camera it is dropped from the ranking.
-    check_protocol("Own", query, [gallery[0], ("q/a.jpg", 1, 0)])

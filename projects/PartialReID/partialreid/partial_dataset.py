@@ -20,7 +20,8 @@ from typing import Any, ClassVar, NamedTuple
 from fastreid.data.datasets import DATASET_REGISTRY
 from fastreid.data.datasets.bases import ImageDataset
 
-from .images.lists import IMAGE_SUFFIXES, Item, check_protocol, list_images
+from .images.lists import IMAGE_SUFFIXES, Item, list_images
+from .images.protocol_check import check_protocol
 
 logger = logging.getLogger(__name__)
 

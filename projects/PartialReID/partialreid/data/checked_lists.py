@@ -10,7 +10,8 @@ from fastreid.utils import comm
 
 from ..evaluation.refinement import check_refinement
 from ..images.labels import evaluation_lists
-from ..images.lists import Item, check_protocol
+from ..images.lists import Item
+from ..images.protocol_check import check_protocol
 from ..metrics.label_check import check_labels
 from .catalogue import load_dataset
 

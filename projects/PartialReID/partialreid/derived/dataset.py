@@ -14,7 +14,8 @@ from typing import Any, ClassVar
 from fastreid.data.datasets.bases import ImageDataset
 
 from ..images.labels import evaluation_lists
-from ..images.lists import Item, check_protocol
+from ..images.lists import Item
+from ..images.protocol_check import check_protocol
 from .cuts import cut_queries
 from .hidden import hidden_queries
 from .queries import Derivation

@@ -16,7 +16,8 @@ from fastreid.data.datasets import DATASET_REGISTRY
 from fastreid.data.datasets.bases import ImageDataset
 
 from ..images.labels import training_list
-from ..images.lists import Item, check_protocol, sort_items
+from ..images.lists import Item, sort_items
+from ..images.protocol_check import check_protocol
 
 SUFFIX = "HeldOut"
 
