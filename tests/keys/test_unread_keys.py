@@ -88,6 +88,7 @@ CASES: list[tuple[str, Any, list[Any], list[Any]]] = [
     ("TEST.DSR.STORAGE", "float16", ["TEST.DSR.ENABLED", False], ["TEST.DSR.ENABLED", True]),
     ("TEST.DSR.MEMORY_GB", 2.0, ["TEST.DSR.ENABLED", False], ["TEST.RERANK.ENABLED", True]),
     ("TEST.DSR.KAPPA", 0.1, ["TEST.DSR.CODES", "lasso"], ["TEST.DSR.CODES", "ridge"]),
+    ("TEST.DSR.SQUARED", True, ["TEST.DSR.CODES", "lasso"], ["TEST.DSR.CODES", "ridge"]),
     ("TEST.DSR.LASSO_BETA", 0.1, ["TEST.DSR.CODES", "ridge"], ["TEST.DSR.CODES", "lasso"]),
     ("TEST.DSR.LASSO_TOLERANCE", 0.1, ["TEST.DSR.CODES", "ridge"], ["TEST.DSR.CODES", "lasso"]),
     ("TEST.DSR.TOPK", 5, ["TEST.DSR.SHORTLIST", "none"], ["TEST.DSR.SHORTLIST", "global"]),

@@ -61,3 +61,8 @@ def test_small_map_names_map_kernel_and_keys(size: tuple[int, int]) -> None:
 def test_bad_stride_names_the_key() -> None:
     with pytest.raises(ValueError, match=r"MODEL\.HEADS\.DSR\.STRIDE"):
         pyramid_columns(torch.zeros(1, 2, 8, 8), stride=0)
+
+
+def test_an_unknown_way_to_pool_is_refused() -> None:
+    with pytest.raises(ValueError, match="max or avg, not 'mean'"):
+        pyramid_columns(torch.zeros(1, 2, 8, 8), pool="mean")

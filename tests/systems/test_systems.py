@@ -24,7 +24,6 @@ SYSTEMS: dict[str, dict[str, Any]] = {
         "MODEL__HEADS__DSR__STRIDE": 1,
         "MODEL__LOSSES__NAME": "('CrossEntropyLoss',)",
         "TEST__DSR__CODES": "lasso",
-        "TEST__DSR__SQUARED": True,
         "TEST__DSR__DISTANCE": "reconstruction",
     },
     "SFR": {

@@ -1,6 +1,7 @@
 """Configuration keys of this project, added to FastReID's.
 
-Every number that the original wrote into its code is a key here, with the symbol of the paper.
+Every number that the original wrote into its code is a key here, with the symbol of the paper. What
+a module below this one has as its default is taken from there; docs/keys.md lists all values.
 """
 
 from __future__ import annotations
@@ -10,7 +11,12 @@ from typing import Any
 from fastreid.config import CfgNode as CN
 
 from .config_types import accept_words_and_numbers
-from .runtime.device import resolve_device
+from .images.occlusion import KINDS
+from .matching import coarse, lasso, pyramid, reconstruction, shortlists
+from .matching.coarse_shortlist import SAMPLE
+from .metrics import single_shot, uncertainty
+from .runtime.device import DEVICES, resolve_device
+from .runtime.memory_budget import AUTO
 
 
 def add_partialreid_config(cfg: Any) -> None:
@@ -27,9 +33,9 @@ def add_partialreid_config(cfg: Any) -> None:
 
     cfg.MODEL.HEADS.DSR = CN()
     # Max-pooling windows of the pyramid, in cells of the feature map (one level for each).
-    cfg.MODEL.HEADS.DSR.KERNELS = (2, 4, 6, 8)
+    cfg.MODEL.HEADS.DSR.KERNELS = pyramid.KERNELS
     # Step of every window.
-    cfg.MODEL.HEADS.DSR.STRIDE = 2
+    cfg.MODEL.HEADS.DSR.STRIDE = pyramid.STRIDE
 
     # Size of test images; training is not affected. "off": all are stretched to SIZE_TEST [H, W].
     # Else their proportions are kept: "fit": scaled to fit into H x W, "width": to width W,
@@ -51,10 +57,10 @@ def add_partialreid_config(cfg: Any) -> None:
     cfg.INPUT.OCCLUSION.SHARE = (0.1, 0.4)
     # Drawn objects, of other forms and textures than those of <Name>Occluded; parts of other
     # training images.
-    cfg.INPUT.OCCLUSION.KINDS = ("shapes", "pieces")
+    cfg.INPUT.OCCLUSION.KINDS = KINDS
 
     # How a window is pooled.
-    cfg.MODEL.HEADS.DSR.POOL = "max"  # "max", "avg"
+    cfg.MODEL.HEADS.DSR.POOL = pyramid.POOLS[0]  # "max", "avg"
 
     # FPRBaseline: weight of the loss of the foreground probabilities.
     cfg.MODEL.LOSSES.FOREGROUND = CN({"SCALE": 1.0})
@@ -64,8 +70,8 @@ def add_partialreid_config(cfg: Any) -> None:
     cfg.MODEL.LOSSES.VERIFICATION.PAIRS = 16
     # W: "lasso" as in DSR, with beta, or "ridge" as in SFR, with kappa.
     cfg.MODEL.LOSSES.VERIFICATION.CODES = "lasso"
-    cfg.MODEL.LOSSES.VERIFICATION.LASSO_BETA = 0.4
-    cfg.MODEL.LOSSES.VERIFICATION.KAPPA = 0.001
+    cfg.MODEL.LOSSES.VERIFICATION.LASSO_BETA = lasso.BETA
+    cfg.MODEL.LOSSES.VERIFICATION.KAPPA = reconstruction.KAPPA
     # Largest violation of optimality of the sparse codes, as a share of beta. Codes of a network
     # that changes with every step need not be those of the last digit.
     cfg.MODEL.LOSSES.VERIFICATION.TOLERANCE = 1e-4
@@ -101,28 +107,29 @@ def add_partialreid_config(cfg: Any) -> None:
 
     cfg.TEST.DSR = CN({"ENABLED": True})
     # kappa: weight of the ridge, ||q - G w||^2 + kappa ||w||^2, for columns of unit length.
-    cfg.TEST.DSR.KAPPA = 0.001
-    # W: "ridge", or "lasso" as in DSR (2018), with beta; the lasso always sums squared residuals.
+    cfg.TEST.DSR.KAPPA = reconstruction.KAPPA
+    # W: "ridge", or "lasso" as in DSR (2018), with beta; the distance is then the mean of
+    # squared residuals, whatever SQUARED says.
     cfg.TEST.DSR.CODES = "ridge"
-    cfg.TEST.DSR.LASSO_BETA = 0.4
+    cfg.TEST.DSR.LASSO_BETA = lasso.BETA
     # Largest violation of optimality of the sparse codes, as a share of beta.
-    cfg.TEST.DSR.LASSO_TOLERANCE = 1e-6
+    cfg.TEST.DSR.LASSO_TOLERANCE = lasso.TOLERANCE
     # Sum squared residuals in place of residuals.
     cfg.TEST.DSR.SQUARED = False
     # K: how many gallery images are reconstructed for each query (0: all).
-    cfg.TEST.DSR.TOPK = 100
+    cfg.TEST.DSR.TOPK = shortlists.TOPK
     # Which ones. "coarse": the nearest by a rough reconstruction distance to the whole gallery;
     # "global": the nearest by the global distance, as in the original; "none": all.
     cfg.TEST.DSR.SHORTLIST = "coarse"
     # The rough distance: dimensions of its space, and the ridge in it, where few dimensions need a
     # large one.
     cfg.TEST.DSR.COARSE = CN()
-    cfg.TEST.DSR.COARSE.DIMENSIONS = 64
-    cfg.TEST.DSR.COARSE.KAPPA = 0.3
+    cfg.TEST.DSR.COARSE.DIMENSIONS = coarse.DIMENSIONS
+    cfg.TEST.DSR.COARSE.KAPPA = coarse.KAPPA
     # About so many gallery images, evenly spaced, determine the space; more change no shortlist.
-    cfg.TEST.DSR.COARSE.SAMPLE = 250
+    cfg.TEST.DSR.COARSE.SAMPLE = SAMPLE
     # Distance that the others get.
-    cfg.TEST.DSR.FILL = 100.0
+    cfg.TEST.DSR.FILL = shortlists.FILL
     # lambda: fused = (1 - lambda) * global + lambda * reconstruction.
     cfg.TEST.DSR.LAMBDA = 0.8
     # "crossfit": each half of the test identities is ranked with the value of the best Rank-1 on
@@ -135,9 +142,9 @@ def add_partialreid_config(cfg: Any) -> None:
     # "full": the whole gallery. "single-shot": one random gallery image of each identity, the mean
     # over SINGLE_SHOT_ROUNDS draws, as in the DSR papers.
     cfg.TEST.DSR.PROTOCOL = "full"
-    cfg.TEST.DSR.SINGLE_SHOT_ROUNDS = 25
+    cfg.TEST.DSR.SINGLE_SHOT_ROUNDS = single_shot.ROUNDS
     # Draws of the 95 % bootstrap interval over identities (0: none).
-    cfg.TEST.DSR.BOOTSTRAP_ROUNDS = 1000
+    cfg.TEST.DSR.BOOTSTRAP_ROUNDS = uncertainty.ROUNDS
     # Seed of halves, draws and rounds, and of what a data set of FastReID draws when it is read, as
     # VehicleID draws its gallery.
     cfg.TEST.DSR.PROTOCOL_SEED = 0
@@ -151,13 +158,13 @@ def add_partialreid_config(cfg: Any) -> None:
     # float64 in float64, whose distances differ by 1e-6: enough to swap two equally near images.
     cfg.TEST.DSR.STORAGE = "float32"  # "float64", "float32", "float16", "bfloat16"
     # Memory of columns and matching of each process, in GB (10^9 bytes), on the device of the
-    # network's outputs. No result depends on it. Columns beyond three quarters of it lie in a file
-    # in OUTPUT_DIR that vanishes with the evaluation; the matching takes the rest, but at most
-    # 0.25 GB on a CPU and 2 GB on a GPU, beyond which it gets no faster.
+    # network's outputs. No result depends on it but for rounding. Columns beyond three quarters
+    # of it lie in a file in OUTPUT_DIR that vanishes with the evaluation; the matching takes the
+    # rest, but at most 0.25 GB on a CPU and 2 GB on a GPU, beyond which it gets no faster.
     # "auto": on a GPU half of the memory that is free after the first batch. On a CPU 0.25 GB for
     # the matching and for columns 5 % of what is free, divided by the processes of the machine, at
     # most 4 GB: runtime/memory_budget.py says why so little is enough.
-    cfg.TEST.DSR.MEMORY_GB = "auto"
+    cfg.TEST.DSR.MEMORY_GB = AUTO
     accept_words_and_numbers(cfg)
 
     # Seed of initial weights, sampling and augmentation. Negative: drawn anew and logged.
@@ -167,16 +174,16 @@ def add_partialreid_config(cfg: Any) -> None:
 
 
 CHOICES = {
-    "MODEL.DEVICE": ("auto", "cuda", "cpu"),
+    "MODEL.DEVICE": DEVICES,
     "MODEL.CHANNELS_LAST": ("auto", "on", "off"),
     "INPUT.KEEP_RATIO": ("off", "fit", "width", "height", "area"),
-    "DATASETS.DERIVED.KIND": ("shapes", "pieces", "mixed"),
+    "DATASETS.DERIVED.KIND": (*KINDS, "mixed"),
     "DATASETS.DERIVED.SIDES": ("window", "any"),
     "INPUT.PADDING.MODE": ("constant", "edge", "reflect", "symmetric"),
     "SOLVER.SCHED": ("MultiStepLR", "CosineAnnealingLR"),
     "SOLVER.WARMUP_METHOD": ("constant", "linear", "exp"),
     "SOLVER.CLIP_GRADIENTS.CLIP_TYPE": ("norm", "value"),
-    "MODEL.HEADS.DSR.POOL": ("max", "avg"),
+    "MODEL.HEADS.DSR.POOL": pyramid.POOLS,
     "MODEL.LOSSES.VERIFICATION.CODES": ("lasso", "ridge"),
     "TEST.DSR.CODES": ("ridge", "lasso"),
     "TEST.DSR.LAMBDA_SELECTION": ("crossfit", "fixed", "oracle"),

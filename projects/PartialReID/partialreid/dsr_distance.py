@@ -12,10 +12,11 @@ import torch
 from torch import Tensor
 
 from .matching.reconstruction import (
+    KAPPA,
     reconstruction_distance,
     reconstruction_distance_topk,
 )
-from .matching.shortlists import nearest
+from .matching.shortlists import FILL, TOPK, nearest
 
 
 @overload
@@ -34,9 +35,9 @@ def compute_dsr_dist(
     distmat: Tensor | np.ndarray,
     scores: Tensor | np.ndarray | None,
     *,
-    topk: int = 100,
-    kappa: float = 1e-3,
-    fill: float = 100.0,
+    topk: int = TOPK,
+    kappa: float = KAPPA,
+    fill: float = FILL,
     memory_bytes: int | None = None,
 ) -> Tensor | np.ndarray:
     """Reconstruction distance of each query to its nearest gallery images.

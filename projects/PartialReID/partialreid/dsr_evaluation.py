@@ -16,6 +16,7 @@ from fastreid.evaluation import ReidEvaluator
 from fastreid.utils import comm
 from torch import Tensor
 
+from .config import CHOICES
 from .evaluation.broken_weights import broken_weights
 from .evaluation.collected_outputs import CollectedOutputs
 from .evaluation.configured_distances import configured_distances
@@ -34,12 +35,7 @@ from .runtime.memory_budget import MemoryBudget, memory_budget
 
 logger = logging.getLogger(__name__)
 
-DTYPES = {
-    "float64": torch.float64,
-    "float32": torch.float32,
-    "float16": torch.float16,
-    "bfloat16": torch.bfloat16,
-}
+DTYPES = {name: getattr(torch, name) for name in CHOICES["TEST.DSR.STORAGE"]}
 # With several processes, the share of a process's columns in memory that its own images may take.
 # The rest is for queries that come from the others.
 SHARE_OF_OWN = 0.5

@@ -16,7 +16,7 @@ from fastreid.layers.weight_init import weights_init_kaiming
 from fastreid.modeling.heads import REID_HEADS_REGISTRY
 from torch import Tensor, nn
 
-from .matching.pyramid import KERNELS, STRIDE, pyramid_columns
+from .matching.pyramid import KERNELS, POOLS, STRIDE, pyramid_columns
 from .pyramid_head import PyramidHead, class_logits
 
 
@@ -35,7 +35,7 @@ class OcclusionUnit(nn.Module):
         in_planes: int = 2048,
         kernels: Sequence[int] = KERNELS,
         stride: int = STRIDE,
-        pool: str = "max",
+        pool: str = POOLS[0],
     ) -> None:
         super().__init__()
         self.kernels = tuple(kernels)

@@ -20,12 +20,13 @@ from typing import Any, ClassVar, NamedTuple
 from fastreid.data.datasets import DATASET_REGISTRY
 from fastreid.data.datasets.bases import ImageDataset
 
+from .config import CHOICES
 from .images.lists import IMAGE_SUFFIXES, Item, list_images
 from .images.protocol_check import check_protocol
 
 logger = logging.getLogger(__name__)
 
-CAMERAS = ("constant", "filename")
+CAMERAS = CHOICES["TEST.DSR.CAMERAS"]
 QUERY_CAMERA, GALLERY_CAMERA = 0, 1
 
 # 001.jpg, 001_01.jpg, 001_01_cut.jpg: the identity, then the shot where there is one
@@ -89,7 +90,7 @@ class PartialTestSet(ImageDataset):
         """What `catalogue.load_dataset` passes to the constructor beside what FastReID does."""
         return {"cameras": cfg.TEST.DSR.CAMERAS}
 
-    def __init__(self, root: str = "datasets", cameras: str = "constant", **kwargs: Any) -> None:
+    def __init__(self, root: str = "datasets", cameras: str = CAMERAS[0], **kwargs: Any) -> None:
         name = type(self).__name__
         if cameras not in CAMERAS:
             raise ValueError(f"TEST.DSR.CAMERAS must be one of {CAMERAS}, not {cameras!r}")

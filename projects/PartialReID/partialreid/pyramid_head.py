@@ -19,7 +19,7 @@ from fastreid.modeling.heads.embedding_head import EmbeddingHead
 from torch import Tensor, nn
 
 from .matching.precision import at_least_float32, full_precision
-from .matching.pyramid import KERNELS, STRIDE
+from .matching.pyramid import KERNELS, POOLS, STRIDE
 
 # Without Identity and Flatten, which pool nothing: the head would read one number of each channel.
 POOL_LAYERS = tuple(name for name in pooling.__all__ if name not in ("Identity", "Flatten"))
@@ -65,13 +65,13 @@ class PyramidHead(EmbeddingHead):
         feat_dim: int,
         kernels: Sequence[int] = KERNELS,
         stride: int = STRIDE,
-        pool: str = "max",
+        pool: str = POOLS[0],
         **kwargs: Any,
     ) -> None:
         _one_of("NECK_FEAT", kwargs["neck_feat"], NECK_FEATURES)
         _one_of("POOL_LAYER", kwargs["pool_type"], POOL_LAYERS)
         _one_of("CLS_LAYER", kwargs["cls_type"], any_softmax.__all__)
-        _one_of("DSR.POOL", pool, ("max", "avg"))
+        _one_of("DSR.POOL", pool, POOLS)
         if kwargs["with_bnneck"]:
             _one_of("NORM", kwargs["norm_type"], NORMS)
         if kwargs["cls_type"] == "Linear" and kwargs["margin"]:

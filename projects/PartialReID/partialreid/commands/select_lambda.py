@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..data.catalogue import train_items
+from ..derived.dataset import SUFFIXES
 from ..derived.held_out import SUFFIX
 from ..engine.checked_evaluation import checked_model, evaluated
 from ..engine.checkpoint import classes_in, read_checkpoint
@@ -29,7 +30,7 @@ from ..runtime.files import write_json
 from .configuration import setup_config
 from .output import log_to_stderr, say
 
-KINDS = ("Partial", "Occluded", "Whole")
+KINDS = (*SUFFIXES, "Whole")
 
 
 def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:

@@ -10,7 +10,7 @@ from PIL import Image
 
 from ..images.lists import Item
 from ..images.occluder_shapes import TESTING
-from ..images.occlusion import check_share, hide_behind_piece, hide_behind_shape
+from ..images.occlusion import KINDS, check_share, hide_behind_piece, hide_behind_shape
 from ..images.random_numbers import HashRng, pick
 from ..images.reading import read_image
 from .queries import QUERY, Changed, Derivation, make_queries, relative_names, source_of
@@ -66,7 +66,7 @@ def hidden_queries(
     def change(path: str) -> Changed:
         rng = HashRng(seed, "occluded", names[path])
         image = np.asarray(read_image(path))
-        by = pick(rng, ("shapes", "pieces")) if kind == "mixed" else kind
+        by = pick(rng, KINDS) if kind == "mixed" else kind
         record: dict[str, Any] = {"hidden_by": by}
         piece = None
         if by == "pieces":

@@ -16,13 +16,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
+from ..config import CHOICES
 from ..images.lists import name_some
 from ..images.made_folder import make_folder
 from ..runtime.progress import progress
 
 QUERY, MASKS = "query", "masks"
-CUT_SIDES = ("window", "any")
-HIDING_KINDS = ("shapes", "pieces", "mixed")
 
 
 class Derivation(NamedTuple):
@@ -45,14 +44,12 @@ class Derivation(NamedTuple):
 
     def check(self) -> None:
         """Raise ValueError, naming the key, for a value that cannot be."""
-        for key, value, allowed in (
-            ("KIND", self.kind, HIDING_KINDS),
-            ("SIDES", self.sides, CUT_SIDES),
+        for key, value in (
+            ("DATASETS.DERIVED.KIND", self.kind),
+            ("DATASETS.DERIVED.SIDES", self.sides),
         ):
-            if value not in allowed:
-                raise ValueError(
-                    f"DATASETS.DERIVED.{key} is {value!r}; it can be {', '.join(allowed)}."
-                )
+            if value not in CHOICES[key]:
+                raise ValueError(f"{key} is {value!r}; it can be {', '.join(CHOICES[key])}.")
         for key, pair in (("SHARE", self.share), ("PERCENT", self.percent)):
             whole = all(isinstance(n, int) for n in pair)
             if not (whole and len(pair) == 2 and 0 < pair[0] <= pair[1] < 100):

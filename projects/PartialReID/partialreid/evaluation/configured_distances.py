@@ -88,7 +88,7 @@ def _rough(gallery: Images, galleries: int, settings: Any) -> Any:
     if settings.SHORTLIST != "coarse" or not 0 < settings.TOPK < galleries:
         return None
     coarse = settings.COARSE
-    squared = settings.SQUARED or settings.CODES == "lasso"
+    squared = settings.CODES == "lasso" or settings.SQUARED
     return build_coarse(
         gallery, coarse.DIMENSIONS, coarse.KAPPA, squared=squared, sample=coarse.SAMPLE
     )

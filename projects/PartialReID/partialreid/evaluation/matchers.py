@@ -10,8 +10,12 @@ from typing import Any, NamedTuple
 from torch import Tensor
 
 from ..matching.extracted import Images
-from ..matching.lasso import lasso_distance
-from ..matching.reconstruction import reconstruction_distance, reconstruction_distance_pairs
+from ..matching.lasso import BETA, TOLERANCE, lasso_distance
+from ..matching.reconstruction import (
+    KAPPA,
+    reconstruction_distance,
+    reconstruction_distance_pairs,
+)
 from ..runtime.progress import tracker
 
 
@@ -24,7 +28,7 @@ class RidgeMatcher(NamedTuple):
         memory_bytes: working memory, see `reconstruction_distance`.
     """
 
-    kappa: float = 1e-3
+    kappa: float = KAPPA
     squared: bool = False
     memory_bytes: int | None = None
 
@@ -55,8 +59,8 @@ class LassoMatcher(NamedTuple):
         memory_bytes: working memory, see `lasso_distance`.
     """
 
-    beta: float = 0.4
-    tolerance: float = 1e-6
+    beta: float = BETA
+    tolerance: float = TOLERANCE
     memory_bytes: int | None = None
 
     def every(self, query: Images, gallery: Images) -> Tensor:

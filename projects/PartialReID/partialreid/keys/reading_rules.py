@@ -145,6 +145,7 @@ IN_BOTH: tuple[tuple[str, Reason], ...] = (
     *((f"TEST.DSR.{key}", _only("TEST.DSR.ENABLED", True)) for key in OF_COLUMNS),
     ("TEST.DSR.MEMORY_GB", _large),
     ("TEST.DSR.KAPPA", _only("TEST.DSR.CODES", "ridge")),
+    ("TEST.DSR.SQUARED", _only("TEST.DSR.CODES", "ridge")),
     ("TEST.DSR.LASSO_BETA", _only("TEST.DSR.CODES", "lasso")),
     ("TEST.DSR.LASSO_TOLERANCE", _only("TEST.DSR.CODES", "lasso")),
     ("TEST.DSR.TOPK", _not("TEST.DSR.SHORTLIST", "none")),

@@ -19,6 +19,7 @@ from .reconstruction import Track
 from .shortlists import check_pairs, pairs_by_gallery
 
 BETA = 0.4
+TOLERANCE = 1e-6
 MEMORY_BYTES = 512 * 2**20
 # Relative to the diagonal: lets dependent active columns be solved for, after which the line
 # search drops one of them.
@@ -32,7 +33,7 @@ def lasso_codes(
     correlation: Tensor,
     beta: float = BETA,
     *,
-    tolerance: float = 1e-6,
+    tolerance: float = TOLERANCE,
     max_steps: int | None = None,
 ) -> Tensor:
     """Find argmin_w ||x - Y w||^2 + beta ||w||_1 for each column x (DSR, equation 2).
@@ -173,7 +174,7 @@ def lasso_distance(
     pairs: Tensor | None = None,
     *,
     beta: float = BETA,
-    tolerance: float = 1e-6,
+    tolerance: float = TOLERANCE,
     memory_bytes: int | None = None,
     track: Track = iter,
 ) -> Tensor:

@@ -14,6 +14,7 @@ from torch import Tensor
 
 KERNELS = (2, 4, 6, 8)
 STRIDE = 2
+POOLS = ("max", "avg")
 
 
 def level_shapes(
@@ -41,7 +42,7 @@ def level_shapes(
 
 
 def pyramid_columns(
-    features: Tensor, kernels: Sequence[int] = KERNELS, stride: int = STRIDE, pool: str = "max"
+    features: Tensor, kernels: Sequence[int] = KERNELS, stride: int = STRIDE, pool: str = POOLS[0]
 ) -> tuple[Tensor, int]:
     """Pool a map at several window sizes and lay all cells side by side.
 
@@ -56,8 +57,10 @@ def pyramid_columns(
         belong to the first level. A 24 x 8 map gives 48 + 33 + 20 + 9 = 110 columns.
 
     Raises:
-        ValueError: as `level_shapes`.
+        ValueError: as `level_shapes`, and an unknown way to pool.
     """
+    if pool not in POOLS:
+        raise ValueError(f"a window is pooled by {' or '.join(POOLS)}, not {pool!r}")
     shapes = level_shapes(features.shape[2], features.shape[3], kernels, stride)
     pooled = F.avg_pool2d if pool == "avg" else F.max_pool2d
     levels = [pooled(features, kernel, stride).flatten(2) for kernel in kernels]

@@ -20,7 +20,7 @@ from .column_parts import ColumnPart
 from .column_store import ColumnStore
 from .extracted import Images
 from .precision import full_precision
-from .shortlists import nearest
+from .shortlists import FILL, nearest
 from .travelling import everyones_images
 
 ROUGH_AT_ONCE = 256  # queries: memory and messages alone
@@ -46,7 +46,7 @@ def sharded_distances(
     matcher: Matcher | None,
     *,
     topk: int = 0,
-    fill: float = 100.0,
+    fill: float = FILL,
     rough: Rough | None = None,
     block_bytes: float = 256e6,
     visitors: ColumnStore | None = None,

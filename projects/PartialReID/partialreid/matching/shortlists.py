@@ -10,6 +10,8 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
+TOPK = 100  # galleries of a query that are reconstructed, as in FastReID-DSR
+FILL = 100.0  # distance of the others, likewise
 SORTED_AT_ONCE = 2**22  # distances: memory alone
 
 

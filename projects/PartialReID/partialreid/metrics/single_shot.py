@@ -25,6 +25,8 @@ from .ranking import (
     query_scores,
 )
 
+ROUNDS = 25
+
 
 class SingleShot(NamedTuple):
     """Metrics over the rounds.
@@ -50,7 +52,7 @@ def single_shot(
     q_camids: ArrayLike,
     g_camids: ArrayLike,
     seed: int,
-    rounds: int = 25,
+    rounds: int = ROUNDS,
     max_rank: int = 50,
 ) -> SingleShot:
     """Score galleries of one image for each identity, drawn anew in every round.

@@ -14,12 +14,14 @@ import numpy as np
 
 from .ranking import Array, ArrayLike, as_array
 
+ROUNDS = 1000
+
 
 def bootstrap_intervals(
     per_query: Mapping[str, ArrayLike],
     q_pids: ArrayLike,
     seed: int,
-    rounds: int = 1000,
+    rounds: int = ROUNDS,
     level: float = 0.95,
 ) -> dict[str, tuple[float, float]]:
     """Percentile intervals of the mean over queries (Efron, 1979; cluster bootstrap).

@@ -6,6 +6,8 @@ from typing import Any
 
 import torch
 
+DEVICES = ("auto", "cuda", "cpu")
+
 
 def resolve_device(wanted: str) -> str:
     """MODEL.DEVICE as "cuda" or "cpu".
@@ -16,9 +18,9 @@ def resolve_device(wanted: str) -> str:
     available = torch.cuda.is_available()
     if wanted == "auto":
         return "cuda" if available else "cpu"
-    if wanted not in ("cuda", "cpu"):
+    if wanted not in DEVICES:
         raise ValueError(
-            f"MODEL.DEVICE is {wanted!r}; it can be auto, cuda or cpu. "
+            f"MODEL.DEVICE is {wanted!r}; it can be {', '.join(DEVICES[:-1])} or {DEVICES[-1]}. "
             "CUDA_VISIBLE_DEVICES selects which GPUs are used."
         )
     if wanted == "cuda" and not available:

@@ -1,7 +1,7 @@
 """How much memory columns and matching may take: TEST.DSR.MEMORY_GB.
 
-A budget moves no result: columns beyond it lie in a file, blocks are smaller, and what can be
-neither stored nor cut is refused.
+A budget moves no result but for rounding: columns beyond it lie in a file, blocks are
+smaller, and what can be neither stored nor cut is refused.
 """
 
 from __future__ import annotations

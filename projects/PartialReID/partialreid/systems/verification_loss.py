@@ -18,11 +18,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..config import CHOICES
 from ..matching.differentiable import coded_distance, ridge_codes
-from ..matching.lasso import lasso_codes
+from ..matching.lasso import BETA, lasso_codes
 from ..matching.precision import at_least_float32, full_precision
+from ..matching.reconstruction import KAPPA
 
-CODES = ("lasso", "ridge")
+CODES = CHOICES["MODEL.LOSSES.VERIFICATION.CODES"]
 # Codes of a network that changes with every step need not be those of the last digit.
 TOLERANCE = 1e-4
 
@@ -68,9 +70,9 @@ def verification_loss(
     pairs: Tensor,
     alpha: Tensor,
     *,
-    codes: str = "lasso",
-    beta: float = 0.4,
-    kappa: float = 1e-3,
+    codes: str = CODES[0],
+    beta: float = BETA,
+    kappa: float = KAPPA,
     tolerance: float = TOLERANCE,
 ) -> Tensor:
     """Mean over pairs of alpha ||X - Y W||_F^2 / N with W held fixed.
