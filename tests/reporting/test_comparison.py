@@ -71,5 +71,5 @@ def test_what_cannot_be_joined_is_said(tmp_path: Path) -> None:
         earlier_systems([str(tmp_path / "absent.json")], ["X"])
     for text in ("[1]", "{", '{"A": 3}'):
         (tmp_path / "bad.json").write_text(text)
-        with pytest.raises(ValueError, match=r"bad\.json.*no compare\.json"):
+        with pytest.raises(ValueError, match=r"bad\.json.*no compare\.json of `partialreid"):
             earlier_systems([str(tmp_path / "bad.json")], ["X"])

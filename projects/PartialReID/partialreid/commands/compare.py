@@ -1,22 +1,18 @@
 """Compare systems: several configs with their checkpoints on several test sets, in one table.
 
-    partialreid compare --output logs/compare \
-        --system FastReID-DSR market_mobilenetv2.yml logs/market_mobilenetv2/model_final.pth \
-        --system FPR fpr_iccv19.yml logs/fpr_iccv19/model_final.pth \
-        --tests Market1501 Market1501Partial Market1501Occluded
     partialreid compare --output logs/keep_ratio \
         --system stretched market_mobilenetv2.yml logs/market_mobilenetv2/model_final.pth \
+            INPUT.KEEP_RATIO off \
         --system unstretched market_mobilenetv2.yml logs/market_mobilenetv2/model_final.pth \
-            INPUT.KEEP_RATIO width \
         --tests Market1501Partial
     partialreid compare --output logs/all --add logs/compare/compare.json logs/dsr/compare.json \
         --tests Market1501 Market1501Partial Market1501Occluded
 
-Images that test sets share are extracted once. Writes compare.md and compare.json with 95 %
-intervals and seconds per query (of the matching, after the network), and cmc.png with the
-CMC curve of each system on each test set. Config keys and values after --opts hold for all.
-compare.json grows by every system that is ready; after an interruption, --add takes up what it
-holds, as it takes systems that were compared on another machine.
+Images that test sets share are extracted once. Writes compare.md with 95 % intervals and
+milliseconds per query (of the matching, after the network), compare.json with the same, in seconds,
+and cmc.png with the CMC curve of each system on each test set. Config keys and values after --opts
+hold for all. compare.json grows by every system that is ready; after an interruption, --add takes
+up what it holds, as it takes systems that were compared on another machine.
 """
 
 from __future__ import annotations

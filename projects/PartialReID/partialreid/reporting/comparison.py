@@ -36,7 +36,9 @@ def earlier_systems(
             found = json.loads(Path(path).read_text(encoding="utf-8"))
             systems = {name: dict(parts) for name, parts in found.items()}
         except (OSError, ValueError, AttributeError, TypeError) as error:
-            raise ValueError(f'"{path}" is no compare.json of this tool: {error}') from error
+            raise ValueError(
+                f'"{path}" is no compare.json of `partialreid compare`: {error}'
+            ) from error
         for name, parts in systems.items():
             missing = [test for test in (*tests, RUN) if test not in parts]
             if missing:

@@ -1,0 +1,122 @@
+"""Every command of the documents and docstrings is one that the command line takes.
+
+Each goes through the real parser, and its configs load with their keys; then it is stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from partialreid.commands import compare, dispatch, evaluate, rankings, select_lambda, train
+from partialreid.commands.configuration import setup_config
+from partialreid.data.catalogue import is_data_set
+from tests.paths import ROOT
+from tests.test_docs import DOCUMENTS, name_of
+
+SOURCES = [*DOCUMENTS, *sorted(Path(dispatch.__file__).parent.glob("*.py"))]
+VARIABLES = r"(?:[A-Z_]+=\S+ )*"
+PROGRAM = r"partialreid|python3? (?:-m partialreid|\S*train_net\.py|people\.py)"
+COMMAND = re.compile(rf"^ *(?:\$ )?{VARIABLES}({PROGRAM})((?: .*)?)$", re.MULTILINE)
+# A script of docs/own_data.md that registers this set and then is `train_net.py`.
+OWN_SETS = ("People",)
+
+
+def words_of(program: str, rest: str) -> list[str]:
+    """The words after `partialreid`; a variable of the shell becomes a number, which fits all."""
+    words = shlex.split(re.sub(r"\$\w+", "1", rest), comments=True)
+    words = [word for word in words if word != "..."]
+    return words if "partialreid" in program else ["train", *words]
+
+
+def commands() -> Iterator[Any]:
+    for source in SOURCES:
+        text = re.sub(r"\\\n\s*", "", source.read_text(encoding="utf-8"))
+        for program, rest in COMMAND.findall(text):
+            words = words_of(program, rest)
+            if words != ["train"]:
+                yield pytest.param(words, id=f"{name_of(source)}: {' '.join(words)}")
+
+
+class Stopped(BaseException):
+    """Instead of the long work; nothing on the way takes it for an error."""
+
+
+def stop(*_: object, **__: object) -> Any:
+    raise Stopped
+
+
+@pytest.fixture
+def loaded(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """The configs that a command has loaded until it is stopped."""
+    configs: list[Any] = []
+
+    def started(args: argparse.Namespace, *_: object) -> int:
+        configs.append(setup_config(args))
+        raise Stopped
+
+    def checked(cfg: Any, *_: object) -> None:
+        configs.append(cfg)
+
+    monkeypatch.setattr(train, "start", started)
+    monkeypatch.setattr(evaluate, "start", started)
+    monkeypatch.setattr(select_lambda, "check_trained_without", checked)
+    monkeypatch.setattr(select_lambda, "checked_model", stop)
+    monkeypatch.setattr(rankings, "checked_model", checked)
+    monkeypatch.setattr(rankings.os, "makedirs", stop)
+    monkeypatch.setattr(compare, "checked_model", checked)
+    monkeypatch.setattr(compare, "check_output_dir", lambda _: None)
+    monkeypatch.setattr(compare, "earlier_systems", lambda paths, *_: {p: {} for p in paths})
+    monkeypatch.setattr(compare, "write_comparison", stop)
+    monkeypatch.setattr(compare, "launch", stop)
+    return configs
+
+
+@pytest.mark.parametrize("words", list(commands()))
+def test_the_command_line_takes_it(
+    words: list[str], loaded: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)  # some configs are given by their paths
+    if words in (["--version"], ["--help"]):
+        assert dispatch.main(words) == 0
+        return
+    with pytest.raises(Stopped):
+        dispatch.main(words)
+    one = words[0] != "compare"
+    assert len(loaded) == (1 if one else words.count("--system"))
+    for cfg in loaded:
+        for name in (*cfg.DATASETS.NAMES, *cfg.DATASETS.TESTS):
+            assert is_data_set(name) or name in OWN_SETS, name
+
+
+def test_all_commands_are_found() -> None:
+    found = [param.values[0] for param in commands()]
+    assert {words[0] for words in found} >= set(dispatch.COMMANDS)
+    assert len(found) >= 40
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["train", "--config-file", "no_such.yml"],
+        ["evaluate", "--config-file", "demo.yml", "TEST.DSR.NO_SUCH_KEY", "1"],
+        ["rankings", "--no-such-option", "1", "--config-file", "demo.yml"],
+    ],
+    ids=" ".join,
+)
+def test_a_wrong_command_is_noticed(words: list[str], loaded: list[Any]) -> None:
+    with pytest.raises((SystemExit, ValueError, KeyError, OSError)):
+        dispatch.main(words)
+
+
+@pytest.mark.parametrize("source", DOCUMENTS, ids=name_of)
+def test_benchmarks_that_are_named_are_there(source: Path) -> None:
+    for name in re.findall(r"-m (benchmarks\.\w+)", source.read_text(encoding="utf-8")):
+        assert importlib.util.find_spec(name), name
