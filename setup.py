@@ -40,6 +40,8 @@ setup(
     name="partialreid",
     version=VERSION[1],
     description="Partial and occluded person re-identification on FastReID",
+    long_description=Path("README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
     license="Apache-2.0",
     python_requires=">=3.10",
     packages=[*find_packages(PROJECT, include=["partialreid*"]), "partialreid.configs"],

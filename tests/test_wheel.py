@@ -39,7 +39,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("wheel")
     source = folder / "source"
     source.mkdir()
-    for name in ("setup.py", "pyproject.toml", "LICENSE"):
+    for name in ("setup.py", "pyproject.toml", "LICENSE", "README.md"):
         shutil.copy(ROOT / name, source)
     shutil.copytree(PROJECT, source / PROJECT.relative_to(ROOT), ignore=LEFT_OUT)
     # With the setuptools that runs here: nothing is downloaded.
@@ -75,6 +75,14 @@ def test_what_it_holds(wheel: Path) -> None:
     assert len(configs) >= 7
     expected = modules | configs | {Path("partialreid", "py.typed")}
     assert held == {path.as_posix() for path in expected}
+
+
+def test_the_readme_describes_it(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as held:
+        (name,) = (name for name in held.namelist() if name.endswith(".dist-info/METADATA"))
+        metadata = held.read(name).decode()
+    assert "\nDescription-Content-Type: text/markdown\n" in metadata
+    assert metadata.endswith((ROOT / "README.md").read_text(encoding="utf-8"))
 
 
 @pytest.mark.slow(minutes=0.5)
