@@ -12,15 +12,24 @@ import and taken away again; what it does wrong later is cured where this packag
 | loader threads that swallow errors, fixed workers   | `data/loaders.py`               |
 | gdown for pretrained weights                        | `backbones/pretrained.py`       |
 | pretrained weights that do not fit, in silence      | `backbones/pretrained_files.py` |
-| TEST.FLIP on a tuple                                | `partialbaseline.py`            |
+| TEST.FLIP and DefaultPredictor on a tuple           | `partialbaseline.py`            |
 | losses in half precision under autocast             | `float32_losses.py`             |
 | flat parameter buffers: nothing trains              | `engine/trainer.py`             |
 | losses read before they are there; AMP on CUDA only | `engine/training_steps.py`      |
-| CUDA and NCCL assumed, fixed port                   | `engine/launching.py`           |
+| CUDA and NCCL assumed                               | `engine/launching.py`           |
+| a fixed port, at which two jobs collide             | `engine/meeting.py`             |
 | unsafe or silent checkpoint loading                 | `engine/checkpoint.py`          |
 | resumed runs that keep the old schedule             | `engine/resumption.py`          |
 | `model_best` never written, division by zero        | `engine/hooks.py`               |
 | samplers that search for ever                       | `engine/training_checks.py`     |
+| orders of images that a resumed run does not share  | `data/epoch_sampler.py`         |
+| FREEZE_LAYERS counted anew, misspelt in silence     | `engine/layer_freezing.py`      |
+| images left out, folders read as identities         | `data/stock_checks.py`          |
+| absent folders, bad names: assertions, wrong paths  | `data/stock_sets.py`            |
+| equal numbers of two training sets: one identity    | `images/labels.py`              |
+| 16-bit grey images read as white                    | `images/reading.py`             |
+| re-ranking on CUDA alone, memory without a bound    | `evaluation/refinement.py`      |
+| MobileNetV2 without LAST_STRIDE                     | `backbones/mobilenetv2.py`      |
 """
 
 from __future__ import annotations
