@@ -10,8 +10,9 @@ import pytest
 from tests.paths import ROOT
 
 PAGES = sorted(path for path in (ROOT / "docs").glob("*.md"))
-OTHERS = ("README.md", "projects/PartialReID/README.md", "datasets/README.md", "CONTRIBUTING.md")
-DOCUMENTS = [*PAGES, *(ROOT / name for name in OTHERS), ROOT / "benchmarks" / "README.md"]
+PROJECT = ROOT / "projects" / "PartialReID" / "README.md"
+OTHERS = ("datasets/README.md", "benchmarks/README.md", "tests/conformance/README.md")
+DOCUMENTS = [*PAGES, *sorted(ROOT.glob("*.md")), PROJECT, *(ROOT / name for name in OTHERS)]
 LINK = re.compile(r"\]\(\s*([^)#\s]*)(?:#([^)\s]+))?\s*\)")
 
 
@@ -53,3 +54,43 @@ def test_links_lead_somewhere(document: Path) -> None:
         if part:
             places = [anchor(heading) for heading in headings(aim.read_text(encoding="utf-8"))]
             assert part in places, f"{target}#{part}"
+
+
+def rows(text: str) -> list[list[str]]:
+    """The cells of all rows of a page's tables."""
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+
+
+def test_the_project_says_only_what_no_page_says() -> None:
+    """Its rooms; configs, systems, keys and results stand on pages that it links."""
+    before, after = PROJECT.read_text(encoding="utf-8").split("## The rooms")
+    assert not rows(before)
+    assert len(rows(after)) > 10 and "\n## " not in after
+    linked = {Path(target).name for target, _ in LINK.findall(before)}
+    assert linked >= {"configs.md", "systems.md", "keys.md", "results_file.md", "commands.md"}
+
+
+def test_every_published_number_has_a_source() -> None:
+    text = (ROOT / "docs" / "published.md").read_text(encoding="utf-8")
+    head, _, *found = rows(text)
+    assert head[-1] == "source" and len(found) >= 3
+    for *_, source in found:
+        (label,) = re.findall(r"\]\[(\w+)\]$", source)
+        assert re.search(rf"^\[{label}\]: https://", text, re.MULTILINE), source
+    users = text.partition("users report")[2]
+    numbers = re.findall(r"\b\d\d\.\d\b", users)
+    assert numbers and numbers == re.findall(r"\[(\d\d\.\d)\]\(https://", users)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=name_of)
+def test_no_page_repeats_the_version(document: Path) -> None:
+    assert not re.search(r"partialreid-\d", document.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=name_of)
+def test_a_number_of_threads_says_how_it_is_set(document: Path) -> None:
+    text = document.read_text(encoding="utf-8")
+    for number, words in (("1", "one thread"), ("2", "two threads")):
+        if words in re.sub(r"\s+", " ", text).replace("processes of one thread", ""):
+            assert f"OMP_NUM_THREADS={number}" in text, words
