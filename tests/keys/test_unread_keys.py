@@ -8,6 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fastreid.data.datasets import DATASET_REGISTRY
+from fastreid.data.datasets.bases import ImageDataset
+from fastreid.modeling.meta_arch import META_ARCH_REGISTRY
 
 from partialreid.commands.configuration import setup_config
 from partialreid.engine.checks import check_config
@@ -18,6 +21,13 @@ from tests import tiny
 
 TESTS = "('Market1501',)"
 DERIVED = "('Market1501', 'DukeMTMCPartial', 'DukeMTMCOccluded')"
+ARCHITECTURE = "MODEL.META_ARCHITECTURE"
+PARTIAL_SETS = "('Market1501', 'PartialiLIDS')"
+DSR = ["MODEL.HEADS.NAME", "DSRHead", "TEST.DSR.ENABLED", True]
+EMBEDDING = [ARCHITECTURE, "Baseline", "MODEL.HEADS.NAME", "EmbeddingHead",
+             "TEST.DSR.ENABLED", False]  # fmt: skip
+TRIPLET = ["MODEL.LOSSES.NAME", "('TripletLoss',)"]
+FIXED = ["TEST.DSR.LAMBDA_SELECTION", "fixed", "TEST.DSR.BOOTSTRAP_ROUNDS", 0]
 # A key, a value that is not its default, what makes it idle, and what has it read.
 CASES: list[tuple[str, Any, list[Any], list[Any]]] = [
     ("SOLVER.MOMENTUM", 0.8, [], ["SOLVER.OPT", "SGD"]),
@@ -36,8 +46,17 @@ CASES: list[tuple[str, Any, list[Any], list[Any]]] = [
      ["MODEL.BACKBONE.PRETRAIN", True]),
     ("MODEL.HEADS.MARGIN", 0.3, ["MODEL.META_ARCHITECTURE", "Baseline", "MODEL.HEADS.NAME",
      "EmbeddingHead", "TEST.DSR.ENABLED", False], ["MODEL.HEADS.CLS_LAYER", "ArcSoftmax"]),
-    ("MODEL.HEADS.NECK_FEAT", "after", ["MODEL.LOSSES.NAME", "('CrossEntropyLoss',)"],
+    ("MODEL.HEADS.NECK_FEAT", "after", ["MODEL.HEADS.WITH_BNNECK", True,
+     "MODEL.LOSSES.NAME", "('CrossEntropyLoss',)"],
      ["MODEL.LOSSES.NAME", "('CrossEntropyLoss', 'TripletLoss')"]),
+    ("MODEL.HEADS.NECK_FEAT", "after", [*TRIPLET, "MODEL.HEADS.WITH_BNNECK", False],
+     ["MODEL.HEADS.WITH_BNNECK", True]),
+    ("MODEL.HEADS.NECK_FEAT", "after", [*TRIPLET, "MODEL.HEADS.WITH_BNNECK", False],
+     [*EMBEDDING, "MODEL.HEADS.EMBEDDING_DIM", 32]),
+    ("MODEL.HEADS.NECK_FEAT", "after", [*EMBEDDING, "MODEL.HEADS.WITH_BNNECK", True,
+     "MODEL.LOSSES.NAME", "('CrossEntropyLoss',)"], [ARCHITECTURE, "MoCo"]),
+    ("MODEL.HEADS.NORM", "GN", ["MODEL.HEADS.WITH_BNNECK", False],
+     ["MODEL.HEADS.WITH_BNNECK", True]),
     ("MODEL.LOSSES.CE.SCALE", 2.0, ["MODEL.LOSSES.NAME", "('TripletLoss',)"],
      ["MODEL.LOSSES.NAME", "('CrossEntropyLoss',)"]),
     ("MODEL.LOSSES.CE.ALPHA", 0.3, ["MODEL.LOSSES.CE.EPSILON", 0.1],
@@ -63,7 +82,25 @@ CASES: list[tuple[str, Any, list[Any], list[Any]]] = [
      ["MODEL.META_ARCHITECTURE", "DSR2018", "MODEL.HEADS.NAME", "DSR2018Head",
       "MODEL.LOSSES.VERIFICATION.CODES", "ridge"],
      ["MODEL.LOSSES.VERIFICATION.CODES", "lasso"]),
-    ("DATASETS.MASK_THRESHOLD", 100, [], ["DATASETS.MASKS", "masks"]),
+    *(
+        case
+        for other in ("MoCo", "Distiller", "Baseline")
+        for case in (
+            ("MODEL.LOSSES.FOREGROUND.SCALE", 2.0, [*EMBEDDING, ARCHITECTURE, other],
+             [*DSR, ARCHITECTURE, "FPRBaseline"]),
+            ("MODEL.LOSSES.VERIFICATION.PAIRS", 8, [*EMBEDDING, ARCHITECTURE, other],
+             [*DSR, ARCHITECTURE, "DSR2018", "MODEL.HEADS.NAME", "DSR2018Head"]),
+            ("DATASETS.MASKS", "masks", [*EMBEDDING, ARCHITECTURE, other],
+             [*DSR, ARCHITECTURE, "FPRBaseline"]),
+            ("MODEL.CHANNELS_LAST", "on", [*EMBEDDING, ARCHITECTURE, other],
+             [*DSR, ARCHITECTURE, "DSR2018", "MODEL.HEADS.NAME", "DSR2018Head"]),
+            ("TEST.FLIP.ENABLED", True, [*EMBEDDING, ARCHITECTURE, other],
+             [*DSR, ARCHITECTURE, "DSR2018", "MODEL.HEADS.NAME", "DSR2018Head"]),
+        )
+    ),
+    ("DATASETS.MASKS", "masks", [], [ARCHITECTURE, "FPRBaseline"]),
+    ("DATASETS.MASK_THRESHOLD", 100, [ARCHITECTURE, "FPRBaseline"], ["DATASETS.MASKS", "masks"]),
+    ("DATASETS.MASK_THRESHOLD", 100, ["DATASETS.MASKS", "masks"], [ARCHITECTURE, "FPRBaseline"]),
     ("KD.EMA.MOMENTUM", 0.9, [], []),
     ("MODEL.CHANNELS_LAST", "on", ["MODEL.META_ARCHITECTURE", "Baseline"],
      ["MODEL.META_ARCHITECTURE", "PartialBaseline"]),
@@ -102,7 +139,25 @@ CASES: list[tuple[str, Any, list[Any], list[Any]]] = [
     ("TEST.DSR.SINGLE_SHOT_ROUNDS", 5, [], ["TEST.DSR.PROTOCOL", "single-shot"]),
     ("TEST.DSR.BOOTSTRAP_ROUNDS", 5, ["TEST.DSR.PROTOCOL", "single-shot"],
      ["TEST.DSR.PROTOCOL", "full"]),
+    ("TEST.DSR.CAMERAS", "filename", ["DATASETS.TESTS", DERIVED], ["DATASETS.TESTS", PARTIAL_SETS]),
+    ("TEST.DSR.CAMERAS", "filename", ["DATASETS.TESTS", TESTS],
+     ["DATASETS.TESTS", "('PartialREIDPartial',)"]),
+    *(
+        ("TEST.DSR.PROTOCOL_SEED", 3, [*FIXED, "DATASETS.TESTS", PARTIAL_SETS], read)
+        for read in (
+            ["TEST.DSR.LAMBDA_SELECTION", "crossfit"],
+            ["TEST.DSR.PROTOCOL", "single-shot"],
+            ["TEST.DSR.BOOTSTRAP_ROUNDS", 10],
+            ["DATASETS.TESTS", "('SmallVehicleIDPartial',)"],
+            ["DATASETS.TESTS", "('SetOfAUser',)"],
+        )
+    ),
+    # Nothing is chosen where nothing is reconstructed.
+    ("TEST.DSR.PROTOCOL_SEED", 3, ["TEST.DSR.ENABLED", False, "TEST.DSR.BOOTSTRAP_ROUNDS", 0],
+     ["TEST.DSR.ENABLED", True]),
     # Switches.
+    ("SOLVER.CLIP_GRADIENTS.NORM_TYPE", 1.0, ["SOLVER.CLIP_GRADIENTS.ENABLED", True,
+     "SOLVER.CLIP_GRADIENTS.CLIP_TYPE", "value"], ["SOLVER.CLIP_GRADIENTS.CLIP_TYPE", "norm"]),
     ("INPUT.REA.PROB", 0.1, [], ["INPUT.REA.ENABLED", True]),
     ("INPUT.OCCLUSION.PROB", 0.1, [], ["INPUT.OCCLUSION.ENABLED", True]),
     ("SOLVER.CLIP_GRADIENTS.CLIP_VALUE", 1.0, [], ["SOLVER.CLIP_GRADIENTS.ENABLED", True]),
@@ -129,6 +184,12 @@ def cfg(make_config) -> Any:
     return cfg
 
 
+@pytest.fixture(autouse=True)
+def set_of_a_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    own = type("SetOfAUser", (ImageDataset,), {})
+    monkeypatch.setitem(DATASET_REGISTRY._obj_map, "SetOfAUser", own)
+
+
 def merge(cfg: Any, changes: list[Any]) -> None:
     cfg.merge_from_list([str(part) if isinstance(part, float) else part for part in changes])
 
@@ -141,6 +202,18 @@ def test_an_idle_key_is_named(cfg: Any, key: str, value: Any, idle: list, read: 
     if read:
         merge(cfg, read)
         assert key not in idle_keys(cfg, eval_only=False)
+
+
+def test_a_derived_architecture_reads_what_its_base_reads(
+    cfg: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = type("OwnFPR", (META_ARCH_REGISTRY.get("FPRBaseline"),), {})
+    monkeypatch.setitem(META_ARCH_REGISTRY._obj_map, "OwnFPR", own)
+    merge(cfg, [ARCHITECTURE, "OwnFPR", "DATASETS.MASKS", "masks", "TEST.FLIP.ENABLED", True])
+    merge(cfg, ["MODEL.LOSSES.FOREGROUND.SCALE", 2.0, "MODEL.LOSSES.VERIFICATION.PAIRS", 8])
+    assert idle_keys(cfg, eval_only=False) == {
+        "MODEL.LOSSES.VERIFICATION.PAIRS": f"{ARCHITECTURE} is OwnFPR"
+    }
 
 
 def test_every_rule_has_a_case() -> None:

@@ -10,8 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from fastreid.data.datasets import DATASET_REGISTRY
+from fastreid.modeling.meta_arch import META_ARCH_REGISTRY
+
 from ..config import config_value
 from ..data.catalogue import split_name
+from ..data.stock_sets import is_stock
+from ..derived.held_out import held_out_stem
+from ..partial_dataset import PartialTestSet
 
 # Says why a run with a config does not read a key; "" where it does.
 Reason = Callable[[Any], str]
@@ -56,6 +62,18 @@ def _holds(*names: str) -> Reason:
     return reason
 
 
+def _built_on(*names: str) -> Reason:
+    """Read by these architectures, and by those that are derived from them. No other reads it."""
+
+    def reason(cfg: Any) -> str:
+        chosen = cfg.MODEL.META_ARCHITECTURE
+        classes = META_ARCH_REGISTRY.get(chosen).__mro__
+        read = {*names} & {kind.__name__ for kind in classes}
+        return "" if read else f"MODEL.META_ARCHITECTURE is {chosen}"
+
+    return reason
+
+
 def _data_set(kind: str, fits: Callable[[str], object]) -> Reason:
     """Read with a data set whose name fits."""
 
@@ -68,6 +86,43 @@ def _data_set(kind: str, fits: Callable[[str], object]) -> Reason:
 
 def _suffix(name: str) -> str:
     return (split_name(name) or ("", ""))[1]
+
+
+def _class_of(name: str) -> Any:
+    """The class of a data set, or of the one that a derived set is made of."""
+    while parts := split_name(name):
+        name = parts[0]
+    return DATASET_REGISTRY.get(held_out_stem(name) or name)
+
+
+def _may_draw(name: str) -> bool:
+    """Whether a data set may draw its images by chance: of FastReID's own VehicleID alone does."""
+    kind = _class_of(name)
+    if is_stock(kind):
+        return any(base.__name__ == "VehicleID" for base in kind.__mro__)
+    # This package's own sets draw by other seeds. Nobody knows what a user's sets do.
+    return not hasattr(kind, "arguments_from")
+
+
+def _draws(cfg: Any) -> str:
+    test = cfg.TEST.DSR
+    if test.ENABLED and test.LAMBDA_SELECTION == "crossfit":
+        return ""
+    if test.PROTOCOL != "full" or test.BOOTSTRAP_ROUNDS:
+        return ""
+    return _data_set("drawn by chance, and nothing else is either", _may_draw)(cfg)
+
+
+def _compared(cfg: Any) -> str:
+    # MoCo always compares features with those of its queue.
+    queue = not _built_on("MoCo")(cfg)
+    return "" if queue else _holds("TripletLoss", "CircleLoss", "Cosface")(cfg)
+
+
+def _neck(cfg: Any) -> str:
+    heads = cfg.MODEL.HEADS
+    between = heads.WITH_BNNECK or heads.EMBEDDING_DIM
+    return "" if between else "MODEL.HEADS.WITH_BNNECK is False: before is after"
 
 
 def _identities(cfg: Any) -> str:
@@ -93,6 +148,8 @@ def _large(cfg: Any) -> str:
 
 
 ARCHITECTURE = "MODEL.META_ARCHITECTURE"
+# Architectures that are trained with the masks of a batch.
+WITH_MASKS = ("FPRBaseline",)
 VERIFICATION = "MODEL.LOSSES.VERIFICATION"
 # Keys, or nodes with all their keys, that only a training reads. A key may have several rules.
 IN_TRAINING: tuple[tuple[str, Reason], ...] = (
@@ -108,18 +165,22 @@ IN_TRAINING: tuple[tuple[str, Reason], ...] = (
     ("DATALOADER.NUM_INSTANCE", _identities),
     ("MODEL.BACKBONE.PRETRAIN_PATH", _only("MODEL.BACKBONE.PRETRAIN", True)),
     ("MODEL.HEADS.MARGIN", _not("MODEL.HEADS.CLS_LAYER", "Linear")),
-    ("MODEL.HEADS.NECK_FEAT", _holds("TripletLoss", "CircleLoss", "Cosface")),
+    ("MODEL.HEADS.NECK_FEAT", _compared),
+    ("MODEL.HEADS.NECK_FEAT", _neck),
     ("MODEL.LOSSES.CE", _holds("CrossEntropyLoss")),
     ("MODEL.LOSSES.CE.ALPHA", _only("MODEL.LOSSES.CE.EPSILON", -1)),
     ("MODEL.LOSSES.TRI", _holds("TripletLoss")),
     ("MODEL.LOSSES.CIRCLE", _holds("CircleLoss")),
     ("MODEL.LOSSES.COSFACE", _holds("Cosface")),
-    ("MODEL.LOSSES.FOREGROUND", _not(ARCHITECTURE, "PartialBaseline", "DSR2018", "Baseline")),
-    (VERIFICATION, _not(ARCHITECTURE, "PartialBaseline", "FPRBaseline", "Baseline")),
+    ("MODEL.LOSSES.FOREGROUND", _built_on(*WITH_MASKS)),
+    (VERIFICATION, _built_on("DSR2018")),
     (f"{VERIFICATION}.LASSO_BETA", _only(f"{VERIFICATION}.CODES", "lasso")),
     (f"{VERIFICATION}.TOLERANCE", _only(f"{VERIFICATION}.CODES", "lasso")),
     (f"{VERIFICATION}.KAPPA", _only(f"{VERIFICATION}.CODES", "ridge")),
+    ("DATASETS.MASKS", _built_on(*WITH_MASKS)),
+    ("DATASETS.MASK_THRESHOLD", _built_on(*WITH_MASKS)),
     ("DATASETS.MASK_THRESHOLD", _not("DATASETS.MASKS", "")),
+    ("SOLVER.CLIP_GRADIENTS.NORM_TYPE", _only("SOLVER.CLIP_GRADIENTS.CLIP_TYPE", "norm")),
     ("KD", _only(ARCHITECTURE, "Distiller")),
 )
 OF_COLUMNS = (
@@ -128,8 +189,9 @@ OF_COLUMNS = (
 )
 # What an evaluation reads, alone or after a training.
 IN_BOTH: tuple[tuple[str, Reason], ...] = (
-    ("MODEL.CHANNELS_LAST", _not(ARCHITECTURE, "Baseline")),
-    ("TEST.FLIP.ENABLED", _not(ARCHITECTURE, "Baseline")),
+    ("MODEL.CHANNELS_LAST", _built_on("PartialBaseline")),
+    ("MODEL.HEADS.NORM", _only("MODEL.HEADS.WITH_BNNECK", True)),
+    ("TEST.FLIP.ENABLED", _built_on("PartialBaseline")),
     ("INPUT.KEEP_RATIO_STEP", _not("INPUT.KEEP_RATIO", "off")),
     # Scaled to fit, no side becomes longer than the model's.
     ("INPUT.KEEP_RATIO_LONGEST", _not("INPUT.KEEP_RATIO", "off", "fit")),
@@ -141,6 +203,10 @@ IN_BOTH: tuple[tuple[str, Reason], ...] = (
     ("DATASETS.DERIVED.SHARE", _data_set("<Name>Occluded", lambda n: _suffix(n) == "Occluded")),
     ("DATASETS.DERIVED.SIDES", _data_set("<Name>Partial", lambda n: _suffix(n) == "Partial")),
     ("DATASETS.DERIVED.PERCENT", _data_set("<Name>Partial", lambda n: _suffix(n) == "Partial")),
+    (
+        "TEST.DSR.CAMERAS",
+        _data_set("one of the partial sets", lambda n: issubclass(_class_of(n), PartialTestSet)),
+    ),
     ("DATASETS.SYNTHETIC", _data_set("SyntheticPartial", lambda n: n.startswith("Synthetic"))),
     *((f"TEST.DSR.{key}", _only("TEST.DSR.ENABLED", True)) for key in OF_COLUMNS),
     ("TEST.DSR.MEMORY_GB", _large),
@@ -156,4 +222,5 @@ IN_BOTH: tuple[tuple[str, Reason], ...] = (
     ("TEST.DSR.LAMBDA_STEP", _not("TEST.DSR.LAMBDA_SELECTION", "fixed")),
     ("TEST.DSR.SINGLE_SHOT_ROUNDS", _only("TEST.DSR.PROTOCOL", "single-shot")),
     ("TEST.DSR.BOOTSTRAP_ROUNDS", _only("TEST.DSR.PROTOCOL", "full")),
+    ("TEST.DSR.PROTOCOL_SEED", _draws),
 )
