@@ -5,7 +5,7 @@ Shape shorthand: Q queries, G galleries, C channels, N and M columns, K shortlis
 
 from __future__ import annotations
 
-from typing import Any, overload
+from typing import overload
 
 import numpy as np
 import torch
@@ -18,28 +18,48 @@ from .matching.reconstruction import (
 )
 from .matching.shortlists import FILL, TOPK, nearest
 
-
-@overload
-def compute_dsr_dist(array1: Tensor, array2: Any, *others: Any, **options: Any) -> Tensor: ...
+Array = Tensor | np.ndarray
 
 
 @overload
 def compute_dsr_dist(
-    array1: np.ndarray, array2: Any, *others: Any, **options: Any
-) -> np.ndarray: ...
-
-
-def compute_dsr_dist(
-    array1: Tensor | np.ndarray,
-    array2: Tensor | np.ndarray,
-    distmat: Tensor | np.ndarray,
-    scores: Tensor | np.ndarray | None,
+    array1: Tensor,
+    array2: Array,
+    distmat: Array,
+    scores: Array | None,
     *,
     topk: int = TOPK,
     kappa: float = KAPPA,
     fill: float = FILL,
     memory_bytes: int | None = None,
-) -> Tensor | np.ndarray:
+) -> Tensor: ...
+
+
+@overload
+def compute_dsr_dist(
+    array1: np.ndarray,
+    array2: Array,
+    distmat: Array,
+    scores: Array | None,
+    *,
+    topk: int = TOPK,
+    kappa: float = KAPPA,
+    fill: float = FILL,
+    memory_bytes: int | None = None,
+) -> np.ndarray: ...
+
+
+def compute_dsr_dist(
+    array1: Array,
+    array2: Array,
+    distmat: Array,
+    scores: Array | None,
+    *,
+    topk: int = TOPK,
+    kappa: float = KAPPA,
+    fill: float = FILL,
+    memory_bytes: int | None = None,
+) -> Array:
     """Reconstruction distance of each query to its nearest gallery images.
 
     FastReID-DSR re-ranks: only the `topk` images nearest by the global distance are reconstructed.

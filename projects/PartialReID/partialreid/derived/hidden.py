@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -43,7 +42,7 @@ def hidden_queries(
     share = check_share([number / 100 for number in percent])
     paths = [path for path, *_ in query]
     names = relative_names(paths)
-    recipe: dict[str, Any] = {
+    recipe: dict[str, object] = {
         "kind": name,
         "drawing": DRAWING_VERSION,
         "seed": seed,
@@ -67,7 +66,7 @@ def hidden_queries(
         rng = HashRng(seed, "occluded", names[path])
         image = np.asarray(read_image(path))
         by = pick(rng, KINDS) if kind == "mixed" else kind
-        record: dict[str, Any] = {"hidden_by": by}
+        record: dict[str, object] = {"hidden_by": by}
         piece = None
         if by == "pieces":
             start = int(rng.random() * len(others))

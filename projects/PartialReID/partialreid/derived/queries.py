@@ -11,7 +11,7 @@ import hashlib
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -64,7 +64,7 @@ class Changed(NamedTuple):
 
     image: Image.Image
     visible: np.ndarray | None
-    record: Any
+    record: object
 
 
 def relative_names(paths: Sequence[str]) -> dict[str, str]:
@@ -91,7 +91,7 @@ def png_name(name: str) -> str:
     return f"{os.path.splitext(name)[0]}.png"
 
 
-def source_of(paths: Sequence[str], names: Mapping[str, str], folder: str) -> dict[str, Any]:
+def source_of(paths: Sequence[str], names: Mapping[str, str], folder: str) -> dict[str, object]:
     """How a manifest describes the images that something was made from.
 
     It holds a hash of their names and sizes, and nothing of where they lie on this machine.
@@ -113,7 +113,7 @@ def source_of(paths: Sequence[str], names: Mapping[str, str], folder: str) -> di
 def make_queries(
     root: str,
     folder_name: str,
-    recipe: Mapping[str, Any],
+    recipe: Mapping[str, object],
     names: Mapping[str, str],
     change: Callable[[str], Changed],
     record_key: str,
@@ -139,7 +139,7 @@ def make_queries(
     """
     made = {path: png_name(name) for path, name in names.items()}
 
-    def build(folder: Path) -> dict[str, Any]:
+    def build(folder: Path) -> dict[str, object]:
         for part in (QUERY, MASKS) if masks else (QUERY,):
             for parent in sorted({os.path.dirname(name) for name in made.values()}):
                 (folder / part / parent).mkdir(parents=True, exist_ok=True)

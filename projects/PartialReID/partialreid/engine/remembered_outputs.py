@@ -15,6 +15,9 @@ from torch import Tensor, nn
 from ..matching.column_store import ColumnStore
 from ..runtime.device_clock import seconds_on
 
+# Features (B, C), columns (B, C, N) and weights (B, N), or features alone.
+Outputs = Tensor | tuple[Tensor, Tensor, Tensor]
+
 
 class RememberedOutputs(nn.Module):
     """Outputs of a model in evaluation, kept by path and size of the image.
@@ -43,7 +46,7 @@ class RememberedOutputs(nn.Module):
         self._others: list[tuple[Tensor, ...]] = []
         self._places: dict[tuple[str, int, int], int] = {}
 
-    def forward(self, inputs: dict[str, Any]) -> Any:
+    def forward(self, inputs: dict[str, Any]) -> Outputs:
         """Outputs of a batch: those kept, if all of its images have been seen in this size.
 
         Returns:
@@ -64,7 +67,7 @@ class RememberedOutputs(nn.Module):
                 self._keep(outputs, i)
         return outputs
 
-    def _keep(self, outputs: Any, image: int) -> None:
+    def _keep(self, outputs: Outputs, image: int) -> None:
         if isinstance(outputs, Tensor):
             self._others.append((outputs[image].clone(),))
             return
@@ -72,7 +75,7 @@ class RememberedOutputs(nn.Module):
         self._columns.append(columns[image : image + 1])
         self._others.append((features[image].clone(), weights[image].clone()))
 
-    def _kept(self, places: list[int]) -> Any:
+    def _kept(self, places: list[int]) -> Outputs:
         parts = zip(*(self._others[place] for place in places), strict=True)
         features, *weights = (torch.stack(part) for part in parts)
         if not weights:

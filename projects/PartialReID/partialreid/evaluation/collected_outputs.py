@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -63,7 +62,7 @@ class CollectedOutputs:
         return self._features[0].device if len(self._features) else torch.device("cpu")
 
     @torch.no_grad()
-    def add(self, outputs: Any, pids: Tensor, camids: Tensor) -> None:
+    def add(self, outputs: object, pids: Tensor, camids: Tensor) -> None:
         """Keep one batch.
 
         Args:
@@ -76,15 +75,16 @@ class CollectedOutputs:
             NotFiniteError: features or weights hold an infinity or NaN.
             OSError: the columns do not fit into the file, see `ColumnStore.append`.
         """
-        features, columns, weights = self._parts(outputs)
-        for name, part in (("features", features), ("weights", weights)):
+        features, local = self._parts(outputs)
+        for name, part in (("features", features), ("weights", local and local[1])):
             if part is not None and not part.isfinite().all():
                 raise NotFiniteError(f"{name} hold an infinity or NaN")
         self._features.append(features.float())
         self._pids.append(pids.cpu())
         self._camids.append(camids.cpu())
         self._passed += features.nbytes
-        if self._storage is not None:
+        if self._storage is not None and local is not None:
+            columns, weights = local
             if self.budget is None:
                 self.budget = self._ask(columns.device)
                 self.store = ColumnStore(self.budget.columns, self.folder, columns.device)
@@ -96,23 +96,21 @@ class CollectedOutputs:
             self._passed = 0
             release_freed_memory()
 
-    def _parts(self, outputs: Any) -> tuple[Tensor, Any, Any]:
-        if isinstance(outputs, Tensor):
-            outputs = (outputs,)
-        tensors = isinstance(outputs, (tuple, list)) and all(
-            isinstance(part, Tensor) for part in outputs
-        )
-        if not tensors or len(outputs) not in (1, 3):
+    def _parts(self, outputs: object) -> tuple[Tensor, tuple[Tensor, Tensor] | None]:
+        """Features, and columns with weights where there are some."""
+        parts = outputs if isinstance(outputs, (tuple, list)) else (outputs,)
+        tensors = [part for part in parts if isinstance(part, Tensor)]
+        if len(tensors) != len(parts) or len(tensors) not in (1, 3):
             raise ValueError(
                 "a network must give features, or features, columns and weights in evaluation, "
                 f"not {type(outputs).__name__}"
             )
-        if self._storage is not None and len(outputs) == 1:
+        if self._storage is not None and len(tensors) == 1:
             raise ValueError(
                 "the network gives features and no columns, which the reconstruction distance "
                 "needs: set TEST.DSR.ENABLED False, or MODEL.HEADS.NAME DSRHead"
             )
-        return (*outputs, None, None)[:3]
+        return tensors[0], (tensors[1], tensors[2]) if len(tensors) == 3 else None
 
     def features(self) -> Tensor:
         """(B, D) of all images; (0,) without any."""

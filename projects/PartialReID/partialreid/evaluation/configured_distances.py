@@ -14,7 +14,7 @@ from torch import Tensor
 from ..matching.coarse_shortlist import build_coarse
 from ..matching.column_store import ColumnStore
 from ..matching.extracted import Images
-from ..matching.sharding import Matcher, sharded_distances
+from ..matching.sharding import Matcher, Rough, sharded_distances
 from ..runtime.collectives import gather_objects, group_device, rank
 from ..runtime.memory_budget import MemoryBudget
 from .collected_outputs import CollectedOutputs
@@ -84,7 +84,7 @@ def _matcher(settings: Any, memory_bytes: int) -> Matcher:
     return RidgeMatcher(settings.KAPPA, settings.SQUARED, memory_bytes)
 
 
-def _rough(gallery: Images, galleries: int, settings: Any) -> Any:
+def _rough(gallery: Images, galleries: int, settings: Any) -> Rough | None:
     if settings.SHORTLIST != "coarse" or not 0 < settings.TOPK < galleries:
         return None
     coarse = settings.COARSE

@@ -14,7 +14,6 @@ import shutil
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 MANIFEST = "manifest.json"
 
@@ -30,7 +29,7 @@ def _refuse_read_only(place: Path) -> None:
         raise OSError(errno.EACCES, "the folder is read-only (no write permission in its mode)")
 
 
-def _is_complete(folder: Path, recipe: Mapping[str, Any]) -> bool:
+def _is_complete(folder: Path, recipe: Mapping[str, object]) -> bool:
     try:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -41,8 +40,8 @@ def _is_complete(folder: Path, recipe: Mapping[str, Any]) -> bool:
 def make_folder(
     root: str | os.PathLike[str],
     name: str,
-    recipe: Mapping[str, Any],
-    build: Callable[[Path], Mapping[str, Any]],
+    recipe: Mapping[str, object],
+    build: Callable[[Path], Mapping[str, object]],
 ) -> Path:
     """Return the folder `name` made by `recipe`, building it once.
 

@@ -93,8 +93,8 @@ def _slope(rng: Rng, height: int, width: int) -> np.ndarray:
 
 def _colours(rng: Rng) -> tuple[np.ndarray, np.ndarray]:
     """Two colours that are told apart: the second is the first moved by half the scale."""
-    first = np.asarray(rng.random(3))
-    second = (first + 0.3 + 0.4 * np.asarray(rng.random(3))) % 1.0
+    first = rng.random(3)
+    second = (first + 0.3 + 0.4 * rng.random(3)) % 1.0
     return 20 + 215 * first, 20 + 215 * second
 
 
@@ -119,7 +119,7 @@ def _stripes(rng: Rng, height: int, width: int) -> np.ndarray:
 def _noise(rng: Rng, height: int, width: int) -> np.ndarray:
     """Soft blots: values on a coarse grid, linear between its points."""
     rows, columns = 7, 5
-    grid = np.asarray(rng.random((rows, columns)))
+    grid = rng.random((rows, columns))
     y = np.arange(height) * ((rows - 1) / max(height - 1, 1))
     x = np.arange(width) * ((columns - 1) / max(width - 1, 1))
     top = np.minimum(y.astype(int), rows - 2)
@@ -146,7 +146,7 @@ def _dots(rng: Rng, height: int, width: int) -> np.ndarray:
 
 def _speckle(rng: Rng, height: int, width: int) -> np.ndarray:
     """One colour with grain, pixel by pixel."""
-    grain = between(rng, 10, 60) * (np.asarray(rng.random((height, width))) - 0.5)
+    grain = between(rng, 10, 60) * (rng.random((height, width)) - 0.5)
     return np.clip(_colours(rng)[0] + grain[..., None], 0, 255)
 
 

@@ -154,8 +154,8 @@ def hide_behind_piece(
     enlarged = between(rng, *TAKEN)
     part_width = max(1, round(other_width * enlarged * size[0] / width))
     part_height = max(1, round(other_height * enlarged * size[1] / height))
-    x = int(float(rng.random()) * (other_width - part_width + 1))
-    y = int(float(rng.random()) * (other_height - part_height + 1))
+    x = int(rng.random() * (other_width - part_width + 1))
+    y = int(rng.random() * (other_height - part_height + 1))
     part = Image.fromarray(other).crop((x, y, x + part_width, y + part_height))
     if rng.random() < 0.5:
         part = part.transpose(Image.Transpose.FLIP_LEFT_RIGHT)

@@ -5,18 +5,24 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar, overload
 
 import numpy as np
 
 T = TypeVar("T")
+Size = int | tuple[int, ...]
 
 
 class Rng(Protocol):
     """What a source of randomness must offer: `numpy.random.Generator` does."""
 
-    def random(self, size: Any = None) -> Any:
-        """Numbers in [0, 1): one float, or an array of the size."""
+    @overload
+    def random(self) -> float:
+        """One number in [0, 1)."""
+
+    @overload
+    def random(self, size: Size) -> np.ndarray:
+        """An array of such numbers."""
 
 
 class HashRng:
@@ -28,11 +34,17 @@ class HashRng:
         key: what the numbers depend on, such as a seed and a file name.
     """
 
-    def __init__(self, *key: Any) -> None:
+    def __init__(self, *key: object) -> None:
         self._key = "".join(f"{len(str(part))}:{part}" for part in key).encode()
         self._calls = 0
 
-    def random(self, size: Any = None) -> Any:
+    @overload
+    def random(self) -> float: ...
+
+    @overload
+    def random(self, size: Size) -> np.ndarray: ...
+
+    def random(self, size: Size | None = None) -> float | np.ndarray:
         """Numbers in [0, 1): one float, or a float64 array of the size."""
         shape = () if size is None else tuple(np.atleast_1d(size).tolist())
         count = math.prod(shape)
@@ -45,9 +57,9 @@ class HashRng:
 
 def between(rng: Rng, low: float, high: float) -> float:
     """A number drawn uniformly from low to high."""
-    return low + float(rng.random()) * (high - low)
+    return low + rng.random() * (high - low)
 
 
 def pick(rng: Rng, choices: Sequence[T]) -> T:
     """One of the choices, each as likely."""
-    return choices[int(float(rng.random()) * len(choices))]
+    return choices[int(rng.random() * len(choices))]

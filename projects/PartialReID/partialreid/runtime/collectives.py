@@ -7,11 +7,13 @@ has given.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
+
+T = TypeVar("T")
 
 
 def world_size() -> int:
@@ -31,11 +33,11 @@ def group_device() -> torch.device:
     return torch.device("cpu")
 
 
-def gather_objects(value: Any) -> list[Any]:
+def gather_objects(value: T) -> list[T]:
     """A small picklable object of every process, in the order of their ranks."""
     if world_size() == 1:
         return [value]
-    values: list[Any] = [None] * world_size()
+    values = [value] * world_size()
     dist.all_gather_object(values, value)
     return values
 
@@ -50,7 +52,7 @@ def share(tensors: Sequence[Tensor], owner: int, device: torch.device) -> list[T
     """
     if world_size() == 1:
         return [tensor.to(device) for tensor in tensors]
-    described: list[Any] = [[(tuple(t.shape), t.dtype) for t in tensors]]
+    described = [[(tuple(t.shape), t.dtype) for t in tensors]]
     dist.broadcast_object_list(described, src=owner)
     shared = []
     for place, (shape, dtype) in enumerate(described[0]):

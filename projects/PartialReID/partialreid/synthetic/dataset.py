@@ -18,6 +18,7 @@ import numpy as np
 from fastreid.data.datasets import DATASET_REGISTRY
 from fastreid.data.datasets.bases import ImageDataset
 
+from ..images.lists import Item
 from ..images.made_folder import make_folder
 from ..runtime.progress import progress
 from .camera import CAMERAS
@@ -67,7 +68,7 @@ def _write(path: Path, image: np.ndarray) -> None:
     path.write_bytes(code.tobytes())
 
 
-def _record(query: PartialQuery) -> dict[str, Any]:
+def _record(query: PartialQuery) -> dict[str, object]:
     return {
         "kind": query.kind,
         "what": query.what,
@@ -77,7 +78,7 @@ def _record(query: PartialQuery) -> dict[str, Any]:
     }
 
 
-def build(folder: Path, seed: int, train_ids: int, test_ids: int) -> dict[str, Any]:
+def build(folder: Path, seed: int, train_ids: int, test_ids: int) -> dict[str, object]:
     """Draw all pictures into an empty folder.
 
     Returns:
@@ -87,7 +88,7 @@ def build(folder: Path, seed: int, train_ids: int, test_ids: int) -> dict[str, A
     for part in PARTS:
         (folder / part).mkdir()
     counts = dict.fromkeys(PARTS, 0)
-    queries: dict[str, dict[str, Any]] = {}
+    queries: dict[str, dict[str, object]] = {}
     addresses = list(plan(seed, train_ids, test_ids))
     for part, number, camera, shot in progress(
         addresses, len(addresses), "drawing of SyntheticPartial", "pictures"
@@ -104,7 +105,7 @@ def build(folder: Path, seed: int, train_ids: int, test_ids: int) -> dict[str, A
     return {"counts": counts, "queries": queries, "made_with": made_with}
 
 
-def _checked(name: str, value: Any, low: int, high: int) -> int:
+def _checked(name: str, value: object, low: int, high: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
         raise ValueError(f"{name} must be a whole number from {low} to {high}, not {value!r}.")
     return value
@@ -153,7 +154,7 @@ class SyntheticPartial(ImageDataset):
         seed = _checked("synthetic_seed", synthetic_seed, 0, 2**31 - 1)
         train_ids = _checked("synthetic_train_ids", synthetic_train_ids, 2, 5000)
         test_ids = _checked("synthetic_test_ids", synthetic_test_ids, 2, 5000)
-        recipe: Mapping[str, Any] = {
+        recipe: Mapping[str, object] = {
             "set": "SyntheticPartial",
             "drawing": DRAWING_VERSION,
             "seed": seed,
@@ -179,9 +180,9 @@ class SyntheticPartial(ImageDataset):
                 )
         super().__init__(items["train"], items["query"], items["gallery"], **kwargs)
 
-    def _items(self, part: str) -> list[tuple[str, Any, Any]]:
+    def _items(self, part: str) -> list[Item]:
         """(path, pid, camid) of one part, sorted by name; training labels as FastReID has them."""
-        items: list[tuple[str, Any, Any]] = []
+        items: list[Item] = []
         for path in sorted((self.folder / part).glob("*.png")):
             match = NAME.fullmatch(path.name)
             if match is None:
