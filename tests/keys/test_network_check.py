@@ -10,6 +10,7 @@ import torch
 from fastreid.modeling.backbones import BACKBONE_REGISTRY
 
 from partialreid.commands.train import main
+from partialreid.engine.checks import check_config
 from partialreid.keys.network_check import check_network, input_sizes
 from partialreid.keys.recorded_config import recorded
 from tests import tiny
@@ -138,8 +139,31 @@ def test_sizes_of_cropped_and_padded_images(cfg: Any) -> None:
     assert input_sizes(cfg) == {"INPUT.SIZE_TEST": (48, 48), "INPUT.SIZE_TRAIN": (48, 48)}
     cfg.INPUT.PADDING.ENABLED = True
     assert input_sizes(cfg)["INPUT.SIZE_TRAIN"] == (64, 32)
-    cfg.INPUT.CROP.ENABLED, cfg.INPUT.SIZE_TEST = False, [0]
-    assert input_sizes(cfg)["INPUT.SIZE_TEST"] is None
+    cfg.INPUT.PADDING.ENABLED = False
+    cfg.INPUT.SIZE_TEST = cfg.INPUT.SIZE_TRAIN = [0, 0]
+    assert input_sizes(cfg) == {"INPUT.SIZE_TEST": (48, 48), "INPUT.SIZE_TRAIN": (48, 48)}
+
+
+@pytest.mark.parametrize("size", [[0, 0], [0], [0, 32], [64, 0], [64]])
+@pytest.mark.parametrize("key", ["INPUT.SIZE_TEST", "INPUT.SIZE_TRAIN"])
+def test_images_without_one_size_are_refused(cfg: Any, key: str, size: list[int]) -> None:
+    cfg.merge_from_list([key, size])
+    with pytest.raises(ValueError) as caught:
+        check_config(cfg, 1, eval_only=False)
+    assert str(caught.value) == (
+        f"{key} is {size}, with which the images of a batch differ in size: give [height, width]."
+    )
+    if key == "INPUT.SIZE_TRAIN":
+        check_config(cfg, 1, eval_only=True)
+
+
+def test_images_of_any_size_may_be_cropped_to_one(cfg: Any) -> None:
+    cfg.merge_from_list(["INPUT.SIZE_TEST", [0, 0], "INPUT.SIZE_TRAIN", [0, 0]])
+    cfg.merge_from_list(["INPUT.CROP.ENABLED", True, "INPUT.CROP.SIZE", [64, 32]])
+    check_config(cfg, 1, eval_only=False)
+    cfg.INPUT.CROP.SIZE = [24, 32]
+    with pytest.raises(ValueError, match="no room for a"):
+        check_config(cfg, 1, eval_only=False)
 
 
 def test_a_training_is_refused_before_its_data_are_made(

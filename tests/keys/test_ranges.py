@@ -198,7 +198,6 @@ def test_what_is_out_of_range_is_refused_by_name(make_config, key: str, value: A
         ("MODEL.LOSSES.VERIFICATION.PAIRS", 2),
         ("SOLVER.CLIP_GRADIENTS.NORM_TYPE", INF),
         ("SOLVER.STEPS", []),
-        ("INPUT.SIZE_TRAIN", [0]),
         ("TEST.EVAL_PERIOD", 0),
     ],
 )

@@ -45,7 +45,7 @@ def check_network(cfg: Any, eval_only: bool) -> frozenset[str]:
     Raises:
         ValueError: it cannot be built or take these images; names the keys.
     """
-    sizes = {key: size for key, size in input_sizes(cfg, eval_only).items() if size}
+    sizes = input_sizes(cfg, eval_only)
     settings = f"{cfg.MODEL.dump()}{cfg.INPUT.dump()}{cfg.TEST.DSR.ENABLED}{sorted(sizes)}"
     if settings not in _passed:
         for key, registry in REGISTRIES.items():
@@ -58,18 +58,18 @@ def check_network(cfg: Any, eval_only: bool) -> frozenset[str]:
     return _passed[settings]
 
 
-def input_sizes(cfg: Any, eval_only: bool = False) -> dict[str, tuple[int, int] | None]:
+def input_sizes(cfg: Any, eval_only: bool = False) -> dict[str, tuple[int, int]]:
     """Height and width of the images that the network gets in test and in training, if there is.
 
     Returns:
-        By the key that says so; None where images come in whatever size they are stored.
+        By the key that says so.
 
     Raises:
         ValueError: the images of one batch would differ in size.
     """
     steps = cfg.INPUT
     cropped = list(steps.CROP.SIZE) * (2 if len(steps.CROP.SIZE) == 1 else 1)
-    found: dict[str, tuple[int, int] | None] = {}
+    found: dict[str, tuple[int, int]] = {}
     kinds = [("INPUT.SIZE_TEST", steps.SIZE_TEST, steps.CROP.ENABLED)]
     if not eval_only:
         # Padded images are cut to the size of the training again.
@@ -78,11 +78,10 @@ def input_sizes(cfg: Any, eval_only: bool = False) -> dict[str, tuple[int, int] 
     for key, size, crop in kinds:
         if crop:
             found[key] = (cropped[0], cropped[1])
-        elif not size[0]:
-            found[key] = None
         elif len(size) == 2 and min(size) > 0:
             found[key] = (size[0], size[1])
         else:
+            # FastReID leaves the images as they are for 0, and keeps the proportions for one side.
             raise ValueError(
                 f"{key} is {list(size)}, with which the images of a batch differ in size: give "
                 "[height, width]."

@@ -47,7 +47,8 @@ POSITIVE = Range(lambda x: _finite(x) and x > 0, "it must be positive")
 FINITE = Range(_finite, "it must be a finite number")
 FROM_0, FROM_1, FROM_2 = _from(0), _from(1), _from(2)
 SHARE = _between(0, 1)
-# An image size, or the one side that FastReID also takes. 0 leaves the images as they are.
+# An image size, or what FastReID also takes: one side, or 0, which leaves the images as they are.
+# Those two need a crop, which `input_sizes` sees to.
 SIZE = Range(
     lambda size: len(size) in (1, 2) and all(_whole(n) and n >= 0 for n in size),
     "it is [height, width] in pixels",
