@@ -9,8 +9,16 @@ from typing import Any
 
 import pytest
 
+from partialreid.config import CHOICES, config_value
+from partialreid.data.keep_ratio import build_test_transform, keep_ratio_resize
+from partialreid.keys.recorded_config import recorded
+from partialreid.keys.unread_keys import leaves
 from partialreid.reporting import run_record as module
-from partialreid.reporting.run_record import run_record
+from partialreid.reporting.run_record import protocol, run_record
+
+# What of TEST decides no number of an evaluation: when there is one, what changes the network
+# before it, and what moves a number by rounding alone.
+NO_NUMBER = (*("TEST.EVAL_PERIOD", "TEST.PRECISE_BN", "TEST.IMS_PER_BATCH", "TEST.DSR.MEMORY_GB"),)
 
 
 def test_record_can_be_made_again(make_config) -> None:
@@ -47,3 +55,41 @@ def test_record_without_git_or_packages(make_config, monkeypatch: pytest.MonkeyP
     record = run_record(make_config(), 1)
     assert record["commit"] is None
     assert record["versions"]["no-such-package"] is None
+
+
+def deciding_keys(cfg: Any) -> list[str]:
+    """The keys of TEST, and what is read of a config to make test images."""
+    of_images: set[str] = set()
+    for options in (["INPUT.CROP.ENABLED", True], ["INPUT.KEEP_RATIO", "width"]):
+        whole, reads = recorded(cfg)
+        whole.merge_from_list(options)
+        reads.clear()
+        build_test_transform(whole, keep_ratio_resize(whole))
+        of_images |= {key for key in reads if key.startswith("INPUT.")}
+    of_test = {key for key, _ in leaves(cfg) if key.startswith("TEST.")}
+    return sorted(of_images | {key for key in of_test if not key.startswith(NO_NUMBER)})
+
+
+def another(key: str, value: Any) -> Any:
+    """Another value of a key."""
+    if key in CHOICES:
+        return next(choice for choice in CHOICES[key] if choice != value)
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, str):
+        return f"{value} of another kind"
+    return [number + 1 for number in value] if isinstance(value, list) else value + 1
+
+
+def test_every_key_that_decides_numbers_is_in_the_protocol(make_config) -> None:
+    keys = deciding_keys(make_config())
+    assert {"INPUT.SIZE_TEST", "INPUT.KEEP_RATIO_LONGEST", "TEST.METRIC"} <= set(keys)
+    before = json.dumps(protocol(make_config()))
+    for key in [*keys, "DATASETS.DERIVED_SEED", "DATASETS.HELD_OUT", "DATASETS.SYNTHETIC.TEST_IDS"]:
+        cfg = make_config()
+        cfg.merge_from_list([key, another(key, config_value(cfg, key))])
+        assert json.dumps(protocol(cfg)) != before, key
+    for key in ("TEST.EVAL_PERIOD", "TEST.IMS_PER_BATCH", "SOLVER.MAX_EPOCH"):
+        cfg = make_config()
+        cfg.merge_from_list([key, config_value(cfg, key) + 1])
+        assert json.dumps(protocol(cfg)) == before, key

@@ -21,9 +21,8 @@ def _version(package: str) -> str | None:
         return None
 
 
-def run_record(cfg: Any, world_size: int) -> dict[str, Any]:
+def run_record(cfg: Any, world_size: int) -> dict[str, object]:
     """Versions, machine, commit, seed, protocol and config of a run."""
-    dsr = cfg.TEST.DSR
     return {
         "versions": {
             "python": platform.python_version(),
@@ -36,28 +35,55 @@ def run_record(cfg: Any, world_size: int) -> dict[str, Any]:
         "seed": cfg.SEED,
         "processes": world_size,
         "device": cfg.MODEL.DEVICE,
-        "protocol": {
-            "codes": dsr.CODES,
-            "squared": dsr.SQUARED,
-            "lasso_beta": dsr.LASSO_BETA,
-            "lasso_tolerance": dsr.LASSO_TOLERANCE,
-            "kappa": dsr.KAPPA,
-            "lambda": dsr.LAMBDA,
-            "lambda_selection": dsr.LAMBDA_SELECTION,
-            "topk": dsr.TOPK,
-            "shortlist": dsr.SHORTLIST,
-            "coarse": dict(dsr.COARSE),
-            "fill": dsr.FILL,
-            "cameras": dsr.CAMERAS,
-            "storage": dsr.STORAGE,
-            "derived_seed": cfg.DATASETS.DERIVED_SEED,
-            "derived": yaml.safe_load(cfg.DATASETS.DERIVED.dump()),
-            "keep_ratio": cfg.INPUT.KEEP_RATIO,
-            "lambda_step": dsr.LAMBDA_STEP,
-            "gallery": dsr.PROTOCOL,
-            "single_shot_rounds": dsr.SINGLE_SHOT_ROUNDS,
-            "bootstrap_rounds": dsr.BOOTSTRAP_ROUNDS,
-            "protocol_seed": dsr.PROTOCOL_SEED,
-        },
+        "protocol": protocol(cfg),
         "config": yaml.safe_load(cfg.dump()),
     }
+
+
+def protocol(cfg: Any) -> dict[str, object]:
+    """All keys that decide the numbers of an evaluation besides the network and the images.
+
+    What moves them by rounding alone, as batches and memory do, is left out.
+    """
+    test, dsr, images = cfg.TEST, cfg.TEST.DSR, cfg.INPUT
+    return {
+        "reconstruction": dsr.ENABLED,
+        "codes": dsr.CODES,
+        "squared": dsr.SQUARED,
+        "lasso_beta": dsr.LASSO_BETA,
+        "lasso_tolerance": dsr.LASSO_TOLERANCE,
+        "kappa": dsr.KAPPA,
+        "distance": dsr.DISTANCE,
+        "lambda": dsr.LAMBDA,
+        "lambda_selection": dsr.LAMBDA_SELECTION,
+        "lambda_step": dsr.LAMBDA_STEP,
+        "topk": dsr.TOPK,
+        "shortlist": dsr.SHORTLIST,
+        "coarse": _plain(dsr.COARSE),
+        "fill": dsr.FILL,
+        "storage": dsr.STORAGE,
+        "metric": test.METRIC,
+        "aqe": _plain(test.AQE),
+        "rerank": _plain(test.RERANK),
+        "roc": test.ROC.ENABLED,
+        "gallery": dsr.PROTOCOL,
+        "single_shot_rounds": dsr.SINGLE_SHOT_ROUNDS,
+        "bootstrap_rounds": dsr.BOOTSTRAP_ROUNDS,
+        "protocol_seed": dsr.PROTOCOL_SEED,
+        "cameras": dsr.CAMERAS,
+        "derived_seed": cfg.DATASETS.DERIVED_SEED,
+        "derived": _plain(cfg.DATASETS.DERIVED),
+        "synthetic": _plain(cfg.DATASETS.SYNTHETIC),
+        "held_out": cfg.DATASETS.HELD_OUT,
+        "size": list(images.SIZE_TEST),
+        "crop": {"ENABLED": images.CROP.ENABLED, "SIZE": list(images.CROP.SIZE)},
+        "keep_ratio": images.KEEP_RATIO,
+        "keep_ratio_step": images.KEEP_RATIO_STEP,
+        "keep_ratio_longest": images.KEEP_RATIO_LONGEST,
+        "flip": test.FLIP.ENABLED,
+    }
+
+
+def _plain(node: Any) -> object:
+    """A node of a config with lists in place of tuples, as JSON has them."""
+    return yaml.safe_load(node.dump())
