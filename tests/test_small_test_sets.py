@@ -93,7 +93,7 @@ def test_single_shot(make_config, name: str) -> None:
     each = [slow_metrics(distances[:, list(draw)], query, people) for draw in draws]
     said = evaluator.report["single_shot"]["fused"]
     assert said["gallery"] == len(people)
-    assert said["queries left out"] == sum(pid not in people for pid in query)
+    assert said["queries_left_out"] == sum(pid not in people for pid in query)
     for metric in METRICS:
         mean, deviation = said[metric]
         possible = [draw[metric] for draw in each]

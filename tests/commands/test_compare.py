@@ -49,6 +49,7 @@ def test_it_writes_table_json_and_picture(trained: Path, tmp_path: Path) -> None
         for distance in ("global", "reconstruction", "fused"):
             assert found[distance] == results[distance]
             assert abs(100 * found["cmc"][distance][0] - found[distance]["Rank-1"]) < 1e-3
+        assert record[name]["run"]["images_per_second"] > 0
         assert record[name]["run"]["config"]["MODEL"]["WEIGHTS"] == weights
         assert record[name]["run"]["config"]["TEST"]["DSR"]["FILL"] == 50
     assert record["plain"]["SyntheticPartialOccluded"]["global"]["Rank-1"] >= 0

@@ -33,6 +33,7 @@ def test_it_chooses_lambda_and_refuses_a_checkpoint_that_knows_them(
         assert curves["mean"][metric] == pytest.approx(means)
     best = record["lambdas"].index(record["lambda"])
     assert curves["mean"]["Rank-1"][best] == max(curves["mean"]["Rank-1"])
+    assert curves["mean"]["best_lambda"] == record["lambda"]
     assert f"TEST.DSR.LAMBDA {record['lambda']:.2f}" in capsys.readouterr().out
     assert Image.open(tmp_path / "out" / "lambda.png").format == "PNG"
 

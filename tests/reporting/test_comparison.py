@@ -48,12 +48,12 @@ def test_panels_of_a_picture() -> None:
 
 
 def test_earlier_comparisons_are_joined(tmp_path: Path) -> None:
-    one = {"X": report({"global": 40.0}), "Y": {}, "run": {"seed": 1}}
+    one = {"X": report({"global": 40.0}), "Y": {}, "run": {"seed": 1, "images per second": 9}}
     two = {"X": report({"global": 50.0}), "run": {"seed": 2}}
     first, second = saved(tmp_path / "a", A=one), saved(tmp_path / "b", B=two)
     record = earlier_systems([second, first], ["X"])
     assert list(record) == ["B", "A"]
-    assert record["A"] == {"X": one["X"], "run": {"seed": 1}}
+    assert record["A"] == {"X": one["X"], "run": one["run"]}
 
 
 def test_what_cannot_be_joined_is_said(tmp_path: Path) -> None:

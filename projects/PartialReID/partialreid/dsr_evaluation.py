@@ -25,7 +25,7 @@ from .matching.columns import NotFiniteError
 from .metrics.fusion import fused_distance
 from .metrics.label_check import check_labels
 from .metrics.ranking import Ids, matched_queries
-from .metrics.report import report_of
+from .metrics.report import DISTANCES, Distance, Report, report_of
 from .metrics.roc import roc
 from .runtime.collectives import collect, gather_objects, group_device, world_size
 from .runtime.device import settle_device
@@ -88,8 +88,8 @@ class DsrEvaluator(ReidEvaluator):
             self._budget,
         )
         self._results: dict[str, float] | None = None
-        self.report: dict[str, Any] = {}
-        self.distances: dict[str, Tensor] = {}
+        self.report: Report = {}
+        self.distances: dict[Distance, Tensor] = {}
         self.ids: Ids = ([], [], [], [])
         self.matching_seconds = 0.0
 
@@ -167,8 +167,9 @@ class DsrEvaluator(ReidEvaluator):
         near, matched = computed
         if refined is not None:
             near = refined
-        distances, selected = {"global": near}, "global"
-        chosen: dict[str, object] = {}
+        distances: dict[Distance, Tensor] = {"global": near}
+        selected: Distance = "global"
+        chosen: Report = {}
         if matched is not None:
             distances["reconstruction"] = matched
             distances["fused"], chosen = fused_distance(near, matched, ids, settings)
@@ -181,7 +182,7 @@ class DsrEvaluator(ReidEvaluator):
 
         results: dict[str, float] = OrderedDict(report[selected])
         results["metric"] = (results["Rank-1"] + results["mAP"]) / 2
-        for name in ("global", "reconstruction", "fused"):
+        for name in DISTANCES:
             metrics = {**report.get(name, {}), **report.get("roc", {}).get(name, {})}
             results.update({f"{name}/{k}": v for k, v in metrics.items()})
         return results

@@ -33,7 +33,14 @@ from ..engine.inference import load_model
 from ..engine.launching import launch, processes_here
 from ..engine.remembered_outputs import RememberedOutputs
 from ..metrics.report import cmc_curve
-from ..reporting.comparison import RUN, cmc_panels, comparison_table, earlier_systems
+from ..reporting.comparison import (
+    RUN,
+    Compared,
+    Systems,
+    cmc_panels,
+    comparison_table,
+    earlier_systems,
+)
 from ..reporting.curve_pictures import draw_panels
 from ..reporting.run_record import run_record
 from ..runtime.collectives import rank, world_size
@@ -97,7 +104,9 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     return 0
 
 
-def compare(args: argparse.Namespace, configs: list[Any], record: dict[str, Any]) -> None:
+def compare(
+    args: argparse.Namespace, configs: list[Any], record: dict[str, dict[str, object]]
+) -> None:
     """Evaluate all systems on all test sets; the main process adds them to `record`."""
     if rank() == 0:
         # Anew in a process of its own.
@@ -115,12 +124,12 @@ def compare(args: argparse.Namespace, configs: list[Any], record: dict[str, Any]
                 load_model(cfg, cfg.MODEL.WEIGHTS), budget.columns, args.output
             )
             loaded = network
-        parts = {}
+        parts: dict[str, object] = {}
         for test in args.tests:
             logger.info(f"{name} on {test}")
             parts[test] = evaluate(cfg, model, test)
-        parts[RUN] = run_record(cfg, world_size())
-        parts[RUN]["images per second"] = model.images / model.seconds
+        speed = {"images_per_second": model.images / model.seconds}
+        parts[RUN] = {**run_record(cfg, world_size()), **speed}
         record[name] = parts
         if rank() == 0:
             write_comparison(args.output, record)
@@ -128,7 +137,7 @@ def compare(args: argparse.Namespace, configs: list[Any], record: dict[str, Any]
         say(f"written to {args.output}: compare.md, compare.json, cmc.png")
 
 
-def write_comparison(folder: str, record: dict[str, Any]) -> None:
+def write_comparison(folder: str, record: Systems) -> None:
     """Write the results, table and picture of the systems that are ready, and print the table."""
     write_json(os.path.join(folder, "compare.json"), record)
     table = comparison_table(record)
@@ -154,7 +163,7 @@ def config_of(args: argparse.Namespace, system: list[str]) -> Any:
     return setup_config(argparse.Namespace(config_file=config, opts=opts))
 
 
-def evaluate(cfg: Any, model: nn.Module, test: str) -> dict[str, Any]:
+def evaluate(cfg: Any, model: nn.Module, test: str) -> Compared:
     """On the main process metrics, CMC curves and seconds per query of a system on a test set."""
     _, evaluator = evaluated(cfg, model, test)
     if rank() != 0:

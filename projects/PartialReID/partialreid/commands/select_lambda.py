@@ -60,7 +60,7 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
                 name: {
                     "Rank-1": [100 * float(x) for x in curve.rank1],
                     "mAP": [100 * float(x) for x in curve.m_ap],
-                    "best lambda": curve.best,
+                    "best_lambda": curve.best,
                 }
                 for name, curve in {**curves, "mean": mean}.items()
             },

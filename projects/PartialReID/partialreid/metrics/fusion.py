@@ -16,6 +16,7 @@ from torch import Tensor
 
 from .lambda_selection import LambdaCurve, crossfit, lambda_curve
 from .ranking import Ids, matched_queries
+from .report import Report
 
 logger = logging.getLogger(__name__)
 
@@ -58,7 +59,7 @@ def lambda_grid(step: float) -> tuple[float, ...]:
 
 def fused_distance(
     near: Tensor, matched: Tensor, ids: Ids, settings: LambdaSettings
-) -> tuple[Tensor, dict[str, object]]:
+) -> tuple[Tensor, Report]:
     """The fused distance (Q, G), and how its lambda was chosen.
 
     Args:

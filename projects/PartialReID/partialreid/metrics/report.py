@@ -5,7 +5,7 @@ Shapes: Q queries, G galleries.
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Literal, Protocol, TypedDict
 
 import numpy as np
 from torch import Tensor
@@ -14,7 +14,28 @@ from .ranking import ArrayLike, Ids, query_metrics, query_scores, rank_metrics
 from .single_shot import single_shot
 from .uncertainty import bootstrap_intervals
 
+Distance = Literal["global", "reconstruction", "fused"]
+DISTANCES: tuple[Distance, ...] = ("global", "reconstruction", "fused")
 METRICS = ("Rank-1", "Rank-5", "Rank-10", "mAP", "mINP")
+
+
+# What an evaluation finds, as results.json holds it: docs/results_file.md says what each key means.
+Report = TypedDict(
+    "Report",
+    {
+        "global": dict[str, float],
+        "reconstruction": dict[str, float],
+        "fused": dict[str, float],
+        "intervals": dict[Distance, dict[str, list[float]]],
+        "single_shot": dict[Distance, dict[str, float | list[float]]],
+        "lambda": float,
+        "lambda_selection": str,
+        "lambdas": list[float],
+        "oracle": dict[str, float],
+        "roc": dict[Distance, dict[str, float]],
+    },
+    total=False,
+)
 
 
 class ProtocolSettings(Protocol):
@@ -49,18 +70,16 @@ def with_intervals(
     return metrics, bootstrap_intervals(per_query, q_pids, seed, rounds)
 
 
-def report_of(
-    distances: dict[str, Tensor], ids: Ids, settings: ProtocolSettings
-) -> dict[str, object]:
+def report_of(distances: dict[Distance, Tensor], ids: Ids, settings: ProtocolSettings) -> Report:
     """Metrics of each distance by the protocol of TEST.DSR.PROTOCOL, with their uncertainty.
 
     Returns:
         For each distance its metrics in per cent; under `intervals` their 95 % intervals (full
         gallery), or under `single_shot` mean and standard deviation over the rounds.
     """
-    report: dict[str, object] = {}
-    intervals: dict[str, dict[str, list[float]]] = {}
-    shots: dict[str, dict[str, object]] = {}
+    report: Report = {}
+    intervals: dict[Distance, dict[str, list[float]]] = {}
+    shots: dict[Distance, dict[str, float | list[float]]] = {}
     seed = settings.PROTOCOL_SEED
     for name, distance in distances.items():
         if settings.PROTOCOL == "full":
@@ -73,10 +92,12 @@ def report_of(
             shots[name] = {
                 **{metric: list(spread) for metric, spread in shot.metrics.items()},
                 "gallery": shot.gallery,
-                "queries left out": shot.dropped,
+                "queries_left_out": shot.dropped,
             }
-    report |= {"intervals": intervals} if intervals else {}
-    report |= {"single_shot": shots} if shots else {}
+    if intervals:
+        report["intervals"] = intervals
+    if shots:
+        report["single_shot"] = shots
     return report
 
 

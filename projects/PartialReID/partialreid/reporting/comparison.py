@@ -5,21 +5,45 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 from tabulate import tabulate
 
-from ..metrics.report import METRICS
+from ..metrics.report import DISTANCES, METRICS, Distance, Report
 from .curve_pictures import Line
-from .results_table import DISTANCES, fused_label, metric_cell, oracle_cells
+from .results_table import fused_label, metric_cell, oracle_cells
 
 # What compare.json holds for a system beside its test sets.
 RUN = "run"
+# By the name of each system, and in each by that of each test set (`Compared`), or RUN.
+Systems = Mapping[str, Mapping[str, object]]
+
+
+class Compared(Report, total=False):
+    """What compare.json holds of a system on a test set.
+
+    Attributes:
+        cmc: of each distance, fractions from rank 1 on.
+        selected: the distance that the system's config selects.
+        seconds_per_query: of the `matching`, after the network.
+    """
+
+    cmc: dict[Distance, list[float]]
+    selected: Distance
+    seconds_per_query: dict[str, float]
+
+
+def compared(record: Systems) -> dict[str, dict[str, Compared]]:
+    """The systems' test sets, without the records of their runs."""
+    return {
+        system: {test: cast(Compared, part) for test, part in parts.items() if test != RUN}
+        for system, parts in record.items()
+    }
 
 
 def earlier_systems(
     paths: Sequence[str], tests: Sequence[str], names: Sequence[str] = ()
-) -> dict[str, dict[str, Any]]:
+) -> dict[str, dict[str, object]]:
     """The systems of earlier comparisons, with these test sets alone.
 
     Args:
@@ -30,7 +54,7 @@ def earlier_systems(
     Raises:
         ValueError: a file cannot be read, two systems have one name, or a test set is missing.
     """
-    record: dict[str, dict[str, Any]] = {}
+    record: dict[str, dict[str, object]] = {}
     for path in paths:
         try:
             found = json.loads(Path(path).read_text(encoding="utf-8"))
@@ -55,7 +79,7 @@ def earlier_systems(
     return record
 
 
-def comparison_table(record: Mapping[str, Mapping[str, Any]]) -> str:
+def comparison_table(record: Systems) -> str:
     """A Markdown table: test sets, in each the systems, in each the distances.
 
     The best Rank-1 and mAP of each test set are bold. A row whose distance ranks below the global
@@ -66,9 +90,9 @@ def comparison_table(record: Mapping[str, Mapping[str, Any]]) -> str:
             `seconds_per_query`.
     """
     rows = []
-    tests = [name for name in next(iter(record.values())) if name != RUN]
-    for test in tests:
-        reports = {system: parts[test] for system, parts in record.items()}
+    systems = compared(record)
+    for test in next(iter(systems.values())):
+        reports = {system: parts[test] for system, parts in systems.items()}
         best = {
             metric: max(r[d][metric] for r in reports.values() for d in DISTANCES if d in r)
             for metric in ("Rank-1", "mAP")
@@ -101,7 +125,7 @@ def comparison_table(record: Mapping[str, Mapping[str, Any]]) -> str:
     return tabulate(rows, headers, tablefmt="pipe", colalign=align, disable_numparse=True)
 
 
-def cmc_panels(record: Mapping[str, Mapping[str, Any]]) -> dict[str, list[Line]]:
+def cmc_panels(record: Systems) -> dict[str, list[Line]]:
     """CMC curves in per cent, one panel for each test set.
 
     A system's line is that of the distance which its config selects, with the global one beside it.
@@ -110,10 +134,8 @@ def cmc_panels(record: Mapping[str, Mapping[str, Any]]) -> dict[str, list[Line]]
         record: as for `comparison_table`, with `cmc` and `selected`.
     """
     panels: dict[str, list[Line]] = {}
-    for number, (system, parts) in enumerate(record.items()):
+    for number, (system, parts) in enumerate(compared(record).items()):
         for test, part in parts.items():
-            if test == RUN:
-                continue
             selected = part["selected"]
             curves = {name: [100 * x for x in curve] for name, curve in part["cmc"].items()}
             ranks = range(1, len(curves[selected]) + 1)

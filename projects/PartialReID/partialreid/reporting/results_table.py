@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from tabulate import tabulate
 
-from ..metrics.report import METRICS
-
-DISTANCES = ("global", "reconstruction", "fused")
+from ..metrics.report import DISTANCES, METRICS, Distance, Report
 
 
-def results_table(reports: Mapping[str, Mapping[str, Any]]) -> str:
+def results_table(reports: Mapping[str, Report]) -> str:
     """A Markdown table of all test sets and distances.
 
     Args:
@@ -40,7 +37,7 @@ def oracle_cells(oracle: Mapping[str, float]) -> list[str]:
     return [label, *(f"{oracle[f]:.2f}" if f in oracle else "" for f in METRICS)]
 
 
-def fused_label(report: Mapping[str, Any]) -> str:
+def fused_label(report: Report) -> str:
     """ "fused", with lambda and how it was chosen."""
     if report["lambda_selection"] == "crossfit":
         low, high = sorted(report["lambdas"])
@@ -51,12 +48,14 @@ def fused_label(report: Mapping[str, Any]) -> str:
     return label
 
 
-def metric_cell(report: Mapping[str, Any], distance: str, metric: str) -> str:
+def metric_cell(report: Report, distance: Distance, metric: str) -> str:
     """A metric with its 95 % interval, or with its standard deviation over single-shot rounds."""
     text = f"{report[distance][metric]:.2f}"
     interval = report.get("intervals", {}).get(distance, {}).get(metric)
     if interval and metric in ("Rank-1", "mAP"):
         return f"{text} [{interval[0]:.1f}, {interval[1]:.1f}]"
     if "single_shot" in report:
-        return f"{text} ± {report['single_shot'][distance][metric][1]:.2f}"
+        spread = report["single_shot"][distance][metric]
+        assert isinstance(spread, list)  # mean and deviation
+        return f"{text} ± {spread[1]:.2f}"
     return text

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import platform
 import sys
-from typing import Any
 
 import torch
 from torch.utils import collect_env
 
 
-def machine_record(device: str) -> dict[str, Any]:
+def machine_record(device: str) -> dict[str, object]:
     """The machine of this process, and its GPUs where `device`, the key MODEL.DEVICE, is one."""
-    record: dict[str, Any] = {"processor": platform.machine(), "system": platform.system()}
+    record: dict[str, object] = {"processor": platform.machine(), "system": platform.system()}
     if torch.device(device).type == "cuda":
         record.update(_gpus())
     return record
 
 
-def _gpus() -> dict[str, Any]:
+def _gpus() -> dict[str, object]:
     cards = [torch.cuda.get_device_properties(i) for i in range(torch.cuda.device_count())]
     return {
         "gpus": [
