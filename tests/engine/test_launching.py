@@ -271,6 +271,38 @@ def test_script_without_a_guard(tmp_path: Path) -> None:
     ]
 
 
+IMPORTED = """
+import time
+import partialreid
+from partialreid.runtime.errors import user_errors
+from partialreid.engine.launching import launch
+if __name__ == "__main__":
+    with user_errors():
+        launch(time.time, "cpu", 2)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("script", [UNGUARDED, IMPORTED], ids=["own function", "imported function"])
+def test_script_on_standard_input(script: str) -> None:
+    """Processes would look for a file <stdin>, each with a trace."""
+    done = subprocess.run(
+        [sys.executable, "-"],
+        input=script,
+        env={**os.environ, "PYTHONPATH": PYTHONPATH},
+        capture_output=True,
+        text=True,
+        timeout=400,
+        check=False,
+    )
+    assert done.returncode == 2
+    said = [line for line in done.stderr.splitlines() if "CUDA runtime" not in line]
+    assert said == [
+        "error: several processes import the script again, and <stdin> is no file: write the "
+        "script into a file, and start that."
+    ]
+
+
 def gpus(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: count > 0)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: count)

@@ -112,15 +112,24 @@ def check_importable(function: Callable[..., Any]) -> None:
     """Check that processes can be started here, and that they will find the function.
 
     Raises:
-        ValueError: it is defined in a notebook, at a prompt or inside another function.
+        ValueError: it is defined in a notebook, at a prompt or inside another function, or the
+            script that runs is no file.
         SystemExit: this is such a process, which imports a script that starts processes.
     """
     if getattr(multiprocessing.current_process(), "_inheriting", False):
         # The process that waits for this one says it, once; a trace would come from each.
         sys.exit(UNGUARDED)
+    main = sys.modules["__main__"]
+    # Standard input has a name, <stdin>, that is no file's. A module has a spec: it is found again.
+    script = getattr(main, "__file__", None)
+    if getattr(main, "__spec__", None) is None and script and not os.path.isfile(script):
+        raise ValueError(
+            f"several processes import the script again, and {os.path.basename(script)} is no "
+            "file: write the script into a file, and start that."
+        )
     name = getattr(function, "__qualname__", "")
     place = sys.modules.get(getattr(function, "__module__", None) or "")
-    typed_in = place is sys.modules["__main__"] and not hasattr(place, "__file__")
+    typed_in = place is main and not script
     if "<" in name or typed_in:
         raise ValueError(
             f"the function {name} cannot be imported by other processes: put it at the top level "
