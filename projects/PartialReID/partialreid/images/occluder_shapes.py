@@ -9,8 +9,8 @@ k-th lowest value gives an object of exactly k pixels. A texture is (H, W, 3) in
 additions, products, quotients and comparisons make them, whose results are the same everywhere.
 
 The numbers in the forms and textures are the drawing itself. They are no config keys: one name of a
-set would then mean several sets of pictures. `derived.hidden.DRAWING_VERSION` counts their
-changes.
+set would then mean several sets of pictures, and "shapes" in a training several augmentations.
+`derived.hidden.DRAWING_VERSION` counts the changes of what tests are made with.
 """
 
 from __future__ import annotations

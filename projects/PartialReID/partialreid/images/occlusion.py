@@ -4,6 +4,10 @@ Pure: arrays in, arrays out. An occluder is drawn ("shapes", see `occluder_shape
 another image that comes in from a side ("pieces"). Its area is set, not its size: of all pixels in
 the order in which a growing object would reach them, the first k are hidden, so the covered share
 is in the asked range for every form, place and image.
+
+The look of an occluder is no setting, in tests or in training: forms, textures and the numbers
+below are the definition of what is drawn, and another drawing is another augmentation or another
+test set. Kind, share and probability are keys.
 """
 
 from __future__ import annotations
@@ -20,8 +24,7 @@ from .random_numbers import Rng, between, pick
 
 KINDS = ("shapes", "pieces")
 SIDES = ("bottom", "left", "right", "top")
-# What a piece looks like. These numbers are part of the drawing and no setting, like the forms and
-# textures of `occluder_shapes`: derived sets are made with them, and a change of them must raise
+# What a piece looks like. Derived sets are made with these numbers, and a change of them must raise
 # `derived.hidden.DRAWING_VERSION`. Where along its side a piece comes in, and its half width, both
 # as shares of that side:
 MIDDLE, HALF_WIDTH = (0.3, 0.7), (0.6, 1.6)
