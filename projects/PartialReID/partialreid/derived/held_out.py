@@ -87,7 +87,7 @@ class HeldOutSet(ImageDataset):
         chosen = sorted(held_out_identities(train, count), key=str)
         pids = {pid: number for number, pid in enumerate(chosen)}
         cameras = {c: number for number, c in enumerate(sorted({c for *_, c in train}, key=str))}
-        query: dict[tuple[Any, Any], Item] = {}
+        query: dict[tuple[int | str, int | str], Item] = {}
         gallery: list[Item] = []
         for path, pid, camera in train:
             if pid in pids:

@@ -5,7 +5,7 @@ Shapes: Q queries, G galleries, C channels, N_q columns of a query, P pairs.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from torch import Tensor
 
@@ -35,17 +35,27 @@ class RidgeMatcher(NamedTuple):
     def every(self, query: Images, gallery: Images) -> Tensor:
         """Distances (Q, G) of all pairs."""
         return reconstruction_distance(
-            query.columns, gallery.columns, query.weights, **self._options()
+            query.columns,
+            gallery.columns,
+            query.weights,
+            kappa=self.kappa,
+            squared=self.squared,
+            memory_bytes=self.memory_bytes,
+            track=tracker("reconstruction distances"),
         )
 
     def pairs(self, query: Images, gallery: Images, pairs: Tensor) -> Tensor:
         """Distances (P,) of `pairs` (P, 2) of a query and a gallery image."""
         return reconstruction_distance_pairs(
-            query.columns, gallery.columns, pairs, query.weights, **self._options()
+            query.columns,
+            gallery.columns,
+            pairs,
+            query.weights,
+            kappa=self.kappa,
+            squared=self.squared,
+            memory_bytes=self.memory_bytes,
+            track=tracker("reconstruction distances"),
         )
-
-    def _options(self) -> dict[str, Any]:
-        return {**self._asdict(), "track": tracker("reconstruction distances")}
 
 
 class LassoMatcher(NamedTuple):
@@ -65,14 +75,26 @@ class LassoMatcher(NamedTuple):
 
     def every(self, query: Images, gallery: Images) -> Tensor:
         """Distances (Q, G) of all pairs."""
-        return lasso_distance(_weighted(query), gallery.columns, **self._options())
+        return lasso_distance(
+            _weighted(query),
+            gallery.columns,
+            beta=self.beta,
+            tolerance=self.tolerance,
+            memory_bytes=self.memory_bytes,
+            track=tracker("lasso distances", "images"),
+        )
 
     def pairs(self, query: Images, gallery: Images, pairs: Tensor) -> Tensor:
         """Distances (P,) of `pairs` (P, 2) of a query and a gallery image."""
-        return lasso_distance(_weighted(query), gallery.columns, pairs, **self._options())
-
-    def _options(self) -> dict[str, Any]:
-        return {**self._asdict(), "track": tracker("lasso distances", "images")}
+        return lasso_distance(
+            _weighted(query),
+            gallery.columns,
+            pairs,
+            beta=self.beta,
+            tolerance=self.tolerance,
+            memory_bytes=self.memory_bytes,
+            track=tracker("lasso distances", "images"),
+        )
 
 
 def _weighted(query: Images) -> list[Tensor]:

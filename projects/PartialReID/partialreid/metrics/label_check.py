@@ -16,11 +16,11 @@ from .report import ProtocolSettings
 from .single_shot import drawn_galleries, too_few_queries
 
 
-class Settings(ProtocolSettings, LambdaSettings, Protocol):
+class LabelSettings(ProtocolSettings, LambdaSettings, Protocol):
     """The config node TEST.DSR, or anything with its keys that choose a protocol and lambda."""
 
 
-def check_labels(ids: Ids, settings: Settings, *, fused: bool, roc: bool) -> None:
+def check_labels(ids: Ids, settings: LabelSettings, *, fused: bool, roc: bool) -> None:
     """Find what the metrics of a test set would fail on, whatever its distances are.
 
     Args:
