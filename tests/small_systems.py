@@ -5,22 +5,26 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from fastreid.modeling import build_model
 from fastreid.utils.events import EventStorage
 from torch import Tensor, nn
 
 import partialreid
 from partialreid.engine.trainer import PartialTrainer
+from partialreid.runtime.device_batches import device_of, on_device
 
 CONFIG = "projects/PartialReID/configs/demo.yml"
 DSR2018 = ["MODEL.META_ARCHITECTURE", "DSR2018", "MODEL.HEADS.NAME", "DSR2018Head"]
 DSR2018 += ["MODEL.HEADS.DSR.STRIDE", 1, "MODEL.LOSSES.NAME", ("CrossEntropyLoss",)]
 DSR2018 += ["MODEL.LOSSES.VERIFICATION.PAIRS", 6]
+BASELINE = ["MODEL.META_ARCHITECTURE", "Baseline", "MODEL.HEADS.NAME", "EmbeddingHead"]
+BASELINE += ["TEST.DSR.ENABLED", False]
 SYSTEMS: dict[str, list[Any]] = {
     "FastReID-DSR": [],
     "DSR": DSR2018,
     "SFR": [*DSR2018, "MODEL.LOSSES.VERIFICATION.CODES", "ridge"],
     "FPR": ["MODEL.META_ARCHITECTURE", "FPRBaseline"],
+    # FastReID's own, evaluated by the global distance.
+    "Baseline": BASELINE,
 }
 IMAGES, PEOPLE, SIZE = 8, 4, (64, 32)
 
@@ -42,7 +46,7 @@ def config(device: str, *options: Any) -> Any:
 def network(cfg: Any) -> tuple[nn.Module, Any, Any]:
     """A model that is the same on every device, its optimiser and what goes with that."""
     torch.manual_seed(0)
-    model = build_model(cfg).train()
+    model = PartialTrainer.build_model(cfg).train()
     return model, *PartialTrainer.build_optimizer(cfg, model)
 
 
@@ -68,7 +72,7 @@ def step(
     scaler = torch.amp.GradScaler(device, init_scale=2.0**8, enabled=dtype == torch.float16)
     with EventStorage(0):
         with torch.autocast(device, dtype=dtype, enabled=dtype is not None):
-            losses = model(batch(0))
+            losses = model(on_device(batch(0), device_of(model)))
         scaler.scale(sum(losses.values())).backward()
         scaler.unscale_(optimizer)
         gradients = {k: v.grad.clone() for k, v in model.named_parameters() if v.grad is not None}

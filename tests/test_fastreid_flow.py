@@ -65,6 +65,17 @@ def test_build_model(tmp_path: Path, device: str, frozen: bool) -> None:
     assert (features.shape, columns.shape, weights.shape) == ((2, 1280), (2, 1280, 4), (2, 4))
 
 
+@pytest.mark.parametrize("architecture", ["Baseline", "MoCo"])
+def test_build_model_of_fastreids_own(tmp_path: Path, architecture: str) -> None:
+    options = ["MODEL.META_ARCHITECTURE", architecture, "MODEL.HEADS.NAME", "EmbeddingHead"]
+    cfg = plain_config(tmp_path / "data", tmp_path, "MODEL.DEVICE", "auto", *options)
+    cfg.freeze()
+    model = build_model(cfg).eval()
+    assert model.device.type == cfg.MODEL.DEVICE == HERE
+    with torch.no_grad():
+        assert model({"images": torch.rand(2, 3, 64, 32, device=HERE)}).shape == (2, 1280)
+
+
 def test_evaluator_and_settled_device(tmp_path: Path) -> None:
     cfg = plain_config(tmp_path / "data", tmp_path, "MODEL.DEVICE", "auto")
     cfg.freeze()

@@ -12,7 +12,8 @@ from fastreid.utils.events import EventStorage
 from torch import Tensor, nn
 
 from partialreid import float32_losses
-from tests.small_systems import IMAGES, SYSTEMS, batch, config, network
+from partialreid.runtime.device_batches import on_device
+from tests.small_systems import BASELINE, IMAGES, SYSTEMS, batch, config, network
 from tests.standin.gpu import StandInGpu
 
 BOTH = ["MODEL.LOSSES.NAME", ("CrossEntropyLoss", "TripletLoss")]
@@ -39,13 +40,43 @@ def test_losses_of_a_half_precision_map_are_those_of_float32(
     def losses(device: torch.device, amp: bool) -> dict[str, Tensor]:
         there = copy.deepcopy(model).to(device)
         there.preprocess_image = lambda _: half.to(device) if amp else half.float().to(device)
+        given = on_device(batch(0), device)
         with EventStorage(0), torch.autocast(device.type, dtype=torch.float16, enabled=amp):
-            return {name: value.detach().cpu() for name, value in there(batch(0)).items()}
+            return {name: value.detach().cpu() for name, value in there(given).items()}
 
     expected = losses(torch.device("cpu"), amp=False)
     for name, value in losses(standin.device, amp=True).items():
         assert value.dtype == torch.float32
         torch.testing.assert_close(value, expected[name], atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["CrossEntropyLoss", "TripletLoss", "CircleLoss", "Cosface"])
+@pytest.mark.parametrize("architecture", ["Baseline", "MoCo", "Distiller"])
+def test_losses_of_fastreids_architectures_are_those_of_float32(
+    standin: StandInGpu, architecture: str, name: str
+) -> None:
+    options = ["MODEL.META_ARCHITECTURE", architecture, "MODEL.QUEUE_SIZE", 2 * IMAGES]
+    options += ["MODEL.LOSSES.NAME", (name,), "KD.EMA.ENABLED", True]
+    model = network(config("cpu", *BASELINE, *options))[0]
+    generator = torch.Generator().manual_seed(2)
+    half = torch.rand(IMAGES, 128, 8, 4, generator=generator).half()
+    targets = batch(0)["targets"]
+
+    def losses(device: torch.device, amp: bool) -> dict[str, Tensor]:
+        there = copy.deepcopy(model).to(device)
+        features, labels = half.to(device), targets.to(device)
+        with EventStorage(0), torch.autocast(device.type, dtype=torch.float16, enabled=amp):
+            outputs = there.heads(features if amp else features.float(), labels)
+            given = (outputs, [outputs]) if architecture == "Distiller" else (outputs,)
+            found = there.losses(*given, labels)
+        return {name: value.detach().cpu() for name, value in found.items()}
+
+    expected = losses(torch.device("cpu"), amp=False)
+    found = losses(standin.device, amp=True)
+    assert set(found) == set(expected) != set()
+    for key, value in found.items():
+        assert value.dtype == torch.float32, key
+        torch.testing.assert_close(value, expected[key], atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("system", ["FastReID-DSR", "DSR"])

@@ -20,7 +20,10 @@ BRANCHES = 4
 # One cross entropy; the pairs that there are; and the Gram matrices for the lasso, which is solved
 # on the CPU, or whether a factor of the ridge failed.
 VERIFICATION = 3
+# FastReID's Baseline asks whether precise batch norm has marked the batch; cross entropy; triplets.
+BASELINE = 3
 WAITS = {"FastReID-DSR": BRANCHES, "FPR": BRANCHES, "DSR": VERIFICATION, "SFR": VERIFICATION}
+WAITS["Baseline"] = BASELINE
 
 
 @pytest.mark.parametrize("kind", LOGGED)

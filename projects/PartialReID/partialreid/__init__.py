@@ -84,6 +84,7 @@ _ON_FASTREID = {
 # What registers itself with FastReID when it is imported. First of all the cures.
 _REGISTERED = (
     "compat",
+    "baseline_cures",
     "backbones.pretrained",
     "dsr_head",
     "partialbaseline",

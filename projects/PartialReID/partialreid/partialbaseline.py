@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any, NamedTuple
 
 import torch
@@ -13,14 +12,9 @@ from torch import Tensor, nn
 
 from .dsr_head import DSRHead
 from .float32_losses import cross_entropy, triplet
-from .runtime.device import settle_device
+from .unreached_parameters import freeze_unreached
 
-logger = logging.getLogger(__name__)
 LOSSES = ("CrossEntropyLoss", "TripletLoss")
-# Parameters of the heads, by name and by the beginning of the name. Only the cross entropy trains
-# the classifiers. The BNNecks are trained by the losses that look at the features after them.
-CLASSIFIERS = ("weight", "weight_occ")
-NECKS = ("bottleneck.", "bnneck_occ.")
 
 
 class HeadOutputs(NamedTuple):
@@ -77,7 +71,7 @@ class PartialBaseline(Baseline):
                 f"MODEL.HEADS.NAME is {type(self.heads).__name__}, but MODEL.META_ARCHITECTURE "
                 f"{own} needs the outputs of {self.HEAD.__name__}: set it to that."
             )
-        self._freeze_what_no_loss_reaches()
+        freeze_unreached(self)
         self.flip_test = flip_test
         self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
         if channels_last:
@@ -86,7 +80,6 @@ class PartialBaseline(Baseline):
     @classmethod
     def from_config(cls, cfg: Any) -> dict[str, Any]:
         """Arguments of the constructor from the config, whose device is settled in it."""
-        settle_device(cfg)
         arguments = super().from_config(cfg)
         wanted = cfg.MODEL.CHANNELS_LAST
         arguments["channels_last"] = wanted == "on" or (
@@ -160,18 +153,3 @@ class PartialBaseline(Baseline):
                     features, gt_labels, self.loss_kwargs["tri"]
                 )
         return losses
-
-    def _freeze_what_no_loss_reaches(self) -> None:
-        """Take parameters that no loss depends on out of the training; checkpoints keep them.
-
-        DistributedDataParallel waits for a gradient of every parameter that wants one.
-        """
-        if "CrossEntropyLoss" in self.loss_kwargs["loss_names"]:
-            return
-        necks = NECKS if self.heads.neck_feat == "before" else ()
-        frozen = []
-        for name, parameter in self.heads.named_parameters():
-            if name in CLASSIFIERS or name.startswith(necks):
-                parameter.requires_grad_(False)
-                frozen.append(f"heads.{name}")
-        logger.info(f"without CrossEntropyLoss these stay as they are: {', '.join(frozen)}")

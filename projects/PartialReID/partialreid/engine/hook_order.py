@@ -8,6 +8,7 @@ from typing import Any
 from fastreid.engine import hooks as fastreid_hooks
 from fastreid.utils import comm
 
+from ..runtime.device_batches import batches_on, device_of
 from .divergence import StopIfDiverged
 from .hooks import Evaluate, KeepBest, Save, StartEpoch, WriteEvents
 from .layer_freezing import FreezeLayers
@@ -34,7 +35,7 @@ def ordered_hooks(trainer: Any, evaluate: Callable[[], dict[str, Any]]) -> list[
         precise.defrost()
         precise.DATALOADER.NUM_WORKERS = 0
         precise.DATASETS.NAMES = (cfg.TEST.PRECISE_BN.DATASET,)
-        loader = trainer.build_train_loader(precise)
+        loader = batches_on(device_of(model), trainer.build_train_loader(precise))
         hooks.append(fastreid_hooks.PreciseBN(model, loader, cfg.TEST.PRECISE_BN.NUM_ITER))
     if cfg.MODEL.FREEZE_LAYERS and cfg.SOLVER.FREEZE_ITERS > 0:
         hooks.append(FreezeLayers(model, cfg.MODEL.FREEZE_LAYERS, cfg.SOLVER.FREEZE_ITERS))

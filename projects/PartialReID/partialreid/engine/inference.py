@@ -21,6 +21,7 @@ from ..dsr_evaluation import DsrEvaluator
 from ..reporting.results_table import results_table
 from ..reporting.run_record import run_record
 from ..runtime.device import settle_device
+from ..runtime.device_batches import device_of, on_device
 from ..runtime.files import write_json
 from ..runtime.freed_memory import keep_freed_memory, release_freed_memory
 from ..runtime.progress import progress
@@ -62,10 +63,11 @@ def evaluate_model(model: nn.Module, loader: Any, evaluator: DsrEvaluator) -> di
     evaluator.reset()
     # As in `TrainLoader.start_epoch`: before workers are forked.
     release_freed_memory()
+    device = device_of(model)
     with inference_context(model), torch.inference_mode(), without_cudnn_benchmark():
         batches = progress(loader, len(loader), "extracting features")
         for inputs in batches:
-            evaluator.process(inputs, model(inputs))
+            evaluator.process(inputs, model(on_device(inputs, device)))
     return evaluator.evaluate()
 
 

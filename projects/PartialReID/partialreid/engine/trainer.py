@@ -29,6 +29,7 @@ from ..keys.config_files import expand_paths
 from ..keys.unread_keys import warn_of_idle_keys
 from ..runtime.device import settle_device
 from ..runtime.freed_memory import keep_freed_memory
+from ..unreached_parameters import freeze_unreached_of_fastreid
 from .checkpoint import SafeCheckpointer, last_checkpoint, read_checkpoint
 from .hook_order import ordered_hooks
 from .inference import build_evaluator, evaluate_test_sets
@@ -115,6 +116,13 @@ class PartialTrainer(DefaultTrainer):
     def build_test_loader(cls, cfg: Any, dataset_name: str) -> tuple[Any, int]:
         """Batches of queries, then gallery, and the number of queries."""
         return build_test_loader(cfg, dataset_name)
+
+    @classmethod
+    def build_model(cls, cfg: Any) -> nn.Module:
+        """FastReID's, without what no loss would reach, see `unreached_parameters`."""
+        model: nn.Module = super().build_model(cfg)
+        freeze_unreached_of_fastreid(model)
+        return model
 
     @classmethod
     def build_optimizer(cls, cfg: Any, model: nn.Module) -> Any:

@@ -9,6 +9,7 @@ mixed precision knows CUDA alone.
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -16,6 +17,7 @@ from fastreid.engine.train_loop import AMPTrainer, SimpleTrainer
 from fastreid.utils.events import get_event_storage
 from torch import Tensor, nn
 
+from ..runtime.device_batches import batches_on, device_of
 from .divergence import check_losses
 
 
@@ -24,10 +26,18 @@ class FullPrecisionSteps(SimpleTrainer):
 
     Args, as FastReID's trainer:
         model: returns a dict of losses.
-        data_loader: gives batches.
+        data_loader: gives batches, which are put on the model's device.
         optimizer: of the model's parameters.
         param_wrapper: what FastReID's `build_optimizer` returns with the optimizer.
     """
+
+    _data_loader_iter: Iterator[Any]
+
+    def __init__(
+        self, model: nn.Module, data_loader: Any, optimizer: Any, param_wrapper: Any
+    ) -> None:
+        super().__init__(model, data_loader, optimizer, param_wrapper)
+        self._data_loader_iter = batches_on(device_of(model), self._data_loader_iter)
 
     def _write_metrics(self, loss_dict: dict[str, Tensor], data_time: float) -> None:
         losses = fetched(loss_dict)
@@ -43,12 +53,16 @@ class MixedPrecisionSteps(AMPTrainer):
     Args: as `FullPrecisionSteps`.
     """
 
+    _data_loader_iter: Iterator[Any]
+
     def __init__(
         self, model: nn.Module, data_loader: Any, optimizer: Any, param_wrapper: Any
     ) -> None:
-        self._device = next(model.parameters()).device.type
+        device = device_of(model)
+        self._device = device.type
         scaler = torch.amp.GradScaler(self._device)
         super().__init__(model, data_loader, optimizer, param_wrapper, scaler)
+        self._data_loader_iter = batches_on(device, self._data_loader_iter)
 
     def run_step(self) -> None:
         """Train on the next batch."""
