@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import io
+import os
 from pathlib import Path
 from typing import Any
 
@@ -100,3 +103,19 @@ def test_unwritable_output_dir(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="OUTPUT_DIR is empty"):
         check_output_dir("")
     assert (tmp_path / "file").read_text() == "in the way"
+
+
+def test_output_dir_on_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Room for a file is not room for what is written into it."""
+
+    class Full(io.BytesIO):
+        def write(self, block: Any) -> int:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("tempfile.TemporaryFile", lambda **_: Full())
+    with pytest.raises(ValueError) as caught:
+        check_output_dir(str(tmp_path))
+    assert str(caught.value) == (
+        f'OUTPUT_DIR "{tmp_path}" cannot be written ({os.strerror(errno.ENOSPC)}): choose another '
+        "folder."
+    )

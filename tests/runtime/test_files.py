@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from pathlib import Path
 
 import pytest
 
-from partialreid.runtime.files import whole_file, write_json, write_text
+from partialreid.runtime.files import whole_file, write_json, write_text, written_into
 
 
 def test_json_is_whole_or_absent(tmp_path: Path) -> None:
@@ -62,3 +63,17 @@ def test_a_folder_that_is_not_there_or_in_the_way(tmp_path: Path) -> None:
         with pytest.raises(OSError, match=f'"{path}" cannot be written .*{said}'):
             write_text(path, "text")
     assert os.listdir(tmp_path) == ["x"]
+
+
+def test_no_room_for_the_file_of_another_package(tmp_path: Path) -> None:
+    with pytest.raises(OSError) as caught, written_into(str(tmp_path)):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert str(caught.value) == (
+        "a file cannot be written (No space left on device): make room in OUTPUT_DIR "
+        f'"{tmp_path}", or choose another folder.'
+    )
+    named = OSError(errno.ENOSPC, "No space left on device", "elsewhere")
+    for error in (named, OSError(errno.ENOENT, "not there"), ValueError("of another kind")):
+        with pytest.raises(type(error)) as caught, written_into(str(tmp_path)):
+            raise error
+        assert caught.value is error

@@ -7,6 +7,7 @@ in the same way and does the work.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import logging
 import os
 from collections.abc import Callable
@@ -21,6 +22,7 @@ from ..data.epoch_sampler import epoch_seed
 from ..engine.launching import launch, processes_here, under_torchrun
 from ..engine.meeting import check_machines
 from ..runtime.errors import keep_trace, user_errors
+from ..runtime.files import written_into
 from .configuration import setup_config
 
 logger = logging.getLogger(__name__)
@@ -99,18 +101,35 @@ def run(work: Work, cfg: Any, args: argparse.Namespace) -> dict[str, Any]:
     Returns:
         The results on the main process.
     """
-    share_seed(cfg)
-    default_setup(cfg, args)
-    setup_logger(cfg.OUTPUT_DIR, distributed_rank=comm.get_rank(), name="partialreid")
     # On a full disk each line of the log would give a trace; the file that matters gives an error.
     logging.raiseExceptions = False
+    share_seed(cfg)
+    with written_into(cfg.OUTPUT_DIR):
+        set_up(cfg, args)
+        try:
+            return work(cfg, args)
+        except Exception as error:
+            keep_trace(error)
+            raise
+
+
+def set_up(cfg: Any, args: argparse.Namespace) -> None:
+    """Start the log, write the config beside it, and seed this process.
+
+    Raises:
+        OSError: there is no room for them; no half of the config is left.
+    """
+    try:
+        default_setup(cfg, args)
+    except OSError as error:
+        # It names the file if that could not be opened. Else what it held before is gone.
+        if comm.is_main_process() and error.filename is None:
+            with contextlib.suppress(OSError):
+                os.remove(os.path.join(cfg.OUTPUT_DIR, "config.yaml"))
+        raise
+    setup_logger(cfg.OUTPUT_DIR, distributed_rank=comm.get_rank(), name="partialreid")
     logger.info(f"SEED {cfg.SEED} determines this run; FastReID's random seed above is replaced")
     torch.manual_seed(epoch_seed(cfg.SEED, 0, comm.get_rank()))
-    try:
-        return work(cfg, args)
-    except Exception as error:
-        keep_trace(error)
-        raise
 
 
 def share_seed(cfg: Any) -> None:

@@ -23,6 +23,8 @@ from .training_checks import check_training
 
 # Test sets up to this size are decoded before long work, which takes some seconds.
 DECODED_FIRST = 3000
+# About what the config and the log take before the first image is read.
+FIRST_BYTES = 64 * 1024
 # Meta-architectures that take test images of several sizes.
 ANY_SIZE = ("PartialBaseline", "DSR2018", "FPRBaseline")
 
@@ -104,7 +106,7 @@ def check_test_sets(cfg: Any) -> None:
 
 
 def check_output_dir(path: str) -> None:
-    """Create OUTPUT_DIR and check that files can be written there.
+    """Create OUTPUT_DIR and check that files can be written there, and that there is some room.
 
     Raises:
         ValueError: they cannot.
@@ -113,8 +115,11 @@ def check_output_dir(path: str) -> None:
         raise ValueError("OUTPUT_DIR is empty: name the folder for logs and results.")
     try:
         os.makedirs(path, exist_ok=True)
-        with tempfile.TemporaryFile(dir=path):
-            pass
+        with tempfile.TemporaryFile(dir=path) as file:
+            file.write(bytes(FIRST_BYTES))
+            # Some disks refuse no earlier.
+            file.flush()
+            os.fsync(file.fileno())
     except OSError as error:
         raise ValueError(
             f'OUTPUT_DIR "{path}" cannot be written ({error.strerror}): choose another folder.'

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 from collections.abc import Iterator
 from typing import BinaryIO
+
+# The disk is full, or what the user or the process may write is used up.
+NO_ROOM = (errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC))
 
 
 @contextlib.contextmanager
@@ -40,6 +44,28 @@ def whole_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     finally:
         with contextlib.suppress(FileNotFoundError):
             os.remove(part)
+
+
+@contextlib.contextmanager
+def written_into(folder: str) -> Iterator[None]:
+    """Name the folder where the system has no room for what the body writes, and names no file.
+
+    Args:
+        folder: OUTPUT_DIR, into which other packages write as well.
+
+    Raises:
+        OSError: there is no room; whatever else the body raises stays as it is.
+    """
+    try:
+        yield
+    except OSError as error:
+        # A file that is open has no name in the error, as it has one in those of `whole_file`.
+        if error.errno not in NO_ROOM or error.filename is not None:
+            raise
+        raise OSError(
+            f'a file cannot be written ({error.strerror}): make room in OUTPUT_DIR "{folder}", or '
+            "choose another folder."
+        ) from error
 
 
 def _refusal(error: BaseException | None) -> str | None:
