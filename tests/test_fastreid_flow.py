@@ -76,6 +76,20 @@ def test_build_model_of_fastreids_own(tmp_path: Path, architecture: str) -> None
         assert model({"images": torch.rand(2, 3, 64, 32, device=HERE)}).shape == (2, 1280)
 
 
+def test_fastreids_own_leave_a_batch_as_it_is(tmp_path: Path) -> None:
+    """Its flip test mirrors the batch after the first pass, and gives it to the network again."""
+    options = ["MODEL.META_ARCHITECTURE", "Baseline", "MODEL.HEADS.NAME", "EmbeddingHead"]
+    model = build_model(plain_config(tmp_path / "data", tmp_path, *options)).eval()
+    images = 255 * torch.rand(2, 3, 64, 32)
+    given = {"images": images.clone()}
+    with torch.no_grad():
+        model(given)
+        assert torch.equal(given["images"], images)
+        found = model.preprocess_image(given).cpu()
+    mean, std = (model.pixel_mean.cpu(), model.pixel_std.cpu())
+    torch.testing.assert_close(found, (images - mean) / std)
+
+
 def test_evaluator_and_settled_device(tmp_path: Path) -> None:
     cfg = plain_config(tmp_path / "data", tmp_path, "MODEL.DEVICE", "auto")
     cfg.freeze()
@@ -113,6 +127,35 @@ def test_fastreids_evaluation_gives_the_numbers_of_ours(trained) -> None:
     theirs = Trainer.test(cfg, model)
     ours = PartialTrainer.test(cfg, model)
     assert {key: theirs[key] for key in ours} == pytest.approx(ours)
+
+
+def test_fastreids_flip_test_gives_the_numbers_of_ours(trained) -> None:
+    """Its loop adds the outputs of mirrored images, which are in those of our network already."""
+    cfg, plain = trained[0].clone(), trained[1]
+    cfg.defrost()
+    cfg.TEST.FLIP.ENABLED = True
+    model = load_model(cfg, os.path.join(cfg.OUTPUT_DIR, "model_final.pth"))
+    theirs = Trainer.test(cfg, model)
+    ours = PartialTrainer.test(cfg, model)
+    assert {key: theirs[key] for key in ours} == pytest.approx(ours)
+    assert any(ours[key] != pytest.approx(plain[key]) for key in ours)
+
+
+def test_outputs_of_mirrored_images_are_not_mixed(trained) -> None:
+    cfg = trained[0]
+    model = load_model(cfg, os.path.join(cfg.OUTPUT_DIR, "model_final.pth")).eval()
+    images = 255 * torch.rand(2, 3, 64, 32)
+    with torch.no_grad(), pytest.raises(ValueError, match=r"set TEST\.FLIP\.ENABLED True"):
+        model(images) + model(images.flip(3))
+    model.flip_test = True
+    with torch.no_grad():
+        once = model(images)
+        for part, wanted in zip((once + model(images.flip(3))) / 2, once, strict=True):
+            assert torch.equal(part, wanted)
+        with pytest.raises(TypeError):
+            once + tuple(once)
+        with pytest.raises(TypeError):
+            (once + once) / 3
 
 
 def test_a_negative_seed_is_drawn_and_leaves_the_config_alone(trained) -> None:

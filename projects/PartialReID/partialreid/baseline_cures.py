@@ -1,9 +1,11 @@
 """FastReID's own Baseline, MoCo, Distiller and EmbeddingHead, cured when this package is imported.
 
 They can be chosen beside this package's architectures, to train a network that is evaluated by the
-global distance. Two things are put right, also for what inherits from them:
+global distance. Three things are put right, also for what inherits from them:
 
 - Under autocast their losses and heads work in float32, see `float32_losses` and `pyramid_head`.
+- Images are normalised in a copy on the model's device. FastReID normalises the batch itself, and
+  its flip test those images once more.
 - MODEL.DEVICE "auto", which FastReID's `build_model` does not know, is settled when one is built.
 """
 
@@ -53,7 +55,17 @@ def _settling(from_config: Callable[[type, Any], dict[str, Any]]) -> Any:
     return classmethod(settled)
 
 
+def _copying(preprocess: Callable[[Any, Any], Tensor]) -> Callable[[Any, Any], Tensor]:
+    @functools.wraps(preprocess)
+    def copying(self: Any, batched_inputs: Any) -> Tensor:
+        images = batched_inputs["images"] if isinstance(batched_inputs, dict) else batched_inputs
+        return preprocess(self, images.to(self.device, copy=True, non_blocking=True))
+
+    return copying
+
+
 for kind in (Baseline, MoCo, Distiller):
     kind.losses = in_float32(kind.losses)
 EmbeddingHead.forward = in_float32(EmbeddingHead.forward)
+Baseline.preprocess_image = _copying(Baseline.preprocess_image)
 Baseline.from_config = _settling(Baseline.from_config.__func__)

@@ -34,7 +34,44 @@ class HeadOutputs(NamedTuple):
 
     def cpu(self) -> HeadOutputs:
         """The same on the CPU. FastReID's DefaultPredictor asks its model's output for it."""
-        return HeadOutputs(*(part.cpu() for part in self))
+        return type(self)(*(part.cpu() for part in self))
+
+    def __add__(self, other: object) -> Any:
+        """Refused: columns of an image and of its mirror image show different places.
+
+        FastReID's evaluation loop adds the two, where it is told to flip.
+
+        Raises:
+            ValueError: says how the network averages both itself.
+        """
+        raise ValueError(
+            "outputs of an image and of its mirror image cannot be added: set TEST.FLIP.ENABLED "
+            "True before the network is built, which then averages the maps of both."
+        )
+
+
+class FlippedOutputs(HeadOutputs):
+    """What a head gives of a map that is averaged with the mirrored map of the mirror image.
+
+    FastReID's evaluation loop runs the network on the mirror images once more, adds the outputs and
+    halves the sum. The mirror images are in the outputs already, so that these stay as they are.
+    """
+
+    __slots__ = ()
+
+    def __add__(self, other: object) -> Any:
+        """The sum with the outputs of the mirror images, for `/ 2` alone."""
+        return FlippedSum(self) if isinstance(other, FlippedOutputs) else NotImplemented
+
+
+class FlippedSum(NamedTuple):
+    """Twice the outputs of a network that flips itself: half of it is those outputs."""
+
+    half: FlippedOutputs
+
+    def __truediv__(self, number: float) -> FlippedOutputs:
+        """The half; nothing else is asked of it."""
+        return self.half if number == 2 else NotImplemented
 
 
 @META_ARCH_REGISTRY.register()
@@ -89,7 +126,7 @@ class PartialBaseline(Baseline):
         return arguments
 
     def forward(self, batched_inputs: Any) -> Any:
-        """Losses in training, `HeadOutputs` in evaluation.
+        """Losses in training, `HeadOutputs` in evaluation, with a flip test `FlippedOutputs`.
 
         Args:
             batched_inputs: a dict with `images` (B, 3, H, W) in 0..255 and, in training, `targets`
@@ -101,7 +138,9 @@ class PartialBaseline(Baseline):
             if self.flip_test:
                 features = (features + self.backbone(images.flip(3)).flip(3)) / 2
             outputs = self.heads(features)
-            return HeadOutputs(*outputs) if isinstance(outputs, tuple) else outputs
+            if not isinstance(outputs, tuple):
+                return outputs
+            return (FlippedOutputs if self.flip_test else HeadOutputs)(*outputs)
 
         if "targets" not in batched_inputs:
             raise KeyError('a training batch needs "targets", the classes of its images')
