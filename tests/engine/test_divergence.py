@@ -11,6 +11,7 @@ from torch import nn
 
 from partialreid.backbones.pretrained_files import check_pretrain_path
 from partialreid.commands.configuration import setup_config
+from partialreid.commands.dispatch import main
 from partialreid.commands.train import build_parser
 from partialreid.engine.checkpoint import read_checkpoint
 from partialreid.engine.divergence import check_losses
@@ -83,6 +84,29 @@ def test_a_checkpoint_of_a_diverged_training_is_refused(tmp_path: Path) -> None:
     torch.save({"model": state}, path)
     with pytest.raises(ValueError, match=r'model_0003\.pth" holds NaN'):
         read_checkpoint(str(path))
+
+
+def test_finite_weights_of_which_the_network_makes_nan(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The square root of a negative variance. The message says what the checkpoint says."""
+    state = trainer(tmp_path).model.state_dict()
+    variance = next(value for name, value in state.items() if name.endswith("running_var"))
+    variance[0] = -1.0
+    weights = tmp_path / "model_0003.pth"
+    torch.save({"model": state, "epoch": 3, "iteration": 404}, weights)
+    config = ["--config-file", tiny.CONFIG]
+    keys = tiny.options(tmp_path, tmp_path / "run")
+    compared = ["--system", "own", tiny.CONFIG, str(weights), "--output", str(tmp_path / "table")]
+    capsys.readouterr()
+    for argv in (
+        ["evaluate", *config, *keys, "MODEL.WEIGHTS", str(weights)],
+        ["compare", *compared, "--tests", "SyntheticPartial", "--opts", *keys],
+    ):
+        with pytest.raises(SystemExit):
+            main(argv)
+        said = capsys.readouterr().err.rpartition("error: ")[2]
+        assert said.startswith(f'MODEL.WEIGHTS "{weights}" (epoch 3, iteration 404) cannot be')
 
 
 def test_pretrained_weights_that_are_no_numbers_are_refused(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import torch
 from fastreid.utils.checkpoint import Checkpointer
 from torch import Tensor
 
+from ..runtime.checkpoint_age import age_of
 from ..runtime.files import whole_file, write_text
 from ..runtime.finite import name_first, not_finite
 
@@ -65,18 +66,12 @@ def read_checkpoint(path: str) -> dict[str, Any]:
         )
     if names := not_finite(state):
         raise ValueError(
-            f'the checkpoint "{path}"{_age(data)} holds NaN or infinite numbers in '
+            f'the checkpoint "{path}"{age_of(data)} holds NaN or infinite numbers in '
             f"{name_first(names, len(state))}: its training diverged. Take an earlier one."
         )
     if state and all(key.startswith("module.") for key in state):
         data["model"] = {key[len("module.") :]: value for key, value in state.items()}
     return data
-
-
-def _age(data: Mapping[str, Any]) -> str:
-    """How long a checkpoint's training has been, as far as it says so."""
-    known = [f"{name} {data[name]}" for name in ("epoch", "iteration") if name in data]
-    return f" ({', '.join(known)})" if known else ""
 
 
 def last_checkpoint(folder: str) -> str:

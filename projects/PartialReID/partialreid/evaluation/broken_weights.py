@@ -6,11 +6,14 @@ from typing import Any
 
 from fastreid.utils.events import get_event_storage
 
+from ..runtime.checkpoint_age import age_in_file
+
 
 def broken_weights(cfg: Any) -> ValueError:
     """The error for weights that cannot be evaluated.
 
-    During a training it names the iteration and the run, elsewhere MODEL.WEIGHTS.
+    During a training it names the iteration and the run, elsewhere MODEL.WEIGHTS with the epoch
+    and iteration that the file holds.
 
     Args:
         cfg: config of the evaluation.
@@ -20,7 +23,8 @@ def broken_weights(cfg: Any) -> ValueError:
         which = f'the weights of iteration {iteration} of the run in "{cfg.OUTPUT_DIR}"'
     except AssertionError:  # There is no event storage outside a training.
         weights = cfg.MODEL.WEIGHTS
-        which = f'MODEL.WEIGHTS "{weights}"' if weights else "the weights of the network"
+        named = f'MODEL.WEIGHTS "{weights}"{age_in_file(weights)}'
+        which = named if weights else "the weights of the network"
     return ValueError(
         f"{which} cannot be evaluated, as the network gives NaN or infinite numbers: the "
         "training has diverged; lower SOLVER.BASE_LR, or take an earlier checkpoint"
