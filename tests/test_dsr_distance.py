@@ -46,6 +46,47 @@ def test_arrays_come_back_as_arrays(topk: int, weighted: bool) -> None:
     assert torch.equal(mixed, wanted)
 
 
+@pytest.mark.parametrize("topk", [0, 3])
+@pytest.mark.parametrize("weighted", [True, False])
+def test_images_of_several_sizes(topk: int, weighted: bool) -> None:
+    torch.manual_seed(2)
+    query = [F.normalize(torch.rand(24, n), dim=0) for n in (5, 2, 4)]
+    gallery = [F.normalize(torch.rand(24, n), dim=0) for n in (9, 3, 6, 6, 1)]
+    distmat = torch.rand(3, 5)
+    scores = [torch.rand(q.shape[1]) for q in query] if weighted else None
+    used = scores or [torch.full((q.shape[1],), 1 / q.shape[1]) for q in query]
+    wanted = torch.full((3, 5), 100.0, dtype=torch.float64)
+    for i, row in enumerate(distmat.argsort(1)[:, : topk or 5]):
+        for j in row:
+            wanted[i, j] = oracle(query[i][None], gallery[j][None], used[i][None], 1e-3)
+    got = compute_dsr_dist(query, gallery, distmat, scores, topk=topk)
+    torch.testing.assert_close(got.double(), wanted, atol=1e-4, rtol=0)
+    arrays = [None if x is None else [part.numpy() for part in x] for x in (query, gallery, scores)]
+    of_arrays = compute_dsr_dist(arrays[0], arrays[1], distmat.numpy(), arrays[2], topk=topk)
+    assert isinstance(of_arrays, np.ndarray)
+    np.testing.assert_array_equal(of_arrays, got.numpy())
+    mixed = compute_dsr_dist(query, arrays[1], distmat.numpy(), arrays[2], topk=topk)
+    assert torch.equal(mixed, got)
+
+
+@pytest.mark.parametrize("kind", ["read-only", "mirrored"])
+@pytest.mark.filterwarnings("error")
+def test_arrays_that_torch_cannot_share(kind: str) -> None:
+    torch.manual_seed(1)
+    parts = [torch.rand(*shape).numpy() for shape in ((4, 24, 5), (7, 24, 9), (4, 7), (4, 5))]
+    wanted = compute_dsr_dist(*parts, topk=3)
+    if kind == "read-only":
+        others = [part.copy() for part in parts]
+        for part in others:
+            part.setflags(write=False)
+    else:
+        others = [part[..., ::-1].copy()[..., ::-1] for part in parts]
+        assert all(part.strides[-1] < 0 for part in others)
+    np.testing.assert_array_equal(compute_dsr_dist(*others, topk=3), wanted)
+    found = compute_dsr_dist(list(others[0]), list(others[1]), *others[2:], topk=3)
+    np.testing.assert_allclose(found, wanted, atol=1e-6)
+
+
 @pytest.mark.parametrize("topk", [0, 1, 3, 7, 50])
 def test_topk_of_a_small_gallery(topk: int) -> None:
     torch.manual_seed(0)
