@@ -115,8 +115,11 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def standin() -> Iterator[StandInGpu]:
-    """A stand-in GPU, see `standin_gpu`; put its `name` into MODEL.DEVICE past the checks."""
+def standin(monkeypatch: pytest.MonkeyPatch) -> Iterator[StandInGpu]:
+    """A stand-in GPU, see `standin_gpu`, whose `name` MODEL.DEVICE can be."""
+    from partialreid.config import CHOICES
+
+    monkeypatch.setitem(CHOICES, "MODEL.DEVICE", (*CHOICES["MODEL.DEVICE"], StandInGpu.name))
     try:
         with standin_gpu() as gpu:
             yield gpu

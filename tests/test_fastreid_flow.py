@@ -90,6 +90,26 @@ def test_fastreids_own_leave_a_batch_as_it_is(tmp_path: Path) -> None:
     torch.testing.assert_close(found, (images - mean) / std)
 
 
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("TEST.DSR.LAMBDA_STEP", -0.1),
+        ("TEST.METRIC", "foo"),
+        ("TEST.DSR.KAPPA", -1.0),
+        ("TEST.DSR.DISTANCE", "foo"),
+        ("DATASETS.TESTS", ("Market1510",)),
+        ("MODEL.LOSSES.VERIFICATION.KAPPA", -1.0),
+        ("MODEL.LOSSES.FL.ALPHA", 0.5),
+        ("SOLVER.SCHED", "foo"),
+    ],
+)
+def test_a_trainer_refuses_its_config_before_any_work(tmp_path: Path, key: str, value: Any) -> None:
+    cfg = plain_config(tmp_path / "data", tmp_path / "out", key, value)
+    with pytest.raises(ValueError, match=key.replace(".", r"\.")):
+        PartialTrainer(cfg)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_evaluator_and_settled_device(tmp_path: Path) -> None:
     cfg = plain_config(tmp_path / "data", tmp_path, "MODEL.DEVICE", "auto")
     cfg.freeze()

@@ -184,6 +184,7 @@ CHOICES = {
     "SOLVER.WARMUP_METHOD": ("constant", "linear", "exp"),
     "SOLVER.CLIP_GRADIENTS.CLIP_TYPE": ("norm", "value"),
     "MODEL.HEADS.DSR.POOL": pyramid.POOLS,
+    "MODEL.HEADS.NECK_FEAT": ("before", "after"),
     "MODEL.LOSSES.VERIFICATION.CODES": ("lasso", "ridge"),
     "TEST.DSR.CODES": ("ridge", "lasso"),
     "TEST.DSR.LAMBDA_SELECTION": ("crossfit", "fixed", "oracle"),

@@ -18,6 +18,7 @@ from fastreid.layers import any_softmax, pooling
 from fastreid.modeling.heads.embedding_head import EmbeddingHead
 from torch import Tensor, nn
 
+from .config import CHOICES
 from .matching.precision import at_least_float32, full_precision
 from .matching.pyramid import KERNELS, POOLS, STRIDE
 
@@ -25,7 +26,6 @@ from .matching.pyramid import KERNELS, POOLS, STRIDE
 POOL_LAYERS = tuple(name for name in pooling.__all__ if name not in ("Identity", "Flatten"))
 # FrozenBN is not among them: FastReID's initialisation of heads fails on it.
 NORMS = ("BN", "syncBN", "GhostBN", "GN")
-NECK_FEATURES = ("before", "after")
 # The arc cosine is infinitely steep at 1, and rounding can bring a cosine to 1 or above. A guard of
 # the margin layers, no setting.
 LARGEST_COSINE = 1 - 1e-6
@@ -68,7 +68,7 @@ class PyramidHead(EmbeddingHead):
         pool: str = POOLS[0],
         **kwargs: Any,
     ) -> None:
-        _one_of("NECK_FEAT", kwargs["neck_feat"], NECK_FEATURES)
+        _one_of("NECK_FEAT", kwargs["neck_feat"], CHOICES["MODEL.HEADS.NECK_FEAT"])
         _one_of("POOL_LAYER", kwargs["pool_type"], POOL_LAYERS)
         _one_of("CLS_LAYER", kwargs["cls_type"], any_softmax.__all__)
         _one_of("DSR.POOL", pool, POOLS)

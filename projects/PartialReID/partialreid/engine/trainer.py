@@ -31,6 +31,7 @@ from ..runtime.device import settle_device
 from ..runtime.freed_memory import keep_freed_memory
 from ..unreached_parameters import freeze_unreached_of_fastreid
 from .checkpoint import SafeCheckpointer, last_checkpoint, read_checkpoint
+from .checks import check_config
 from .hook_order import ordered_hooks
 from .inference import build_evaluator, evaluate_test_sets
 from .layer_freezing import check_layers
@@ -45,11 +46,12 @@ class PartialTrainer(DefaultTrainer):
     """Trains and evaluates on one CPU, one GPU or many processes of either.
 
     Args:
-        cfg: config; `checks.check_config` says what does not fit before data are read.
+        cfg: config, see `checks.check_config`.
         allow_partial: load checkpoints whose keys match in part.
 
     Raises:
-        ValueError: the training set does not fit the batch.
+        ValueError: values of the config do not fit, said before data are read; or the training set
+            does not fit the batch.
         RuntimeError: ImageNet weights cannot be downloaded; said before data are read.
     """
 
@@ -60,6 +62,7 @@ class PartialTrainer(DefaultTrainer):
         cfg.defrost()
         expand_paths(cfg)
         settle_device(cfg)
+        check_config(cfg, comm.get_world_size(), eval_only=False)
         if comm.is_main_process():
             os.makedirs(cfg.OUTPUT_DIR or ".", exist_ok=True)
             warn_of_idle_keys(cfg, eval_only=False)

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from ..data.masked_items import check_kinds
+from .loss_checks import check_loss_names
 
 # FastReID's SetReWeightSampler is missing: no batch that it accepts is ever filled.
 SAMPLERS = (
@@ -29,6 +30,7 @@ def check_training(cfg: Any, world_size: int) -> None:
 
     Raises:
         ValueError: values do not fit; names the keys to change.
+        FileNotFoundError: a file of a teacher is not there, see `loss_checks`.
     """
     batch, instances = cfg.SOLVER.IMS_PER_BATCH, cfg.DATALOADER.NUM_INSTANCE
     if batch < 1 or batch % world_size:
@@ -74,6 +76,7 @@ def check_training(cfg: Any, world_size: int) -> None:
             raise ValueError(
                 f"MODEL.{part}.NORM is syncBN, which torch has for GPUs alone: set it to BN."
             )
+    check_loss_names(cfg)
     check_kinds(cfg.INPUT.OCCLUSION.KINDS)
     known = optimizers()
     if cfg.SOLVER.OPT not in known:

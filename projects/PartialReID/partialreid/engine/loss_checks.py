@@ -1,0 +1,63 @@
+"""Which losses an architecture of FastReID can be trained with, checked before the training.
+
+FastReID passes over the names that it does not know. Where none is left there is nothing to train
+with, and its loop ends in a trace. The architectures of this package check their names themselves.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from fastreid.modeling.meta_arch import META_ARCH_REGISTRY, Baseline
+from fastreid.modeling.meta_arch.distiller import Distiller
+from fastreid.modeling.meta_arch.moco import MoCo
+
+LOSSES = ("CrossEntropyLoss", "TripletLoss", "CircleLoss", "Cosface")
+
+
+def check_loss_names(cfg: Any) -> None:
+    """Check MODEL.LOSSES.NAME, and the teachers of a distillation.
+
+    An architecture with losses of its own may give the names a meaning of their own.
+
+    Raises:
+        ValueError: a loss is unknown, there is none, a teacher is missing, or MoCo's queue does
+            not fit the batch.
+        FileNotFoundError: a file of a teacher is not there.
+    """
+    name = cfg.MODEL.META_ARCHITECTURE
+    losses = getattr(META_ARCH_REGISTRY._obj_map.get(name), "losses", None)
+    if losses in (Baseline.losses, MoCo.losses, Distiller.losses):
+        known = ", ".join(LOSSES)
+        unknown = [loss for loss in cfg.MODEL.LOSSES.NAME if loss not in LOSSES]
+        if unknown:
+            raise ValueError(f"MODEL.LOSSES.NAME holds {', '.join(unknown)}; {name} knows {known}.")
+        if not cfg.MODEL.LOSSES.NAME and losses is Baseline.losses:
+            raise ValueError(f"MODEL.LOSSES.NAME is empty; {name} knows {known}.")
+    if losses is MoCo.losses and cfg.MODEL.QUEUE_SIZE % cfg.SOLVER.IMS_PER_BATCH:
+        raise ValueError(
+            f"MODEL.QUEUE_SIZE is {cfg.MODEL.QUEUE_SIZE}, which batches of SOLVER.IMS_PER_BATCH "
+            f"{cfg.SOLVER.IMS_PER_BATCH} do not fill evenly: make it a multiple."
+        )
+    if losses is Distiller.losses:
+        _check_teachers(cfg)
+
+
+def _check_teachers(cfg: Any) -> None:
+    configs, weights = cfg.KD.MODEL_CONFIG, cfg.KD.MODEL_WEIGHTS
+    if len(configs) != len(weights):
+        raise ValueError(
+            f"KD.MODEL_CONFIG names {len(configs)} teachers and KD.MODEL_WEIGHTS {len(weights)}: "
+            "give one file of each for every teacher."
+        )
+    if not configs and not cfg.KD.EMA.ENABLED:
+        raise ValueError(
+            f"MODEL.META_ARCHITECTURE is {cfg.MODEL.META_ARCHITECTURE}, but there is no teacher: "
+            "name one in KD.MODEL_CONFIG and KD.MODEL_WEIGHTS, or set KD.EMA.ENABLED True."
+        )
+    for key, paths in (("KD.MODEL_CONFIG", configs), ("KD.MODEL_WEIGHTS", weights)):
+        for path in paths:
+            # FastReID also loads from addresses.
+            if "://" not in path and not os.path.isfile(path):
+                raise FileNotFoundError(f'{key} names "{path}", which is not there.')
