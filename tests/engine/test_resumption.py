@@ -200,6 +200,17 @@ def test_differing_keys_are_named(config) -> None:
     assert differing_keys({}, now) == []
 
 
+def test_an_old_name_of_a_test_set_is_a_value_that_differs(config) -> None:
+    """The name is refused today, but no set is looked up by a checkpoint's config."""
+    now = config("DATASETS.TESTS", ("PartialREIDUncropped",))
+    text = now.dump().replace("PartialREIDUncropped", "PartialREIDOccluded")
+    saved = {"config": text, "epoch": 0, "optimizer": {}}
+    assert differing_keys(saved, now) == [
+        "DATASETS.TESTS: ['PartialREIDOccluded'] -> ['PartialREIDUncropped']"
+    ]
+    assert epochs_done(saved, "model.pth", now) == 1
+
+
 def rates_of(folder: Path) -> dict[int, float]:
     return {record["iteration"]: record["lr"] for record in tiny.records(folder, "lr")}
 
