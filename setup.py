@@ -20,6 +20,7 @@ REQUIREMENTS = [
     "torchvision>=0.19",
     "numpy",
     "scipy",
+    "safetensors",
     "scikit-learn",
     "faiss-cpu",
     "opencv-python-headless",

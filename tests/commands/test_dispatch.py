@@ -78,7 +78,7 @@ def test_an_unknown_command_is_one_sentence(word: str, capsys: pytest.CaptureFix
     assert said.out == ""
     assert said.err == (
         f'error: there is no command "{word}": the commands are train, evaluate, compare, '
-        "rankings, select-lambda.\n"
+        "rankings, export, select-lambda.\n"
     )
 
 

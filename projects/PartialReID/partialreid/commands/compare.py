@@ -31,6 +31,7 @@ from ..engine.checked_evaluation import checked_model, evaluated
 from ..engine.checks import check_output_dir
 from ..engine.inference import load_model
 from ..engine.launching import launch, processes_here
+from ..engine.model_file import is_model_file
 from ..engine.remembered_outputs import RememberedOutputs
 from ..metrics.report import cmc_curve
 from ..reporting.comparison import (
@@ -47,7 +48,7 @@ from ..runtime.collectives import rank, world_size
 from ..runtime.errors import user_errors
 from ..runtime.files import write_json, write_text
 from ..runtime.memory_budget import memory_budget
-from .configuration import setup_config
+from .configuration import model_config, setup_config
 from .output import log_to_stderr, say
 
 logger = logging.getLogger("partialreid.compare")
@@ -62,8 +63,8 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
         action="append",
         default=[],
         metavar=("NAME CONFIG WEIGHTS", "KEY VALUE"),
-        help="name in the table, config file and checkpoint, then config keys and values of its "
-        "own; once for each system",
+        help="name in the table, config file and checkpoint (or one model file in place of both), "
+        "then config keys and values of its own; once for each system",
     )
     parser.add_argument(
         "--add",
@@ -153,13 +154,17 @@ def config_of(args: argparse.Namespace, system: list[str]) -> Any:
     Raises:
         ValueError: a part of `--system` is missing, or the config is wrong.
     """
+    results = ["OUTPUT_DIR", args.output, "DATASETS.TESTS", json.dumps(args.tests)]
+    if len(system) > 1 and is_model_file(system[1]):
+        _, model, *own = system
+        return model_config(model, [*args.opts, *own, *results])
     if len(system) < 3:
         raise ValueError(
-            f"--system {' '.join(system)}: a name, a config file and a checkpoint are needed."
+            f"--system {' '.join(system)}: a name, a config file and a checkpoint are needed, or a "
+            "name and a model file."
         )
     _, config, weights, *own = system
-    opts = [*args.opts, *own, "MODEL.WEIGHTS", weights, "OUTPUT_DIR", args.output]
-    opts += ["DATASETS.TESTS", json.dumps(args.tests)]
+    opts = [*args.opts, *own, "MODEL.WEIGHTS", weights, *results]
     return setup_config(argparse.Namespace(config_file=config, opts=opts))
 
 

@@ -3,33 +3,101 @@
 from __future__ import annotations
 
 import argparse
+import os
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fastreid.config import get_cfg
 
 from ..config import add_partialreid_config
 from ..data.epoch_sampler import drawn_seed
-from ..keys.config_files import expand_paths, find_config, merge_file, merge_options
+from ..engine.model_file import read_header
+from ..keys.config_files import expand_paths, find_config, merge_file, merge_options, merge_tree
+from ..keys.unread_keys import leaves
 from ..runtime.device import resolve_device
+
+# Keys of MODEL that say how a network is run or what its training began with, not which one it is.
+FREE = (
+    *("MODEL.DEVICE", "MODEL.CHANNELS_LAST"),
+    *("MODEL.BACKBONE.PRETRAIN", "MODEL.BACKBONE.PRETRAIN_PATH"),
+)
 
 
 def setup_config(args: argparse.Namespace) -> Any:
     """The frozen config of a command line, its device resolved and its seed drawn if asked.
 
     Args:
-        args: `config_file`, a path or the name of a config of this project, and `opts`, keys and
-            values one after another.
+        args: `config_file`, a path or the name of a config of this project, or, of the commands
+            that have it, `model`, a model file; and `opts`, keys and values one after another.
 
     Raises:
         ValueError: an unknown key, a value of the wrong type, or an absent file.
     """
-    cfg = get_cfg()
-    add_partialreid_config(cfg)
+    if getattr(args, "model", ""):
+        if args.config_file:
+            raise ValueError(
+                "--model brings its own config, so that --config-file does not go with it: to "
+                f"evaluate its weights by another config, give MODEL.WEIGHTS {args.model}."
+            )
+        return model_config(args.model, list(args.opts or []))
+    cfg = _default()
     if args.config_file:
         # FastReID writes the file into the log, under this name.
         args.config_file = find_config(args.config_file)
         merge_file(cfg, args.config_file)
-    merge_options(cfg, list(args.opts or []))
+    return _finished(cfg, list(args.opts or []))
+
+
+def tree_config(tree: Mapping[str, Any], path: str, opts: Sequence[str]) -> Any:
+    """The config whose nodes and values a file holds, with those of a command line over it.
+
+    Args:
+        tree: nodes and values.
+        path: of the file, for the message.
+        opts: keys and values one after another.
+
+    Raises:
+        ValueError: as `setup_config`.
+    """
+    cfg = _default()
+    merge_tree(cfg, dict(tree), path)
+    return _finished(cfg, opts)
+
+
+def model_config(path: str, opts: Sequence[str]) -> Any:
+    """The config of a model file, whose weights it names, with keys and values over it.
+
+    Raises:
+        ValueError: as `setup_config`; there is no such model file; or a key would make it another
+            network.
+    """
+    path = os.path.expanduser(path)
+    if not os.path.isfile(path):
+        raise ValueError(f'the model file "{path}" is not there: correct --model.')
+    tree = read_header(path).config
+    own, cfg = tree_config(tree, path, []), tree_config(tree, path, opts)
+    before = dict(leaves(own))
+    for key, value in leaves(cfg):
+        if key.startswith("MODEL.") and key not in FREE and value != before[key]:
+            raise ValueError(
+                f'{key} is {before[key]!r} in the model file "{path}" and cannot be {value!r}: '
+                "leave it out or, to use the weights in another network, give --config-file FILE "
+                f"and MODEL.WEIGHTS {path}."
+            )
+    cfg.defrost()
+    cfg.MODEL.WEIGHTS = path
+    cfg.freeze()
+    return cfg
+
+
+def _default() -> Any:
+    cfg = get_cfg()
+    add_partialreid_config(cfg)
+    return cfg
+
+
+def _finished(cfg: Any, opts: Sequence[str]) -> Any:
+    merge_options(cfg, opts)
     expand_paths(cfg)
     cfg.MODEL.DEVICE = resolve_device(cfg.MODEL.DEVICE)
     if cfg.SEED < 0:

@@ -21,6 +21,7 @@ COMMANDS = {
     "evaluate": ("evaluate", "evaluate a checkpoint"),
     "compare": ("compare", "compare several checkpoints on several test sets in one table"),
     "rankings": ("rankings", "draw ranked lists of a test set"),
+    "export": ("export", "write a checkpoint and its config into one model file"),
     "select-lambda": ("select_lambda", "choose lambda on identities that were kept from training"),
 }
 HELP, VERSION = ("-h", "--help"), "--version"

@@ -1,8 +1,9 @@
-"""Evaluate a checkpoint on the test sets of a config.
+"""Evaluate a checkpoint, or a model file, on the test sets of a config.
 
     partialreid evaluate --config-file demo.yml MODEL.WEIGHTS logs/demo/model_final.pth
+    partialreid evaluate --model demo.safetensors
 
-It is `train_net.py --eval-only` under a name of its own.
+The first is `train_net.py --eval-only` under a name of its own.
 """
 
 from __future__ import annotations
@@ -43,6 +44,12 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
         The exit status.
     """
     parser = job_parser(prog, "Evaluate a checkpoint, MODEL.WEIGHTS, on DATASETS.TESTS.")
+    parser.add_argument(
+        "--model",
+        default=argparse.SUPPRESS,
+        metavar="FILE",
+        help="a model file of `partialreid export`, which brings its config",
+    )
     args = parser.parse_args(argv)
     # FastReID's loggers and checks know an evaluation by these.
     args.eval_only, args.resume = True, False

@@ -115,9 +115,14 @@ def check_trained_without(cfg: Any) -> None:
     """Refuse a checkpoint that has seen the held-out identities: its lambda would be an oracle's.
 
     Raises:
-        ValueError: its classes are not the identities that are left.
+        ValueError: its classes are not the identities that are left, or it does not hold them.
     """
     classes = classes_in(read_checkpoint(cfg.MODEL.WEIGHTS)["model"])
+    if not classes:
+        raise ValueError(
+            f"{cfg.MODEL.WEIGHTS} holds no classifiers, which show on how many identities it was "
+            "trained: take the checkpoint of the training."
+        )
     trained = len({pid for _, pid, _ in train_items(cfg)})
     if classes != trained:
         raise ValueError(

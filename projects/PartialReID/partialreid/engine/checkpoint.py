@@ -10,21 +10,24 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
+import yaml
 from fastreid.utils.checkpoint import Checkpointer
 from torch import Tensor
 
 from ..runtime.checkpoint_age import age_of
 from ..runtime.files import whole_file, write_text
 from ..runtime.finite import name_first, not_finite
+from .model_file import LEFT_OUT, is_model_file, read_model_file
 
 logger = logging.getLogger(__name__)
 
 
 def read_checkpoint(path: str) -> dict[str, Any]:
-    """Load a checkpoint file onto the CPU without running code that it may carry.
+    """Load a checkpoint, or a model file, onto the CPU without running code that it may carry.
 
     Returns:
-        The dict in the file; `model` is a state dict without the prefix of DDP.
+        The dict in the file; `model` is a state dict without the prefix of DDP. Of a model file
+        `model`, `config` as YAML text, as a checkpoint holds it, and `record`.
 
     Raises:
         ValueError: no file is named, or it is absent, truncated, not a checkpoint, holds Python
@@ -39,6 +42,8 @@ def read_checkpoint(path: str) -> dict[str, Any]:
             f'the checkpoint "{path}" is not there: correct MODEL.WEIGHTS or, for --resume, the '
             "name in the file last_checkpoint."
         )
+    if is_model_file(path):
+        return _read_model_file(path)
     try:
         data = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
@@ -64,14 +69,27 @@ def read_checkpoint(path: str) -> dict[str, Any]:
             f'"{path}" is a file of torch but not a FastReID checkpoint: it has no state dict '
             "under the key 'model'. A bare state dict can be stored as {'model': state_dict}."
         )
+    _check_finite(path, data)
+    if state and all(key.startswith("module.") for key in state):
+        data["model"] = {key[len("module.") :]: value for key, value in state.items()}
+    return data
+
+
+def _read_model_file(path: str) -> dict[str, Any]:
+    state, header = read_model_file(path)
+    text = yaml.safe_dump(header.config)
+    data = {"model": state, "config": text, "record": header.record}
+    _check_finite(path, data)
+    return data
+
+
+def _check_finite(path: str, data: Mapping[str, Any]) -> None:
+    state = data["model"]
     if names := not_finite(state):
         raise ValueError(
             f'the checkpoint "{path}"{age_of(data)} holds NaN or infinite numbers in '
             f"{name_first(names, len(state))}: its training diverged. Take an earlier one."
         )
-    if state and all(key.startswith("module.") for key in state):
-        data["model"] = {key[len("module.") :]: value for key, value in state.items()}
-    return data
 
 
 def last_checkpoint(folder: str) -> str:
@@ -100,13 +118,15 @@ def load_weights(
 ) -> None:
     """Load a state dict, refusing what does not match unless `allow_partial`.
 
+    What holds no number in the model, as a classifier of no identities, may be absent.
+
     Raises:
         ValueError: parameters are missing, unexpected or of another shape; lists them all.
     """
     own = model.state_dict()
     shapes = [k for k in state if k in own and state[k].shape != own[k].shape]
     unmatched = {
-        "in the model only": sorted(own.keys() - state.keys()),
+        "in the model only": sorted(k for k in own.keys() - state.keys() if own[k].numel()),
         "in the checkpoint only": sorted(state.keys() - own.keys()),
         "of another shape": [
             f"{k} {tuple(state[k].shape)}, the model has {tuple(own[k].shape)}" for k in shapes
@@ -114,7 +134,14 @@ def load_weights(
     }
     unmatched = {kind: keys for kind, keys in unmatched.items() if keys}
     if unmatched:
+        absent = unmatched.get("in the model only", [])
+        classifiers_alone = len(unmatched) == 1 and absent and set(absent) <= set(LEFT_OUT)
         text = "".join(f"\n  {kind}: {_join(keys)}" for kind, keys in unmatched.items())
+        if not allow_partial and classifiers_alone:
+            raise ValueError(
+                f'"{path}" holds no classifiers ({_join(absent)}), which a training needs: '
+                "--allow-partial starts them anew."
+            )
         if not allow_partial:
             raise ValueError(
                 f'the checkpoint "{path}" does not fit the model of this config:{text}\n'

@@ -30,11 +30,39 @@ ANY_SIZE = ("PartialBaseline", "DSR2018", "FPRBaseline")
 
 
 def check_config(cfg: Any, world_size: int, eval_only: bool) -> None:
-    """Check the values of the config against each other.
+    """Check the values of the config against each other, and whether its data sets are known.
 
     Args:
         cfg: config, MODEL.DEVICE resolved.
         world_size: processes of the whole job.
+        eval_only: whether there will be no training, so that nothing reads DATASETS.NAMES.
+
+    Raises:
+        ValueError: see the module's docstring.
+    """
+    check_values(cfg, eval_only)
+    for group in ("TESTS",) if eval_only else ("NAMES", "TESTS"):
+        for name in cfg.DATASETS[group]:
+            if not is_data_set(name):
+                raise ValueError(f"DATASETS.{group} holds {name!r}: {unknown_name(name)}")
+    for name in cfg.DATASETS.NAMES:
+        if is_held_out(name):
+            raise ValueError(
+                f"DATASETS.NAMES holds {name!r}, which is there to test with: name the whole set, "
+                "and set DATASETS.HELD_OUT."
+            )
+    if not cfg.DATASETS.TESTS:
+        raise ValueError("DATASETS.TESTS is empty: name at least one test set.")
+    if not eval_only:
+        check_training(cfg, world_size)
+    check_network(cfg, eval_only)
+
+
+def check_values(cfg: Any, eval_only: bool) -> None:
+    """Check the values of the config against each other, whatever data sets there are.
+
+    Args:
+        cfg: config, MODEL.DEVICE resolved.
         eval_only: whether there will be no training.
 
     Raises:
@@ -48,28 +76,13 @@ def check_config(cfg: Any, world_size: int, eval_only: bool) -> None:
     check_refinement(cfg.TEST)
     check_ranges(cfg, eval_only)
     derivation_of(cfg)
-    for group in ("NAMES", "TESTS"):
-        for name in cfg.DATASETS[group]:
-            if not is_data_set(name):
-                raise ValueError(f"DATASETS.{group} holds {name!r}: {unknown_name(name)}")
-    for name in cfg.DATASETS.NAMES:
-        if is_held_out(name):
-            raise ValueError(
-                f"DATASETS.NAMES holds {name!r}, which is there to test with: name the whole set, "
-                "and set DATASETS.HELD_OUT."
-            )
     if cfg.DATASETS.HELD_OUT < 0 or (cfg.DATASETS.HELD_OUT and cfg.DATASETS.COMBINEALL):
         raise ValueError(
             f"DATASETS.HELD_OUT is {cfg.DATASETS.HELD_OUT}; it starts at 0 and cannot be combined "
             "with DATASETS.COMBINEALL, which trains on test identities."
         )
-    if not cfg.DATASETS.TESTS:
-        raise ValueError("DATASETS.TESTS is empty: name at least one test set.")
     if cfg.INPUT.KEEP_RATIO != "off":
         _check_keep_ratio(cfg)
-    if not eval_only:
-        check_training(cfg, world_size)
-    check_network(cfg, eval_only)
 
 
 def _check_keep_ratio(cfg: Any) -> None:

@@ -7,8 +7,9 @@ refuses both. Here a key that holds text gets the text as it was written.
 from __future__ import annotations
 
 import ast
+import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -65,9 +66,31 @@ def merge_file(cfg: Any, path: str) -> None:
         ValueError: the file is no YAML of keys and values, a key is unknown, or a value is of the
             wrong type; names the file.
     """
-    try:
+    with _errors_of(path):
         loaded = CfgNode.load_yaml_with_base(path)
+    merge_tree(cfg, loaded, path)
+
+
+def merge_tree(cfg: Any, loaded: dict[str, Any], path: str) -> None:
+    """Put nodes and values, as YAML gives them, into a config.
+
+    Args:
+        cfg: config.
+        loaded: what a file holds.
+        path: of that file, for the message.
+
+    Raises:
+        ValueError: as `merge_file`.
+    """
+    with _errors_of(path):
         cfg.merge_from_other_cfg(CfgNode(_typed_tree(cfg, loaded)))
+
+
+@contextlib.contextmanager
+def _errors_of(path: str) -> Iterator[None]:
+    """Name a file in what is wrong with its keys and values."""
+    try:
+        yield
     except (TypeError, AttributeError) as error:
         raise ValueError(f'"{path}" is no YAML file of keys and values.') from error
     except (*CONFIG_ERRORS, yaml.YAMLError) as error:

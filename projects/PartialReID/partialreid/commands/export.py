@@ -1,0 +1,111 @@
+"""Write a checkpoint and its config into one model file, which is all that an evaluation needs.
+
+    partialreid export logs/demo/model_final.pth demo.safetensors
+    partialreid evaluate --model demo.safetensors
+
+The config is the one that the checkpoint was trained with, which it holds; of a checkpoint without
+it, that of the file config.yaml beside it, or of --config-file. KEY VALUE pairs go over it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ..engine.checkpoint import classes_in, read_checkpoint
+from ..engine.checks import check_values
+from ..engine.inference import load_model
+from ..engine.model_file import check_place, without_machine, write_model_file
+from ..engine.resumption import saved_config
+from ..keys.network_check import check_network
+from ..runtime.errors import user_errors
+from .configuration import setup_config, tree_config
+from .output import log_to_stderr, say
+
+BESIDE = "config.yaml"  # FastReID writes it into OUTPUT_DIR
+
+
+def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
+    parser = argparse.ArgumentParser(prog=prog, description=__doc__.splitlines()[0])
+    parser.add_argument("checkpoint", type=os.path.expanduser, help="model_final.pth of a training")
+    parser.add_argument("output", type=os.path.expanduser, help="the file to be, *.safetensors")
+    parser.add_argument(
+        "--config-file", default="", metavar="FILE", help="in place of the config of the training"
+    )
+    parser.add_argument(
+        "--half", action="store_true", help="store the weights in float16, in half the room"
+    )
+    parser.add_argument("opts", nargs="*", metavar="KEY VALUE", help="config keys and values")
+    # The options may stand behind the files.
+    args = parser.parse_intermixed_args(argv)
+    log_to_stderr()
+    with user_errors():
+        check_place(args.output)
+        if not os.path.isfile(args.checkpoint):
+            raise ValueError(f'the checkpoint "{args.checkpoint}" is not there.')
+        data = read_checkpoint(args.checkpoint)
+        cfg = config_of(args, data)
+        check_values(cfg, eval_only=True)
+        check_network(cfg, eval_only=True)
+        load_model(cfg, args.checkpoint)  # says what does not fit
+        write_model_file(args.output, data["model"], cfg, training_record(data, cfg), args.half)
+        say(f"written to {args.output}: {os.path.getsize(args.output) / 1e6:.1f} MB")
+    return 0
+
+
+def config_of(args: argparse.Namespace, data: dict[str, Any]) -> Any:
+    """The config that a checkpoint goes with.
+
+    The one in the checkpoint comes before the file beside it, which a later run in the same folder
+    has replaced.
+
+    Raises:
+        ValueError: there is none, or it has a wrong key or value.
+    """
+    if args.config_file:
+        return setup_config(args)
+    tree, source = saved_config(data), args.checkpoint
+    if not tree:
+        source = os.path.join(os.path.dirname(args.checkpoint), BESIDE)
+        if not os.path.isfile(source):
+            raise ValueError(
+                f'"{args.checkpoint}" does not hold the config that it was trained with, and there '
+                f"is no {BESIDE} beside it: give --config-file FILE."
+            )
+        tree = _tree_of(source)
+    return tree_config(without_machine(tree), source, args.opts)
+
+
+def _tree_of(path: str) -> dict[str, Any]:
+    try:
+        tree = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError):
+        tree = None
+    if not isinstance(tree, dict):
+        raise ValueError(f'"{path}" is no YAML file of keys and values: give --config-file FILE.')
+    return tree
+
+
+def training_record(data: dict[str, Any], cfg: Any) -> dict[str, Any]:
+    """What is known of the training: of a model file what it says, else of the checkpoint.
+
+    Args:
+        data: what `read_checkpoint` returns.
+        cfg: config that the checkpoint goes with, for one that does not hold its own.
+    """
+    if "record" in data:
+        return dict(data["record"])
+    config = saved_config(data) or yaml.safe_load(cfg.dump())
+    sets = config["DATASETS"]
+    return {
+        **{name: data[name] for name in ("epoch", "iteration") if name in data},
+        "classes": classes_in(data["model"]),
+        "data_sets": list(sets["NAMES"]),
+        "held_out": sets.get("HELD_OUT", 0),
+        "seed": config.get("SEED"),
+    }
