@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from fastreid.modeling.heads.embedding_head import EmbeddingHead
 from fastreid.modeling.meta_arch import META_ARCH_REGISTRY
 from torch.utils.data import DataLoader
 
@@ -60,6 +61,34 @@ def test_what_fastreid_refuses_is_its_sentence_without_quotes() -> None:
     error = caught(lambda: META_ARCH_REGISTRY.get("Typo"))
     assert isinstance(error, KeyError)
     assert sentence(error) == "No object named 'Typo' found in 'META_ARCH' registry!"
+
+
+def test_a_raise_after_a_condition_is_on_purpose_too() -> None:
+    """FastReID writes some on the line of their `else:`."""
+    head = EmbeddingHead(
+        feat_dim=4, embedding_dim=0, num_classes=2, neck_feat="foo", pool_type="GlobalAvgPool",
+        cls_type="Linear", scale=1, margin=0, with_bnneck=False, norm_type="BN",
+    )  # fmt: skip
+    error = caught(lambda: head(torch.rand(2, 4, 1, 1), torch.tensor([0, 1])))
+    assert isinstance(error, KeyError)
+    assert sentence(error) == "foo is invalid for MODEL.HEADS.NECK_FEAT"
+
+
+@pytest.mark.parametrize(
+    ("line", "raises"),
+    [
+        ('raise ValueError("x")', True),
+        ("if not x: raise ValueError(x)", True),
+        ("else:      raise", True),
+        ("except OSError as error: raise ValueError(error) from error", True),
+        ("raised = known[name]", False),
+        ("if kind: raised(kind)", False),
+        ("raise_for_status(answer)", False),
+        ('found = known["nothing to raise"]', False),
+    ],
+)
+def test_lines_that_raise(line: str, raises: bool) -> None:
+    assert bool(errors.RAISES.search(line)) == raises
 
 
 def test_what_the_system_refuses_is_a_sentence(tmp_path: Path) -> None:

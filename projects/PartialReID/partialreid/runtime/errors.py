@@ -33,6 +33,8 @@ PACKAGE = f"{__name__.partition('.')[0]}."
 UNFORESEEN = ("NotImplementedError", "AssertionError")
 # What torch and numpy raise when there is no memory, and what may be said of it.
 NO_MEMORY = re.compile(r"out of memory|can't allocate memory|Unable to allocate|not enough memory")
+# A line with a raise statement, alone or after a condition: `else: raise KeyError(...)`.
+RAISES = re.compile(r"(^|:\s*)raise\b")
 LOST_WORKER = re.compile(r"DataLoader worker \(pid.*(killed by signal|exited unexpectedly)")
 # What Python says of a connection whose other end has died, or whose socket went with it.
 CUT_OFF = (
@@ -80,7 +82,7 @@ def _sentence(error: BaseException) -> str | None:
         return f"{said}: it was ended from outside, or has said why above."
     if origin.kind.startswith(PACKAGE):
         return said  # A class of this package, wherever torch has raised it again.
-    on_purpose = origin.line.startswith("raise ") and origin.kind not in UNFORESEEN
+    on_purpose = RAISES.search(origin.line) and origin.kind not in UNFORESEEN
     if on_purpose and any(origin.path.startswith(folder) for folder in package_folders()):
         return said
     kind = getattr(builtins, origin.kind, None)
