@@ -36,6 +36,8 @@ REQUIREMENTS = [
     "filelock",
     "setuptools",
 ]
+# For those who name one of its networks in MODEL.BACKBONE.TIMM.
+TIMM = ["timm>=1.0"]
 
 setup(
     name="partialreid",
@@ -50,5 +52,5 @@ setup(
     package_data={"partialreid": ["py.typed"], "partialreid.configs": ["*.yml"]},
     entry_points={"console_scripts": ["partialreid = partialreid.commands.dispatch:main"]},
     install_requires=REQUIREMENTS,
-    extras_require={"dev": ["pytest", "pytest-xdist>=3.7", "ruff", "mypy"]},
+    extras_require={"timm": TIMM, "dev": ["pytest", "pytest-xdist>=3.7", "ruff", "mypy", *TIMM]},
 )

@@ -67,6 +67,7 @@ READERS = {
     "MODEL.BACKBONE.DROP_PATH_RATIO": VIT,
     "MODEL.BACKBONE.DROP_RATIO": VIT,
     "MODEL.BACKBONE.ATT_DROP_RATE": VIT,
+    "MODEL.BACKBONE.TIMM": "backbones.timm_map",
     "MODEL.BACKBONE.PRETRAIN": RESNET,
     "MODEL.BACKBONE.PRETRAIN_PATH": RESNET,
     "MODEL.HEADS.NAME": "fastreid.modeling.heads.build",
@@ -240,10 +241,13 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Seen:
     tiny.make_data_sets(folder / "data")
     load_dataset(config("partial"), "PartialREID")
 
-    # The keys of a ResNet, of a vision transformer, of MoCo and of a distillation.
+    # The keys of a ResNet, of a network of timm, of a vision transformer, of MoCo and of a
+    # distillation.
     resnet = {"MODEL__BACKBONE__NAME": "build_resnet_backbone", "MODEL__BACKBONE__DEPTH": "18x"}
     resnet["MODEL__BACKBONE__FEAT_DIM"] = "512"
     build_backbone(config("resnet", **resnet))
+    timm = {"MODEL__BACKBONE__NAME": "build_timm_backbone", "MODEL__BACKBONE__FEAT_DIM": 64}
+    build_backbone(config("timm", **timm, MODEL__BACKBONE__TIMM="test_vit"))
     with torch.device("meta"):
         cfg = config("vit", MODEL__BACKBONE__NAME="build_vit_backbone")
         cfg.MODEL.BACKBONE.DEPTH = "small"

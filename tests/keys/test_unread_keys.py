@@ -163,6 +163,9 @@ CASES: list[tuple[str, Any, list[Any], list[Any]]] = [
     ("SOLVER.CLIP_GRADIENTS.CLIP_VALUE", 1.0, [], ["SOLVER.CLIP_GRADIENTS.ENABLED", True]),
     ("TEST.RERANK.K1", 5, [], ["TEST.RERANK.ENABLED", True]),
     # Parts of a network.
+    ("MODEL.BACKBONE.TIMM", "test_byobnet", [], ["MODEL.BACKBONE.NAME", "build_timm_backbone",
+     "MODEL.BACKBONE.FEAT_DIM", 256, "INPUT.SIZE_TEST", [128, 128],
+     "INPUT.SIZE_TRAIN", [128, 128]]),
     ("MODEL.BACKBONE.WITH_IBN", True, [], ["MODEL.BACKBONE.NAME", "build_resnet_backbone",
      "MODEL.BACKBONE.DEPTH", "18x", "MODEL.BACKBONE.FEAT_DIM", 512, "INPUT.SIZE_TEST", [128, 128],
      "INPUT.SIZE_TRAIN", [128, 128]]),

@@ -92,6 +92,7 @@ _REGISTERED = (
     "systems.fpr",
     "backbones.mobilenetv2",
     "backbones.small_resnet",
+    "backbones.timm_map",
     "partial_dataset",
     "derived.dataset",
     "synthetic.dataset",

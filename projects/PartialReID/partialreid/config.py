@@ -31,6 +31,10 @@ def add_partialreid_config(cfg: Any) -> None:
     # Memory format of the backbone: "auto" is on for the CPU, where it is 1.5 to 2 times faster.
     cfg.MODEL.CHANNELS_LAST = "auto"  # "auto", "on", "off"
 
+    # Network of build_timm_backbone, as timm names it: vit_small_patch14_dinov2, or with the name
+    # of its weights, resnet50.a1_in1k. PRETRAIN_PATH is then a file of timm's.
+    cfg.MODEL.BACKBONE.TIMM = ""
+
     cfg.MODEL.HEADS.DSR = CN()
     # Max-pooling windows of the pyramid, in cells of the feature map (one level for each).
     cfg.MODEL.HEADS.DSR.KERNELS = pyramid.KERNELS

@@ -19,6 +19,20 @@ from ..runtime.finite import name_first, not_finite
 RESIZED = 2
 
 
+def check_is_file(path: str, ways_out: str) -> None:
+    """Check that PRETRAIN_PATH is a file.
+
+    Args:
+        path: its value, not empty.
+        ways_out: what to do instead, as a sentence.
+
+    Raises:
+        FileNotFoundError: it is none.
+    """
+    if not os.path.isfile(path):
+        raise FileNotFoundError(f'MODEL.BACKBONE.PRETRAIN_PATH "{path}" is not a file. {ways_out}')
+
+
 def check_pretrain_path(path: str) -> dict[str, Any]:
     """Check that PRETRAIN_PATH, if it is set, is a file of weights.
 
@@ -39,8 +53,7 @@ def check_pretrain_path(path: str) -> dict[str, Any]:
         "for random weights."
     )
     key = f'MODEL.BACKBONE.PRETRAIN_PATH "{path}"'
-    if not os.path.isfile(path):
-        raise FileNotFoundError(f"{key} is not a file. {ways_out}")
+    check_is_file(path, ways_out)
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged file raises at least four types
@@ -74,7 +87,8 @@ def check_pretrained(cfg: Any) -> None:
     cfg = cfg.clone()
     cfg.defrost()
     path = cfg.MODEL.BACKBONE.PRETRAIN_PATH
-    if not path:
+    # A network of timm compares all names of a file itself when it loads them.
+    if not path or cfg.MODEL.BACKBONE.NAME == "build_timm_backbone":
         _fetch(cfg)
         return
     state = check_pretrain_path(path)

@@ -9,6 +9,7 @@ from typing import Any
 
 from fastreid.config import get_cfg
 
+from ..backbones.timm_statistics import settle_statistics
 from ..config import add_partialreid_config
 from ..data.epoch_sampler import drawn_seed
 from ..engine.model_file import read_header
@@ -25,6 +26,9 @@ FREE = (
 
 def setup_config(args: argparse.Namespace) -> Any:
     """The frozen config of a command line, its device resolved and its seed drawn if asked.
+
+    A network of timm brings the statistics of its images, unless the config has others than
+    FastReID's.
 
     Args:
         args: `config_file`, a path or the name of a config of this project, or, of the commands
@@ -100,6 +104,7 @@ def _finished(cfg: Any, opts: Sequence[str]) -> Any:
     merge_options(cfg, opts)
     expand_paths(cfg)
     cfg.MODEL.DEVICE = resolve_device(cfg.MODEL.DEVICE)
+    settle_statistics(cfg)
     if cfg.SEED < 0:
         cfg.SEED = drawn_seed()
     cfg.freeze()

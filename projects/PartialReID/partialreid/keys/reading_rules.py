@@ -189,6 +189,7 @@ OF_COLUMNS = (
 )
 # What an evaluation reads, alone or after a training.
 IN_BOTH: tuple[tuple[str, Reason], ...] = (
+    ("MODEL.BACKBONE.TIMM", _only("MODEL.BACKBONE.NAME", "build_timm_backbone")),
     ("MODEL.CHANNELS_LAST", _built_on("PartialBaseline")),
     ("MODEL.HEADS.NORM", _only("MODEL.HEADS.WITH_BNNECK", True)),
     ("TEST.FLIP.ENABLED", _built_on("PartialBaseline")),
