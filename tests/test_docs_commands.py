@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
-from partialreid.commands import compare, dispatch, evaluate, rankings, select_lambda, train
+from partialreid.commands import compare, dispatch, evaluate, export, rankings, select_lambda, train
 from partialreid.commands.configuration import setup_config
 from partialreid.data.catalogue import is_data_set
+from partialreid.engine.model_file import is_model_file, write_model_file
 from tests.paths import ROOT
 from tests.test_docs import DOCUMENTS, name_of
 
@@ -67,6 +69,8 @@ def loaded(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
     monkeypatch.setattr(train, "start", started)
     monkeypatch.setattr(evaluate, "start", started)
+    monkeypatch.setattr(export, "load_model", checked)
+    monkeypatch.setattr(export, "write_model_file", stop)
     monkeypatch.setattr(select_lambda, "check_trained_without", checked)
     monkeypatch.setattr(select_lambda, "checked_model", stop)
     monkeypatch.setattr(rankings, "checked_model", checked)
@@ -79,11 +83,32 @@ def loaded(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     return configs
 
 
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder that a command is called in."""
+    monkeypatch.chdir(tmp_path)
+    Path("projects").symlink_to(ROOT / "projects")  # some configs are given by their paths
+    return tmp_path
+
+
+def write_files(words: list[str]) -> None:
+    """The files that `words` name and that the config comes from: those of a training of the demo.
+
+    Their weights are none; the commands are stopped before these are asked for.
+    """
+    cfg = setup_config(argparse.Namespace(config_file="demo.yml", opts=[]))
+    read = words[1:2] if words[0] == "export" else filter(is_model_file, words)
+    for path in map(Path, read):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if is_model_file(path.name):
+            write_model_file(str(path), {}, cfg, {})
+        else:
+            torch.save({"model": {}, "config": cfg.dump()}, path)
+
+
 @pytest.mark.parametrize("words", list(commands()))
-def test_the_command_line_takes_it(
-    words: list[str], loaded: list[Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(ROOT)  # some configs are given by their paths
+def test_the_command_line_takes_it(words: list[str], loaded: list[Any], folder: Path) -> None:
+    write_files(words)
     if words in (["--version"], ["--help"]):
         assert dispatch.main(words) == 0
         return
@@ -108,10 +133,14 @@ def test_all_commands_are_found() -> None:
         ["train", "--config-file", "no_such.yml"],
         ["evaluate", "--config-file", "demo.yml", "TEST.DSR.NO_SUCH_KEY", "1"],
         ["rankings", "--no-such-option", "1", "--config-file", "demo.yml"],
+        ["export", "demo.pth", "demo.safetensors", "TEST.DSR.NO_SUCH_KEY", "1"],
+        ["export", "demo.pth", "demo.safetensors", "--config-file", "no_such.yml"],
+        ["evaluate", "--model", "demo.safetensors", "MODEL.HEADS.POOL_LAYER", "FastAvgPool"],
     ],
     ids=" ".join,
 )
-def test_a_wrong_command_is_noticed(words: list[str], loaded: list[Any]) -> None:
+def test_a_wrong_command_is_noticed(words: list[str], loaded: list[Any], folder: Path) -> None:
+    write_files(words)
     with pytest.raises((SystemExit, ValueError, KeyError, OSError)):
         dispatch.main(words)
 
