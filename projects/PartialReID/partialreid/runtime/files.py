@@ -1,4 +1,8 @@
-"""Files that are written whole or not at all."""
+"""Files that are written whole or not at all.
+
+It is written here as the package atomicwrites, which did it, is no longer kept by its author, and
+as the error has to say what is left where.
+"""
 
 from __future__ import annotations
 
