@@ -5,7 +5,9 @@ No command line and nothing that only it does.
 
 from __future__ import annotations
 
+import argparse
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +19,12 @@ from fastreid.engine import DefaultPredictor, DefaultTrainer
 from fastreid.modeling.meta_arch import build_model
 
 from partialreid import DsrEvaluator, PartialTrainer, add_partialreid_config
+from partialreid.commands.train import train
 from partialreid.engine.inference import load_model
 from partialreid.runtime.device import settle_device
 from tests import tiny
 
+MARKET = ("DATASETS.NAMES", ("Market1501",), "DATASETS.TESTS", ("Market1501",))
 HERE = "cuda" if torch.cuda.is_available() else "cpu"
 
 
@@ -108,6 +112,44 @@ def test_a_trainer_refuses_its_config_before_any_work(tmp_path: Path, key: str, 
     with pytest.raises(ValueError, match=key.replace(".", r"\.")):
         PartialTrainer(cfg)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("damage", "error", "said"),
+    [
+        (lambda folder: shutil.rmtree(folder), FileNotFoundError, "Market-1501-v15.09.15"),
+        (lambda folder: shutil.rmtree(folder / "query"), FileNotFoundError, "query"),
+        (
+            lambda folder: (folder / "query" / "0031_c1s1_000000_00.jpg").write_bytes(b"cut short"),
+            OSError,
+            "0031_c1s1_000000_00.jpg",
+        ),
+    ],
+    ids=["no data set", "no queries", "an image that is none"],
+)
+def test_a_trainer_refuses_its_test_sets_before_training_data_are_read(
+    tmp_path: Path, make_market, monkeypatch, damage: Any, error: type[Exception], said: str
+) -> None:
+    def read(*_: Any) -> None:
+        raise AssertionError("training data are read")
+
+    monkeypatch.setattr("partialreid.engine.trainer.train_items", read)
+    damage(make_market(tmp_path / "data") / "Market-1501-v15.09.15")
+    with pytest.raises(error, match=said):
+        PartialTrainer(plain_config(tmp_path / "data", tmp_path, *MARKET))
+
+
+def test_test_sets_that_the_command_line_has_checked_are_not_read_again(
+    tmp_path: Path, make_market, monkeypatch
+) -> None:
+    def read(*_: Any) -> None:
+        raise AssertionError("test sets are read again")
+
+    monkeypatch.setattr("partialreid.engine.trainer.check_test_sets", read)
+    monkeypatch.setattr(PartialTrainer, "train", lambda _: {"trained": 1})
+    cfg = plain_config(make_market(tmp_path / "data"), tmp_path, *MARKET)
+    args = argparse.Namespace(allow_partial=False, resume=False)
+    assert train(cfg, args) == {"trained": 1}
 
 
 def test_evaluator_and_settled_device(tmp_path: Path) -> None:

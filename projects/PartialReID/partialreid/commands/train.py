@@ -70,7 +70,7 @@ def check(cfg: Any, args: argparse.Namespace, world: int) -> None:
 
 def train(cfg: Any, args: argparse.Namespace) -> dict[str, Any]:
     """Train and evaluate in one process of the job; the results are those of the main one."""
-    trainer = PartialTrainer(cfg, args.allow_partial)
+    trainer = PartialTrainer(cfg, args.allow_partial, tests_checked=True)
     trainer.resume_or_load(resume=args.resume)
     return trainer.train()
 

@@ -31,7 +31,7 @@ from ..runtime.device import settle_device
 from ..runtime.freed_memory import keep_freed_memory
 from ..unreached_parameters import freeze_unreached_of_fastreid
 from .checkpoint import SafeCheckpointer, last_checkpoint, read_checkpoint
-from .checks import check_config
+from .checks import check_config, check_test_sets
 from .hook_order import ordered_hooks
 from .inference import build_evaluator, evaluate_test_sets
 from .layer_freezing import check_layers
@@ -48,14 +48,19 @@ class PartialTrainer(DefaultTrainer):
     Args:
         cfg: config, see `checks.check_config`.
         allow_partial: load checkpoints whose keys match in part.
+        tests_checked: `check_test_sets` has passed before the processes of the job started. It
+            decodes small test sets, which need not be done once more in each.
 
     Raises:
         ValueError: values of the config do not fit, said before data are read; or the training set
             does not fit the batch.
+        ValueError, OSError: as `check_test_sets`, said before training data are read.
         RuntimeError: ImageNet weights cannot be downloaded; said before data are read.
     """
 
-    def __init__(self, cfg: Any, allow_partial: bool = False) -> None:
+    def __init__(
+        self, cfg: Any, allow_partial: bool = False, *, tests_checked: bool = False
+    ) -> None:
         # Not DefaultTrainer's constructor: it needs CUDA for the loader and for DDP.
         TrainerBase.__init__(self)
         frozen, cfg = cfg.is_frozen(), cfg.clone()
@@ -75,6 +80,8 @@ class PartialTrainer(DefaultTrainer):
         if frozen:
             cfg.freeze()
         check_pretrained(cfg)
+        if not tests_checked:
+            check_test_sets(cfg)
         items = train_items(cfg)
         check_identities(cfg, items, comm.get_world_size())
         loader = self.build_train_loader(cfg, items)
