@@ -60,6 +60,7 @@ def conformance():
     return data, (features, columns, scores, pids, camids, int(data["num_query"]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("storage", ["float64", "float32"])
 def test_original_protocol(conformance, storage: str) -> None:
     """Two gallery images that are equally near within 1e-6 change places.

@@ -34,6 +34,7 @@ def compared(trained: Path, output: Path, **changes: object) -> dict:
     return json.loads((output / "compare.json").read_text())["A"]["SyntheticPartial"]
 
 
+@pytest.mark.slow
 def test_it_writes_table_json_and_picture(trained: Path, tmp_path: Path) -> None:
     keys = tiny.options(trained / "data", tmp_path, OUTPUT_DIR=None, DATASETS__TESTS=None)
     weights = str(trained / "run" / "model_final.pth")
@@ -59,6 +60,7 @@ def test_it_writes_table_json_and_picture(trained: Path, tmp_path: Path) -> None
     assert Image.open(tmp_path / "out" / "cmc.png").width > 400
 
 
+@pytest.mark.slow
 def test_curves_are_those_of_the_protocol(trained: Path, tmp_path: Path) -> None:
     full = compared(trained, tmp_path / "full")
     single = compared(trained, tmp_path / "single", TEST__DSR__PROTOCOL="single-shot")

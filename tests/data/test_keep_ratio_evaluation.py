@@ -113,6 +113,7 @@ def test_two_processes_give_the_numbers_of_one(root: Path, weights: Path, tmp_pa
         assert two["SyntheticPartial"][name] == pytest.approx(wanted, abs=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("policy", ["fit", "width", "height", "area"])
 def test_absurd_crops_are_evaluated(
     tmp_path: Path, make_market, weights: Path, policy: str

@@ -12,6 +12,8 @@ from partialreid.engine.hooks import Evaluate
 from partialreid.engine.trainer import PartialTrainer
 from tests import tiny
 
+pytestmark = pytest.mark.slow  # by their trainings
+
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -76,7 +78,6 @@ class Interrupted(Exception):
     """Stands for a power cut."""
 
 
-@pytest.mark.slow
 def test_resume_continues_to_the_same_state(
     root: Path, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -126,7 +127,6 @@ def test_another_seed_gives_another_model(root: Path, trained: Path, tmp_path: P
     assert tiny.losses(tmp_path)[0] != tiny.losses(trained)[0]
 
 
-@pytest.mark.slow
 def test_two_processes_give_the_numbers_of_one(root: Path, trained: Path, tmp_path: Path) -> None:
     """One image in a batch on either side: rounding depends on the batch, and ranks on rounding."""
     weights = trained / "model_final.pth"
@@ -141,7 +141,6 @@ def test_two_processes_give_the_numbers_of_one(root: Path, trained: Path, tmp_pa
         assert two["SyntheticPartial"][name] == pytest.approx(wanted, abs=1e-3)
 
 
-@pytest.mark.slow
 def test_two_processes_train(root: Path, tmp_path: Path) -> None:
     """Batch-norm statistics differ between processes; evaluated are those that are saved."""
     data = tiny.run(root, tmp_path, "--num-gpus", "2", SOLVER__MAX_EPOCH=1, TEST__IMS_PER_BATCH=2)

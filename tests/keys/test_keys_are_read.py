@@ -269,7 +269,7 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Seen:
     # What a run reads before its trainer: the log, the seed.
     args = argparse.Namespace(config_file="", eval_only=False, allow_partial=False, resume=False)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(command, "PartialTrainer", lambda *_: argparse.Namespace(
+        patch.setattr(command, "PartialTrainer", lambda *_, **__: argparse.Namespace(
             resume_or_load=lambda resume: None, train=dict
         ))  # fmt: skip
         run(command.train, config("run"), args)
@@ -289,6 +289,7 @@ def test_the_table_knows_every_key() -> None:
         assert any(below(key, [node]) for key in all_keys()), f"{node} is no key any more"
 
 
+@pytest.mark.slow(minutes=0.002)  # of its one fixture
 @pytest.mark.parametrize("key", all_keys())
 def test_every_key_is_read_by_whom_the_table_says(seen: Seen, key: str) -> None:
     if below(key, NEVER):

@@ -275,6 +275,7 @@ def test_the_log_names_them(cfg: Any, caplog: pytest.LogCaptureFixture) -> None:
     assert "not read by this run: SOLVER.MOMENTUM (SOLVER.OPT is Adam)" in caplog.text
 
 
+@pytest.mark.slow
 def test_a_run_writes_them_into_its_log(tmp_path: Path) -> None:
     changes = {"SOLVER__MAX_EPOCH": 1, "SOLVER__MOMENTUM": 0.8}
     tiny.run(tmp_path / "data", tmp_path / "out", **changes)

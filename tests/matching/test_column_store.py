@@ -100,6 +100,7 @@ def test_columns_of_another_kind_are_refused(tmp_path: Path) -> None:
             store.append([torch.zeros(12, 2, dtype=torch.float16)])
 
 
+@pytest.mark.slow
 def test_nothing_is_left_behind_even_by_a_killed_process(tmp_path: Path) -> None:
     program = (
         "import os, sys, torch\n"

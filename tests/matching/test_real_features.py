@@ -21,6 +21,8 @@ from partialreid.matching.extracted import Images
 from partialreid.matching.reconstruction import reconstruction_distance
 from tests.reconstruction_oracle import oracle
 
+pytestmark = pytest.mark.slow(minutes=0.03)  # by their networks
+
 SPLIT = "Market-1501-v15.09.15"
 QUERIES, GALLERIES = 12, 120
 # How much of the ten nearest a coarse shortlist of 24 holds at least, of 120.

@@ -145,6 +145,7 @@ def in_worker(function: Callable[[], Any]) -> str | None:
     return sentence(caught(lambda: list(DataLoader(Fails(function), num_workers=1))))
 
 
+@pytest.mark.slow
 def test_error_of_a_loader_worker(tmp_path: Path) -> None:
     foreseen = [
         lambda: read_checkpoint("absent.pth"),
@@ -160,6 +161,7 @@ def test_error_of_a_loader_worker(tmp_path: Path) -> None:
     assert in_worker(lambda: int("x")) is None
 
 
+@pytest.mark.slow
 def test_loader_worker_that_is_killed() -> None:
     said = in_worker(lambda: os.kill(os.getpid(), 9))
     assert said is not None
@@ -241,6 +243,7 @@ def drawn(tmp_path: Path) -> Path:
     return tmp_path / "data"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [0, 1])
 def test_broken_image_met_in_training(
     drawn: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], workers: int
@@ -273,6 +276,7 @@ def test_broken_image_met_by_two_processes(drawn: Path, tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr + done.stdout
 
 
+@pytest.mark.slow
 def test_error_of_the_program_in_training_keeps_its_trace(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -285,6 +289,7 @@ def test_error_of_the_program_in_training_keeps_its_trace(
     assert "a fault of the program" in (tmp_path / "out" / "log.txt").read_text()
 
 
+@pytest.mark.slow
 def test_full_disk_in_training(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

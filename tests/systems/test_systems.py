@@ -78,6 +78,7 @@ def test_trains_and_evaluates(system: str, root: Path, tmp_path: Path) -> None:
     assert 0 < unstretched["reconstruction"]["mAP"] < 100
 
 
+@pytest.mark.slow(minutes=0.05)
 @pytest.mark.parametrize("system", SYSTEMS)
 def test_loss_goes_down_on_a_batch(system: str, root: Path, tmp_path: Path) -> None:
     keys = tiny.options(root, tmp_path, **SYSTEMS[system], SOLVER__WARMUP_ITERS=0)
