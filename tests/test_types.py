@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,8 @@ import pytest
 
 from tests.paths import ROOT
 
+# mypy does not see what `pip install -e` puts on the path by an import hook.
+ENVIRONMENT = {**os.environ, "MYPYPATH": str(ROOT / "projects" / "PartialReID")}
 USE = """
 import numpy as np
 import torch
@@ -26,7 +29,7 @@ def test_a_wrong_call_is_refused_before_it_runs(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "mypy", "--config-file", str(ROOT / "pyproject.toml"),
          "--cache-dir", str(ROOT / ".mypy_cache"), str(tmp_path / "use.py")],
-        capture_output=True, text=True, timeout=300, cwd=ROOT, check=False,
+        capture_output=True, text=True, timeout=300, cwd=ROOT, check=False, env=ENVIRONMENT,
     )  # fmt: skip
     errors = [line for line in done.stdout.splitlines() if ": error:" in line]
     said = [line for line in done.stdout.splitlines() if ": note: Revealed" in line]
