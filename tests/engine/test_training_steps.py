@@ -60,6 +60,21 @@ def test_mixed_precision_computes_in_float16(standin: StandInGpu) -> None:
     assert model.layer.weight.dtype == torch.float32
 
 
+def test_mixed_precision_of_a_cpu_is_bfloat16_without_a_scale() -> None:
+    trainer, model = steps(MixedPrecisionSteps, "cpu", torch.full((8, 4), 1 / 32))
+    with EventStorage(0):
+        trainer.run_step()
+    assert model.dtype == torch.bfloat16
+    # A loss times 2^16 would have other rounding, and a gradient of 1e6 no place in float16.
+    expected = torch.full((1, 4), 1 - 0.01 * 1.75 / 32)
+    torch.testing.assert_close(model.layer.weight.detach(), expected)
+    trainer, model = steps(MixedPrecisionSteps, "cpu", 1e4 * torch.ones(1, 4))
+    with EventStorage(0):
+        trainer.run_step()
+    assert model.layer.weight.max() < -1e6
+    assert trainer.grad_scaler.get_scale() == 1
+
+
 def test_an_overflow_leaves_the_step_out(standin: StandInGpu) -> None:
     trainer, model = steps(MixedPrecisionSteps, standin.name, 1e4 * torch.ones(1, 4))
     scale = trainer.grad_scaler.get_scale()

@@ -8,12 +8,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastreid.layers import get_norm
+from fastreid.layers import IBN, get_norm
 from fastreid.modeling.backbones import BACKBONE_REGISTRY
 from fastreid.modeling.backbones.mobilenet import build_mobilenetv2_backbone
 from torch import nn
 
+from .instance_batch_norm import InstanceBatchNorm
 from .mobilenetv2_weights import resolve_pretrained
+from .strided_depthwise import use_strided_depthwise
+
+# The blocks at strides 4 to 16 whose first convolution widens them, before the map has its last
+# stride: of a ResNet these are the stages that IBN-a is in.
+IBN_BLOCKS = range(2, 11)
 
 
 @BACKBONE_REGISTRY.register()
@@ -22,6 +28,7 @@ def build_mobilenetv2_stride_backbone(cfg: Any) -> nn.Module:
 
     Parameter names are FastReID's, so that its checkpoints load. All its layers are normalised by
     MODEL.BACKBONE.NORM, where FastReID leaves plain batch norm in the last layer of most blocks.
+    MODEL.BACKBONE.WITH_IBN normalises half of the channels by image, see `mix_in_instance_norm`.
 
     Raises:
         ValueError: LAST_STRIDE is neither 1 nor 2.
@@ -35,7 +42,32 @@ def build_mobilenetv2_stride_backbone(cfg: Any) -> nn.Module:
         strided[-1].stride = (1, 1)
     if cfg.MODEL.BACKBONE.NORM != "BN":
         _replace_plain_norms(model, cfg.MODEL.BACKBONE.NORM)
+    use_strided_depthwise(model)
+    if cfg.MODEL.BACKBONE.WITH_IBN:
+        mix_in_instance_norm(model, cfg.MODEL.BACKBONE.NORM)
     return model
+
+
+def mix_in_instance_norm(model: nn.Module, norm: str) -> None:
+    """Normalise half of the channels by image in the early blocks, as IBN-a (Pan et al. 2018) does.
+
+    What differs between cameras in brightness and colour is in the statistics of an image's early
+    maps. IBN-a has instance norm after the first convolution of a block, in all stages but the
+    last; here that is the convolution that widens the block. Weights and statistics of the norm
+    that was there go over.
+    """
+    for number in IBN_BLOCKS:
+        layers: Any = model.get_submodule(f"features.{number}.conv")
+        before = layers[1].state_dict()
+        kind = InstanceBatchNorm if norm == "BN" else IBN
+        mixed = kind(layers[1].num_features, norm)
+        half = mixed.half
+        parts = {f"IN.{name}": before[name][:half] for name in ("weight", "bias")}
+        for name in mixed.BN.state_dict():
+            value = before[name]
+            parts[f"BN.{name}"] = value[half:] if value.dim() else value
+        mixed.load_state_dict(parts)
+        layers[1] = mixed
 
 
 def _replace_plain_norms(model: nn.Module, norm: str) -> None:

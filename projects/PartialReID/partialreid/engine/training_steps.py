@@ -3,7 +3,8 @@
 FastReID copies the losses from the GPU one by one and waits for each. It also copies them on a
 second stream that does not wait until they are computed: what it logs, and checks for NaN, may be
 what the memory held before. Here they are copied together, after they are computed. And FastReID's
-mixed precision knows CUDA alone.
+mixed precision knows CUDA alone. A CPU computes in bfloat16, which has the range of float32:
+nothing overflows, and losses are not scaled.
 """
 
 from __future__ import annotations
@@ -46,9 +47,10 @@ class FullPrecisionSteps(SimpleTrainer):
 
 
 class MixedPrecisionSteps(AMPTrainer):
-    """Steps under autocast to float16, with losses scaled so that small gradients survive.
+    """Steps under autocast: on a CPU to bfloat16, elsewhere to float16, whose losses are scaled.
 
-    Where a gradient overflows, the step is left out and the scale halved.
+    Scaled, small gradients survive in float16. Where one overflows, the step is left out and the
+    scale halved.
 
     Args: as `FullPrecisionSteps`.
     """
@@ -60,7 +62,9 @@ class MixedPrecisionSteps(AMPTrainer):
     ) -> None:
         device = device_of(model)
         self._device = device.type
-        scaler = torch.amp.GradScaler(self._device)
+        self._dtype = torch.bfloat16 if device.type == "cpu" else torch.float16
+        # One that is not enabled changes nothing and says that its scale is 1.
+        scaler = torch.amp.GradScaler(self._device, enabled=self._dtype == torch.float16)
         super().__init__(model, data_loader, optimizer, param_wrapper, scaler)
         self._data_loader_iter = batches_on(device, self._data_loader_iter)
 
@@ -69,7 +73,7 @@ class MixedPrecisionSteps(AMPTrainer):
         start = time.perf_counter()
         data = next(self._data_loader_iter)
         data_time = time.perf_counter() - start
-        with torch.autocast(self._device, dtype=torch.float16):
+        with torch.autocast(self._device, dtype=self._dtype):
             losses = self.model(data)
             total = sum(losses.values())
         self.optimizer.zero_grad()
