@@ -1,0 +1,187 @@
+"""On which network do the validation sets say yes? What docs/choosing.md chooses by.
+
+    python -m benchmarks.validation run NAME CONFIG CHECKPOINT [KEY VALUE ...]
+    python -m benchmarks.validation table NAME NAME ...
+
+`run` evaluates a network on sets that none of the published rows is measured on, and writes
+docs/results/validation/NAME.json: identities of Market-1501 that it was not trained on
+(DATASETS.HELD_OUT), and CUHK03-val, whose cameras are others; whole, cut and hidden. `table` sets
+networks beside the first that is named, with 95 % intervals of the differences: the same persons
+are drawn for both, so that what is hard about a person cancels out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from fastreid.data.datasets import DATASET_REGISTRY
+from fastreid.data.datasets.bases import ImageDataset
+from tabulate import tabulate
+
+from benchmarks.bench import ROOT
+from partialreid.commands.configuration import setup_config
+from partialreid.engine.checked_evaluation import check_evaluation, evaluated
+from partialreid.engine.checkpoint import read_checkpoint
+from partialreid.engine.inference import load_model
+from partialreid.engine.model_file import without_machine
+from partialreid.engine.remembered_outputs import RememberedOutputs
+from partialreid.engine.resumption import saved_config
+from partialreid.images.lists import Item, list_images
+from partialreid.metrics.ranking import query_metrics, query_scores
+from partialreid.metrics.uncertainty import bootstrap_intervals
+from partialreid.reporting.run_record import run_record
+from partialreid.runtime.errors import user_errors
+from partialreid.runtime.files import write_json
+
+RESULTS = ROOT / "docs" / "results" / "validation"
+WINDOW = ("DATASETS.DERIVED.SIDES", "window")
+ANY = ("DATASETS.DERIVED.SIDES", "any")
+DISTANCE = "reconstruction"
+METRICS = ("Rank-1", "mAP")
+
+
+class ValidationSet(NamedTuple):
+    """A column of the table.
+
+    Attributes:
+        title: above the column.
+        name: of the data set.
+        options: config keys and values that make it.
+    """
+
+    title: str
+    name: str
+    options: tuple[str, ...] = ()
+
+
+SETS = (
+    ValidationSet("held out", "Market1501HeldOut"),
+    ValidationSet("held out, cut", "Market1501HeldOutPartial", ANY),
+    ValidationSet("held out, hidden", "Market1501HeldOutOccluded"),
+    ValidationSet("CUHK03-val", "CUHK03Val"),
+    ValidationSet("CUHK03-val, window", "CUHK03ValPartial", WINDOW),
+    ValidationSet("CUHK03-val, cut", "CUHK03ValPartial", ANY),
+    ValidationSet("CUHK03-val, hidden", "CUHK03ValOccluded"),
+)
+
+
+@DATASET_REGISTRY.register()
+class CUHK03Val(ImageDataset):
+    """300 people of CUHK03: `CUHK03-val/{query,gallery}/<identity>_c<camera>_<number>.jpg`."""
+
+    dataset_name = "cuhk03val"
+
+    def __init__(self, root: str = "datasets", **kwargs: Any) -> None:
+        self.dataset_dir = os.path.join(root, "CUHK03-val")
+        parts = [os.path.join(self.dataset_dir, part) for part in ("query", "gallery")]
+        self.check_before_run(parts)
+        super().__init__([], *(self._items(part) for part in parts), **kwargs)
+
+    @staticmethod
+    def _items(folder: str) -> list[Item]:
+        items: list[Item] = []
+        for path in list_images(folder):
+            identity, camera, *_ = Path(path).stem.split("_")
+            items.append((path, int(identity), int(camera.removeprefix("c"))))
+        return items
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    commands = parser.add_subparsers(dest="command", required=True)
+    one = commands.add_parser("run", help="evaluate a network")
+    one.add_argument("name")
+    one.add_argument("config_file")
+    one.add_argument("weights")
+    one.add_argument("opts", nargs="*", metavar="KEY VALUE")
+    several = commands.add_parser("table", help="compare networks with the first")
+    several.add_argument("names", nargs="+")
+    args = parser.parse_args(argv)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    with user_errors():
+        if args.command == "run":
+            run(args)
+            args.names = [args.name]
+        print(table(args.names))
+    return 0
+
+
+def run(args: argparse.Namespace) -> None:
+    """Evaluate a network on all sets, and write what each query found."""
+    model = None
+    record: dict[str, Any] = {}
+    for wanted in SETS:
+        tests = ("DATASETS.TESTS", f"('{wanted.name}',)", "MODEL.WEIGHTS", args.weights)
+        cfg = setup_config(
+            argparse.Namespace(
+                config_file=args.config_file, opts=[*args.opts, *wanted.options, *tests]
+            )
+        )
+        check_evaluation(cfg, 1)
+        if model is None:
+            network = load_model(cfg, args.weights)
+            model = RememberedOutputs(network, 4e9, cfg.OUTPUT_DIR)
+            record["run"] = run_record(cfg, 1)
+            trained = saved_config(read_checkpoint(args.weights)) or record["run"]["config"]
+            # Nothing that tells of the machine.
+            record["run"]["config"] = without_machine(trained)
+        logging.getLogger(__name__).info(wanted.title)
+        _, evaluator = evaluated(cfg, model, wanted.name)
+        record[wanted.title] = {
+            "report": evaluator.report,
+            "queries": per_query(evaluator.distances[DISTANCE], evaluator.ids),
+        }
+    write_json(str(RESULTS / f"{args.name}.json"), record)
+
+
+def per_query(distances: Any, ids: Any) -> dict[str, Any]:
+    """Rank-1, 0 or 100, and AP in per cent of each query that has a match, with its identity."""
+    scores = query_scores(distances, *ids)
+    found = query_metrics(scores)
+    named = {metric: [round(float(x), 3) for x in found[metric]] for metric in METRICS}
+    return {"identities": [int(x) for x in np.asarray(ids[0])[scores.queries]], **named}
+
+
+def table(names: list[str]) -> str:
+    """Rank-1 / mAP by reconstruction of each network, and its difference from the first."""
+    records = {}
+    for name in names:
+        path = RESULTS / f"{name}.json"
+        if not path.is_file():
+            raise ValueError(f'"{path}" is not there: evaluate {name} with `run` first.')
+        records[name] = json.loads(path.read_text(encoding="utf-8"))
+    first = records[names[0]]
+    rows = []
+    for wanted in SETS:
+        row = [wanted.title]
+        for name, record in records.items():
+            of = record[wanted.title]["report"][DISTANCE]
+            cell = " / ".join(f"{of[metric]:.1f}" for metric in METRICS)
+            if name != names[0]:
+                cell += "; " + difference(record[wanted.title], first[wanted.title])
+            row.append(cell)
+        rows.append(row)
+    return tabulate(rows, ["set", *names], tablefmt="pipe", disable_numparse=True)
+
+
+def difference(record: dict[str, Any], first: dict[str, Any]) -> str:
+    """Gain of a network over another with its 95 % interval over identities."""
+    mine, theirs = record["queries"], first["queries"]
+    if mine["identities"] != theirs["identities"]:
+        raise ValueError("the networks were evaluated on different queries: run both again.")
+    gains = {m: np.subtract(mine[m], theirs[m]) for m in METRICS}
+    spread = bootstrap_intervals(gains, np.asarray(mine["identities"]), seed=0)
+    return " / ".join(
+        f"{gains[m].mean():+.1f} ({spread[m][0]:+.1f} to {spread[m][1]:+.1f})" for m in METRICS
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

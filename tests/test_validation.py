@@ -1,0 +1,107 @@
+"""The program that networks are chosen by: what it evaluates, writes and sets side by side."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from benchmarks import validation
+from benchmarks.validation import SETS, CUHK03Val, ValidationSet, difference, main, per_query, table
+from tests import tiny
+
+
+@pytest.fixture(autouse=True)
+def results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "results"
+    folder.mkdir()
+    monkeypatch.setattr(validation, "RESULTS", folder)
+    return folder
+
+
+def record(rank1: list[float], ap: list[float], identities: list[int]) -> dict[str, Any]:
+    """What is kept of a network on one set."""
+    found = {"Rank-1": float(np.mean(rank1)), "mAP": float(np.mean(ap))}
+    return {
+        "report": {"reconstruction": found},
+        "queries": {"identities": identities, "Rank-1": rank1, "mAP": ap},
+    }
+
+
+def test_each_query_by_hand() -> None:
+    distances = torch.tensor([[0.1, 0.2, 0.3], [0.3, 0.2, 0.1], [0.1, 0.1, 0.2]])
+    ids = ([4, 5, 9], [4, 5, 4], [0, 0, 0], [1, 1, 1])
+    # The first finds 4 at ranks 1 and 3, the second 5 at rank 2; the third has no match.
+    assert per_query(distances, ids) == {
+        "identities": [4, 5],
+        "Rank-1": [100.0, 0.0],
+        "mAP": [83.333, 50.0],
+    }
+
+
+def test_what_is_hard_for_both_cancels_out() -> None:
+    """Two people are found by both or by none, and one of them by 10 points of AP more."""
+    first = record([100.0, 100.0, 0.0, 0.0], [90.0, 90.0, 10.0, 10.0], [1, 1, 2, 2])
+    second = record([100.0, 100.0, 0.0, 0.0], [100.0, 100.0, 10.0, 10.0], [1, 1, 2, 2])
+    said = difference(second, first)
+    assert said == "+0.0 (+0.0 to +0.0) / +5.0 (+0.0 to +10.0)"
+
+
+def test_other_queries_are_refused() -> None:
+    one, other = record([1.0], [1.0], [1]), record([1.0], [1.0], [2])
+    with pytest.raises(ValueError, match="on different queries"):
+        difference(one, other)
+
+
+def test_table(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, gain in (("plain", 0.0), ("better", 12.0)):
+        parts = {s.title: record([50.0 + gain] * 2, [40.0 + gain] * 2, [1, 2]) for s in SETS}
+        (results / f"{name}.json").write_text(json.dumps(parts))
+    assert main(["table", "plain", "better"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 2 + len(SETS)
+    assert [cell.strip() for cell in lines[-1].split("|")[1:-1]] == [
+        SETS[-1].title,
+        "50.0 / 40.0",
+        "62.0 / 52.0; +12.0 (+12.0 to +12.0) / +12.0 (+12.0 to +12.0)",
+    ]
+    with pytest.raises(ValueError, match="evaluate absent with `run` first"):
+        table(["absent"])
+
+
+def test_names_of_cuhk03_val(tmp_path: Path) -> None:
+    for part, name in (("query", "12_c1_0.jpg"), ("gallery", "12_c2_0.jpg")):
+        tiny.draw(tmp_path / "CUHK03-val" / part / name, 0)
+    found = CUHK03Val(str(tmp_path))
+    assert [item[1:] for item in found.query] == [(12, 1)]
+    assert [item[1:] for item in found.gallery] == [(12, 2)]
+
+
+@pytest.mark.slow
+def test_run_writes_what_the_table_reads(
+    results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sets = (
+        ValidationSet("whole", "SyntheticPartial"),
+        ValidationSet("cut", "SyntheticPartialPartial", validation.ANY),
+    )
+    monkeypatch.setattr(validation, "SETS", sets)
+    keys = tiny.options(tmp_path / "data", tmp_path / "out", SOLVER__MAX_EPOCH=1)
+    tiny.run(tmp_path / "data", tmp_path / "out", SOLVER__MAX_EPOCH=1, TEST__EVAL_PERIOD=0)
+    weights = str(tmp_path / "out" / "model_final.pth")
+    assert main(["run", "tiny", tiny.CONFIG, weights, *keys]) == 0
+    written = json.loads((results / "tiny.json").read_text())
+    trained = json.loads((tmp_path / "out" / "results.json").read_text())["SyntheticPartial"]
+    assert written["whole"]["report"]["reconstruction"] == trained["reconstruction"]
+    for part in ("whole", "cut"):
+        report = written[part]["report"]["reconstruction"]
+        for metric in validation.METRICS:
+            mean = np.mean(written[part]["queries"][metric])
+            assert mean == pytest.approx(report[metric], abs=1e-3)
+    assert written["run"]["config"]["SOLVER"]["MAX_EPOCH"] == 1
+    assert str(tmp_path) not in (results / "tiny.json").read_text()
+    assert "tiny" in table(["tiny"])
