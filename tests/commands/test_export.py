@@ -135,6 +135,28 @@ def test_half_of_a_whole_network_is_half_as_large(
     assert 0 < (rounded - exact).norm() < 2e-3 * exact.norm()
 
 
+def test_average_of_checkpoints(trained: Path, tmp_path: Path, refused: Callable[..., str]) -> None:
+    first, second = trained / "run" / "model_final.pth", tmp_path / "second.pth"
+    data = torch.load(first, weights_only=True)
+    moved = {k: v + 2 if v.is_floating_point() else v for k, v in data["model"].items()}
+    torch.save({**data, "model": moved}, second)
+    mean = tmp_path / "mean.safetensors"
+    assert main([str(first), str(mean), "--average", str(second)]) == 0
+    found, before = read_checkpoint(str(mean)), data["model"]
+    assert found["record"]["averaged"] == 2
+    key = "backbone.conv.0.weight"
+    torch.testing.assert_close(found["model"][key], before[key] + 1)
+    # Without it nothing is said of an average.
+    assert "averaged" not in read_header(str(trained / "model.safetensors")).record
+    del moved[key]
+    torch.save({**data, "model": moved}, second)
+    said = refused(main, first, tmp_path / "none.safetensors", "--average", second)
+    assert "of different networks: backbone.conv.0.weight" in said
+    said = refused(main, first, tmp_path / "none.safetensors", "--average", tmp_path / "no.pth")
+    assert 'no.pth" is not there' in said
+    assert not (tmp_path / "none.safetensors").exists()
+
+
 def test_an_exported_file_is_exported_again(trained: Path, tmp_path: Path) -> None:
     again, half = tmp_path / "again.safetensors", tmp_path / "half.safetensors"
     assert main([str(trained / "model.safetensors"), str(again)]) == 0

@@ -3,6 +3,9 @@
     partialreid export logs/demo/model_final.pth demo.safetensors
     partialreid evaluate --model demo.safetensors
 
+--average takes further checkpoints of the same training, such as those of its last epochs: the
+mean of all weights is written.
+
 The config is the one that the checkpoint was trained with, which it holds; of a checkpoint without
 it, that of the file config.yaml beside it, or of --config-file. KEY VALUE pairs go over it.
 """
@@ -22,6 +25,7 @@ from ..engine.checks import check_values
 from ..engine.inference import load_model
 from ..engine.model_file import check_place, without_machine, write_model_file
 from ..engine.resumption import saved_config
+from ..engine.weight_average import average_of
 from ..keys.network_check import check_network
 from ..runtime.errors import user_errors
 from .configuration import setup_config, tree_config
@@ -40,20 +44,35 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     parser.add_argument(
         "--half", action="store_true", help="store the weights in float16, in half the room"
     )
+    parser.add_argument(
+        "--average",
+        nargs="+",
+        default=[],
+        type=os.path.expanduser,
+        metavar="CHECKPOINT",
+        help="write the mean of the weights of these and of the first",
+    )
     parser.add_argument("opts", nargs="*", metavar="KEY VALUE", help="config keys and values")
     # The options may stand behind the files.
     args = parser.parse_intermixed_args(argv)
     log_to_stderr()
     with user_errors():
         check_place(args.output)
-        if not os.path.isfile(args.checkpoint):
-            raise ValueError(f'the checkpoint "{args.checkpoint}" is not there.')
+        paths = (args.checkpoint, *args.average)
+        for path in paths:
+            if not os.path.isfile(path):
+                raise ValueError(f'the checkpoint "{path}" is not there.')
         data = read_checkpoint(args.checkpoint)
         cfg = config_of(args, data)
         check_values(cfg, eval_only=True)
         check_network(cfg, eval_only=True)
         load_model(cfg, args.checkpoint)  # says what does not fit
-        write_model_file(args.output, data["model"], cfg, training_record(data, cfg), args.half)
+        record = training_record(data, cfg)
+        state = data["model"]
+        if args.average:
+            state = average_of({path: read_checkpoint(path)["model"] for path in paths})
+            record["averaged"] = len(paths)
+        write_model_file(args.output, state, cfg, record, args.half)
         say(f"written to {args.output}: {os.path.getsize(args.output) / 1e6:.1f} MB")
     return 0
 
