@@ -18,11 +18,14 @@ DSR2018 += ["MODEL.HEADS.DSR.STRIDE", 1, "MODEL.LOSSES.NAME", ("CrossEntropyLoss
 DSR2018 += ["MODEL.LOSSES.VERIFICATION.PAIRS", 6]
 BASELINE = ["MODEL.META_ARCHITECTURE", "Baseline", "MODEL.HEADS.NAME", "EmbeddingHead"]
 BASELINE += ["TEST.DSR.ENABLED", False]
+# Always, to half the height: 4 x 4 cells, in which the pyramid has room.
+CUT = ["INPUT.CUT.PROB", 1.0, "INPUT.CUT.SHARE", (0.5, 0.5), "INPUT.CUT.STEP", 8]
 SYSTEMS: dict[str, list[Any]] = {
     "FastReID-DSR": [],
     "DSR": DSR2018,
     "SFR": [*DSR2018, "MODEL.LOSSES.VERIFICATION.CODES", "ridge"],
     "FPR": ["MODEL.META_ARCHITECTURE", "FPRBaseline"],
+    "ours": ["MODEL.META_ARCHITECTURE", "ReconstructionBaseline", *CUT],
     # FastReID's own, evaluated by the global distance.
     "Baseline": BASELINE,
 }

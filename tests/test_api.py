@@ -100,7 +100,7 @@ from fastreid.modeling.backbones import BACKBONE_REGISTRY
 from fastreid.modeling.heads import REID_HEADS_REGISTRY
 from fastreid.modeling.meta_arch import META_ARCH_REGISTRY
 for registry, names in (
-    (META_ARCH_REGISTRY, ("PartialBaseline", "DSR2018", "FPRBaseline")),
+    (META_ARCH_REGISTRY, ("PartialBaseline", "DSR2018", "FPRBaseline", "ReconstructionBaseline")),
     (REID_HEADS_REGISTRY, ("DSRHead", "DSR2018Head")),
     (BACKBONE_REGISTRY, ("build_mobilenetv2_stride_backbone", "build_small_resnet_backbone")),
     (DATASET_REGISTRY, ("PartialREID", "PartialiLIDS", "OccludedREID", "SyntheticPartial")),

@@ -56,7 +56,6 @@ TRAINING = [
     ("MODEL.BACKBONE.NORM", "syncBN"),
     ("MODEL.HEADS.NORM", "syncBN"),
     ("MODEL.META_ARCHITECTURE", "Baseline"),
-    ("SOLVER.AMP.ENABLED", True),
     ("LOG_PERIOD", 0),
 ]
 

@@ -28,9 +28,38 @@ def test_batch_that_processes_cannot_share(make_config, world_size: int, message
     assert "SOLVER.IMS_PER_BATCH 16" in str(caught.value)
 
 
-def test_amp_is_allowed_on_a_gpu(make_config) -> None:
-    cfg = config(make_config, "SOLVER.AMP.ENABLED", True, "MODEL.DEVICE", "cuda")
+@pytest.mark.parametrize("device", ["cuda", "cpu"])
+def test_mixed_precision_is_allowed_on_every_device(make_config, device: str) -> None:
+    cfg = config(make_config, "SOLVER.AMP.ENABLED", True, "MODEL.DEVICE", device)
     check_config(cfg, 1, eval_only=False)
+
+
+OURS = ["MODEL.META_ARCHITECTURE", "ReconstructionBaseline", "INPUT.OCCLUSION.ENABLED", True]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["INPUT.OCCLUSION.ENABLED", False], "which is trained with masks: set INPUT.OCCLUSION"),
+        (["DATALOADER.SAMPLER_TRAIN", "TrainingSampler"], "NUM_INSTANCE to an even number"),
+        (["DATALOADER.NUM_INSTANCE", 1], "DATALOADER.NUM_INSTANCE to an even number"),
+        (
+            ["INPUT.CUT.SHARE", (0.2, 0.9)],
+            "INPUT.CUT.SHARE begins at 0.2, which leaves 16 of 64 rows, and a feature map of 1x2 "
+            "cells",
+        ),
+    ],
+)
+def test_what_a_training_with_queries_needs(make_config, options: list, message: str) -> None:
+    network = ["MODEL.BACKBONE.NAME", "build_mobilenetv2_stride_backbone"]
+    network += ["MODEL.BACKBONE.DEPTH", "0.25x", "MODEL.BACKBONE.FEAT_DIM", 1280]
+    network += ["MODEL.HEADS.DSR.KERNELS", (1, 2), "INPUT.SIZE_TRAIN", (64, 32)]
+    cfg = config(make_config, *network, *OURS)
+    check_config(cfg, 1, eval_only=False)
+    cfg.merge_from_list(options)
+    with pytest.raises(ValueError) as caught:
+        check_config(cfg, 1, eval_only=False)
+    assert message in str(caught.value)
 
 
 def images(counts: list[int]) -> list[Item]:

@@ -87,6 +87,7 @@ READERS = {
     "MODEL.LOSSES.CIRCLE": LOSSES,
     "MODEL.LOSSES.COSFACE": LOSSES,
     "MODEL.LOSSES.FOREGROUND": "systems.fpr",
+    "MODEL.LOSSES.RECONSTRUCTION": "systems.reconstruction_baseline",
     "MODEL.LOSSES.VERIFICATION": "systems.dsr2018",
     "KD": DISTILLER,
     "INPUT.SIZE_TRAIN": TRANSFORMS,
@@ -104,6 +105,7 @@ READERS = {
     "INPUT.KEEP_RATIO_STEP": "data.keep_ratio",
     "INPUT.KEEP_RATIO_LONGEST": "data.keep_ratio",
     "INPUT.OCCLUSION": "data.masked_items",
+    "INPUT.CUT": "systems.reconstruction_baseline",
     "DATASETS.NAMES": "data.catalogue",
     "DATASETS.TESTS": "engine.inference",
     "DATASETS.COMBINEALL": "data.catalogue",
@@ -220,7 +222,8 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Seen:
 
     on = {f"INPUT__{s}__ENABLED": True for s in ("FLIP", "PADDING", "CJ", "AFFINE", "REA", "RPT")}
     train(
-        "fpr", **on, MODEL__META_ARCHITECTURE="FPRBaseline", INPUT__OCCLUSION__ENABLED=True,
+        "ours", **on, MODEL__META_ARCHITECTURE="ReconstructionBaseline",
+        INPUT__OCCLUSION__ENABLED=True, INPUT__CUT__PROB=1.0,
         TEST__FLIP__ENABLED=True, TEST__AQE__ENABLED=True, TEST__RERANK__ENABLED=True,
         TEST__ROC__ENABLED=True, TEST__PRECISE_BN__ENABLED=True, TEST__PRECISE_BN__NUM_ITER=1,
         TEST__PRECISE_BN__DATASET="SyntheticPartial", SOLVER__CLIP_GRADIENTS__ENABLED=True,

@@ -68,6 +68,15 @@ CASES: list[tuple[str, Any, list[Any], list[Any]]] = [
     ("MODEL.LOSSES.COSFACE.MARGIN", 0.1, [], ["MODEL.LOSSES.NAME", "('Cosface',)",
      "MODEL.META_ARCHITECTURE", "Baseline"]),
     ("MODEL.LOSSES.FOREGROUND.SCALE", 2.0, [], ["MODEL.META_ARCHITECTURE", "FPRBaseline"]),
+    ("MODEL.LOSSES.RECONSTRUCTION.TEMPERATURE", 0.1, [ARCHITECTURE, "FPRBaseline"],
+     [ARCHITECTURE, "ReconstructionBaseline"]),
+    ("INPUT.CUT.PROB", 0.2, [ARCHITECTURE, "FPRBaseline"],
+     [ARCHITECTURE, "ReconstructionBaseline"]),
+    *(
+        (key, value, [ARCHITECTURE, "ReconstructionBaseline", "INPUT.CUT.PROB", 0.0],
+         ["INPUT.CUT.PROB", 0.5])
+        for key, value in (("INPUT.CUT.SHARE", (0.7, 0.8)), ("INPUT.CUT.STEP", 32))
+    ),
     ("MODEL.LOSSES.VERIFICATION.PAIRS", 8, [],
      ["MODEL.META_ARCHITECTURE", "DSR2018", "MODEL.HEADS.NAME", "DSR2018Head"]),
     ("MODEL.LOSSES.VERIFICATION.LASSO_BETA", 0.2,

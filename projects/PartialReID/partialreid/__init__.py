@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from .partialbaseline import PartialBaseline
     from .systems.dsr2018 import DSR2018, DSR2018Head
     from .systems.fpr import FPRBaseline
+    from .systems.reconstruction_baseline import ReconstructionBaseline
 
 __version__ = "0.1.0"
 
@@ -41,6 +42,7 @@ __all__ = [
     "OcclusionUnit",
     "PartialBaseline",
     "PartialTrainer",
+    "ReconstructionBaseline",
     "add_partialreid_config",
     "coded_distance",
     "compute_dsr_dist",
@@ -79,6 +81,7 @@ _ON_FASTREID = {
     "OcclusionUnit": "dsr_head",
     "PartialBaseline": "partialbaseline",
     "PartialTrainer": "engine.trainer",
+    "ReconstructionBaseline": "systems.reconstruction_baseline",
     "add_partialreid_config": "config",
 }
 # What registers itself with FastReID when it is imported. First of all the cures.
@@ -90,6 +93,7 @@ _REGISTERED = (
     "partialbaseline",
     "systems.dsr2018",
     "systems.fpr",
+    "systems.reconstruction_baseline",
     "backbones.mobilenetv2",
     "backbones.small_resnet",
     "backbones.timm_map",

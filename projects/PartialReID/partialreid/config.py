@@ -63,11 +63,26 @@ def add_partialreid_config(cfg: Any) -> None:
     # training images.
     cfg.INPUT.OCCLUSION.KINDS = KINDS
 
+    # ReconstructionBaseline: half of each identity's images in a batch are queries, and with this
+    # probability those of a batch are cut to one height.
+    cfg.INPUT.CUT = CN({"PROB": 0.7})
+    # Share of the height that is left, from and to.
+    cfg.INPUT.CUT.SHARE = (0.55, 0.95)
+    # Pixels: what is left, and what is cut off above, are multiples of it. The backbone's stride
+    # gives whole cells.
+    cfg.INPUT.CUT.STEP = 16
+
     # How a window is pooled.
     cfg.MODEL.HEADS.DSR.POOL = pyramid.POOLS[0]  # "max", "avg"
 
     # FPRBaseline: weight of the loss of the foreground probabilities.
     cfg.MODEL.LOSSES.FOREGROUND = CN({"SCALE": 1.0})
+    # ReconstructionBaseline: softmax over the reconstruction distances from each query of a batch
+    # to the gallery images of the batch. Its weight, and the distance that divides a share by e.
+    cfg.MODEL.LOSSES.RECONSTRUCTION = CN({"SCALE": 1.0, "TEMPERATURE": 0.02})
+    # kappa, as TEST.DSR.KAPPA, and how many of a query's columns are drawn for it.
+    cfg.MODEL.LOSSES.RECONSTRUCTION.KAPPA = reconstruction.KAPPA
+    cfg.MODEL.LOSSES.RECONSTRUCTION.COLUMNS = 32
     # DSR2018: the reconstruction verification loss, its weight, and the iteration it begins at.
     cfg.MODEL.LOSSES.VERIFICATION = CN({"SCALE": 1.0, "START_ITER": 0})
     # Pairs of a batch, half of one person and half of two.

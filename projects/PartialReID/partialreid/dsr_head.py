@@ -92,9 +92,9 @@ class DSRHead(PyramidHead):
 
         Returns:
             In training a dict: `cls_outputs`, `fore_cls_outputs`, `pred_class_logits` (B, classes),
-            `features` and `foreground_features` (B, C), `foreground_logits` (B, N), and `map_size`,
-            which is H and W. In evaluation the foreground feature after its BNNeck (B, C), the
-            columns (B, C, N) and their weights (B, N).
+            `features` and `foreground_features` (B, C), `foreground_logits` and `weights` (B, N),
+            `columns` (B, C, N), and `map_size`, which is H and W. In evaluation the foreground
+            feature after its BNNeck (B, C), the columns (B, C, N) and their weights (B, N).
         """
         foreground, columns, weights, foreground_logits = self.occ_unit(features)
         fore_neck = self.bnneck_occ(foreground[..., None, None])[..., 0, 0]
@@ -113,5 +113,7 @@ class DSRHead(PyramidHead):
             "features": self.for_triplets(pooled[..., 0, 0], neck),
             "foreground_features": self.for_triplets(foreground, fore_neck),
             "foreground_logits": foreground_logits,
+            "columns": columns,
+            "weights": weights,
             "map_size": tuple(features.shape[2:]),
         }

@@ -148,6 +148,12 @@ class PartialBaseline(Baseline):
         # Precise batch norm marks its batches, whose classes do not matter, with targets of -1. The
         # host would wait for the device where it asked for the sum itself.
         targets = targets.where(targets.sum() >= 0, torch.zeros_like(targets))
+        return self.training_losses(images, batched_inputs, targets)
+
+    def training_losses(
+        self, images: Tensor, batched_inputs: dict[str, Tensor], targets: Tensor
+    ) -> dict[str, Tensor]:
+        """All losses of a batch of normalised images (B, 3, H, W) with their classes (B,)."""
         outputs = self.heads(self.backbone(images), targets)
         losses = self.losses(outputs, targets)
         return {**losses, **self.more_losses(outputs, batched_inputs, targets)}

@@ -24,11 +24,7 @@ def smallest_sides(cfg: Any) -> tuple[int, int]:
     Raises:
         ValueError: an image of INPUT.SIZE_TEST, for which both are smaller or equal, is too small.
     """
-    cfg = cfg.clone()
-    cfg.defrost()
-    cfg.MODEL.BACKBONE.PRETRAIN = False
-    with torch.random.fork_rng(devices=[]):
-        backbone = build_backbone(cfg).eval()
+    backbone = _backbone(cfg)
     height, width = cfg.INPUT.SIZE_TEST
     dsr = cfg.MODEL.HEADS.DSR
     whole = map_shape(backbone, height, width)
@@ -53,6 +49,26 @@ def smallest_sides(cfg: Any) -> tuple[int, int]:
         return side
 
     return smallest(0, height), smallest(1, width)
+
+
+def check_room(cfg: Any, height: int, width: int) -> None:
+    """Check that the map of an image of height x width pixels holds every pyramid window.
+
+    Raises:
+        ValueError: it does not.
+    """
+    dsr = cfg.MODEL.HEADS.DSR
+    level_shapes(*map_shape(_backbone(cfg), height, width), dsr.KERNELS, dsr.STRIDE)
+
+
+def _backbone(cfg: Any) -> nn.Module:
+    """The backbone of a config with random weights; torch's random numbers are not disturbed."""
+    cfg = cfg.clone()
+    cfg.defrost()
+    cfg.MODEL.BACKBONE.PRETRAIN = False
+    with torch.random.fork_rng(devices=[]):
+        backbone: nn.Module = build_backbone(cfg).eval()
+    return backbone
 
 
 def map_shape(backbone: nn.Module, height: int, width: int) -> tuple[int, int]:

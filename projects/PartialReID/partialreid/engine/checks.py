@@ -26,7 +26,7 @@ DECODED_FIRST = 3000
 # About what the config and the log take before the first image is read.
 FIRST_BYTES = 64 * 1024
 # Meta-architectures that take test images of several sizes.
-ANY_SIZE = ("PartialBaseline", "DSR2018", "FPRBaseline")
+ANY_SIZE = ("PartialBaseline", "DSR2018", "FPRBaseline", "ReconstructionBaseline")
 
 
 def check_config(cfg: Any, world_size: int, eval_only: bool) -> None:

@@ -9,7 +9,10 @@ from typing import Any
 
 import torch
 
-from ..data.masked_items import check_kinds
+from ..data.masked_items import check_kinds, wants_masks
+from ..data.smallest_sizes import check_room
+from ..keys.reading_rules import WITH_MASKS, WITH_QUERIES, built_on
+from ..systems.cut_queries import rows_of
 from .loss_checks import check_loss_names
 
 # FastReID's SetReWeightSampler is missing: no batch that it accepts is ever filled.
@@ -59,12 +62,20 @@ def check_training(cfg: Any, world_size: int) -> None:
             f"DATALOADER.NUM_INSTANCE {instances} all of one identity, and losses have nothing to "
             "tell apart: raise the first or lower the second."
         )
-    masks = cfg.INPUT.OCCLUSION.ENABLED or cfg.DATASETS.MASKS
-    if cfg.MODEL.META_ARCHITECTURE == "FPRBaseline" and not masks:
+    architecture = cfg.MODEL.META_ARCHITECTURE
+    if built_on(cfg, WITH_MASKS) and not wants_masks(cfg):
         raise ValueError(
-            "MODEL.META_ARCHITECTURE is FPRBaseline, which is trained with masks: set "
+            f"MODEL.META_ARCHITECTURE is {architecture}, which is trained with masks: set "
             "INPUT.OCCLUSION.ENABLED True, or DATASETS.MASKS to a folder of masks."
         )
+    if built_on(cfg, WITH_QUERIES):
+        if "Identity" not in sampler or instances % 2:
+            raise ValueError(
+                f"MODEL.META_ARCHITECTURE is {architecture}, for which half of each identity's "
+                "images are queries: set DATALOADER.SAMPLER_TRAIN to NaiveIdentitySampler and "
+                "DATALOADER.NUM_INSTANCE to an even number."
+            )
+        _check_cut(cfg)
     if cfg.MODEL.META_ARCHITECTURE == "Baseline" and cfg.MODEL.HEADS.NAME == "DSRHead":
         raise ValueError(
             "MODEL.META_ARCHITECTURE is Baseline, whose losses do not reach the foreground branch "
@@ -87,10 +98,23 @@ def check_training(cfg: Any, world_size: int) -> None:
             f"MODEL.FREEZE_LAYERS is {list(layers)} and SOLVER.FREEZE_ITERS {iterations}: layers "
             "are frozen for a number of iterations, so set both or none."
         )
-    if cfg.SOLVER.AMP.ENABLED and cfg.MODEL.DEVICE == "cpu":
-        raise ValueError("SOLVER.AMP.ENABLED needs a GPU: set it to False.")
     if not cfg.DATASETS.NAMES:
         raise ValueError("DATASETS.NAMES is empty: name at least one training set.")
+
+
+def _check_cut(cfg: Any) -> None:
+    """Check that the pyramid has room in the smallest cut."""
+    size = cfg.INPUT.CROP.SIZE if cfg.INPUT.CROP.ENABLED else cfg.INPUT.SIZE_TRAIN
+    if not cfg.INPUT.CUT.PROB or len(size) != 2 or min(size) < 1:
+        return
+    rows = rows_of(size[0], cfg.INPUT.CUT.SHARE[0], cfg.INPUT.CUT.STEP)
+    try:
+        check_room(cfg, rows, size[1])
+    except ValueError as error:
+        raise ValueError(
+            f"INPUT.CUT.SHARE begins at {cfg.INPUT.CUT.SHARE[0]}, which leaves {rows} of "
+            f"{size[0]} rows, and {error} Or begin at a larger share."
+        ) from error
 
 
 @cache

@@ -7,7 +7,7 @@ what of it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from fastreid.data.datasets import DATASET_REGISTRY
@@ -62,14 +62,18 @@ def _holds(*names: str) -> Reason:
     return reason
 
 
+def built_on(cfg: Any, names: Sequence[str]) -> bool:
+    """Whether the architecture is one of these, or is derived from one."""
+    classes = META_ARCH_REGISTRY.get(cfg.MODEL.META_ARCHITECTURE).__mro__
+    return bool({*names} & {kind.__name__ for kind in classes})
+
+
 def _built_on(*names: str) -> Reason:
     """Read by these architectures, and by those that are derived from them. No other reads it."""
 
     def reason(cfg: Any) -> str:
-        chosen = cfg.MODEL.META_ARCHITECTURE
-        classes = META_ARCH_REGISTRY.get(chosen).__mro__
-        read = {*names} & {kind.__name__ for kind in classes}
-        return "" if read else f"MODEL.META_ARCHITECTURE is {chosen}"
+        read = built_on(cfg, names)
+        return "" if read else f"MODEL.META_ARCHITECTURE is {cfg.MODEL.META_ARCHITECTURE}"
 
     return reason
 
@@ -150,6 +154,8 @@ def _large(cfg: Any) -> str:
 ARCHITECTURE = "MODEL.META_ARCHITECTURE"
 # Architectures that are trained with the masks of a batch.
 WITH_MASKS = ("FPRBaseline",)
+# Architectures that cut the queries of a batch.
+WITH_QUERIES = ("ReconstructionBaseline",)
 VERIFICATION = "MODEL.LOSSES.VERIFICATION"
 # Keys, or nodes with all their keys, that only a training reads. A key may have several rules.
 IN_TRAINING: tuple[tuple[str, Reason], ...] = (
@@ -173,6 +179,10 @@ IN_TRAINING: tuple[tuple[str, Reason], ...] = (
     ("MODEL.LOSSES.CIRCLE", _holds("CircleLoss")),
     ("MODEL.LOSSES.COSFACE", _holds("Cosface")),
     ("MODEL.LOSSES.FOREGROUND", _built_on(*WITH_MASKS)),
+    ("MODEL.LOSSES.RECONSTRUCTION", _built_on(*WITH_QUERIES)),
+    ("INPUT.CUT", _built_on(*WITH_QUERIES)),
+    ("INPUT.CUT.SHARE", _not("INPUT.CUT.PROB", 0)),
+    ("INPUT.CUT.STEP", _not("INPUT.CUT.PROB", 0)),
     (VERIFICATION, _built_on("DSR2018")),
     (f"{VERIFICATION}.LASSO_BETA", _only(f"{VERIFICATION}.CODES", "lasso")),
     (f"{VERIFICATION}.TOLERANCE", _only(f"{VERIFICATION}.CODES", "lasso")),

@@ -1,1 +1,1 @@
-"""DSR (2018) and FPR (2019): what they have beyond FastReID-DSR, and their losses."""
+"""DSR (2018), FPR (2019) and ours: what they have beyond FastReID-DSR, and their losses."""

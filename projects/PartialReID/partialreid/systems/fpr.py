@@ -75,12 +75,21 @@ class FPRBaseline(PartialBaseline):
         Raises:
             KeyError: the batch has no masks.
         """
-        if "masks" not in batched_inputs:
-            raise KeyError(
-                "FPRBaseline needs masks: set INPUT.OCCLUSION.ENABLED True or DATASETS.MASKS"
-            )
         unit = self.heads.occ_unit
-        masks = batched_inputs["masks"].to(self.device, non_blocking=True)
+        masks = self.masks(batched_inputs)
         targets = mask_targets(masks, outputs["map_size"], unit.kernels, unit.stride)
         value = foreground_loss(outputs["foreground_logits"], targets)
         return {"loss_foreground": value * self.foreground_scale}
+
+    def masks(self, batched_inputs: dict[str, Tensor]) -> Tensor:
+        """The masks of a batch (B, H, W) on the model's device.
+
+        Raises:
+            KeyError: the batch has no masks.
+        """
+        if "masks" not in batched_inputs:
+            raise KeyError(
+                f"{type(self).__name__} needs masks: set INPUT.OCCLUSION.ENABLED True or "
+                "DATASETS.MASKS"
+            )
+        return batched_inputs["masks"].to(self.device, non_blocking=True)

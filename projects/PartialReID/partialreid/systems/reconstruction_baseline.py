@@ -1,0 +1,81 @@
+"""FPR trained as it is tested: cut and hidden queries, and a loss on the reconstruction distance.
+
+Shape shorthand: B batch, H x W input.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from fastreid.config import configurable
+from fastreid.modeling.meta_arch import META_ARCH_REGISTRY
+from torch import Tensor
+
+from .cut_queries import Cut, choose_queries, draw_cut
+from .fpr import FPRBaseline
+from .reconstruction_loss import reconstruction_loss
+
+
+@META_ARCH_REGISTRY.register()
+class ReconstructionBaseline(FPRBaseline):
+    """Half of a batch are queries, cut and hidden, which are to find their persons in the others.
+
+    Queries and gallery go through the network one after the other, as they differ in size. The
+    losses of FPR hold for both; the reconstruction loss is added.
+
+    Args:
+        reconstruction: the config node MODEL.LOSSES.RECONSTRUCTION.
+        cut: the config node INPUT.CUT.
+        **kwargs: as FPRBaseline.
+    """
+
+    @configurable
+    def __init__(self, *, reconstruction: Any, cut: Any, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.reconstruction = reconstruction
+        self.cut = cut
+
+    @classmethod
+    def from_config(cls, cfg: Any) -> dict[str, Any]:
+        """Arguments of the constructor from the config."""
+        return {
+            **super().from_config(cfg),
+            "reconstruction": cfg.MODEL.LOSSES.RECONSTRUCTION,
+            "cut": cfg.INPUT.CUT,
+        }
+
+    def training_losses(
+        self, images: Tensor, batched_inputs: dict[str, Tensor], targets: Tensor
+    ) -> dict[str, Tensor]:
+        """The losses of FPR on both halves, and the reconstruction loss between them."""
+        masks = self.masks(batched_inputs)
+        queries, gallery = choose_queries(targets, masks.float().mean((1, 2)))
+        whole = Cut(0, images.shape[2])
+        cut = draw_cut(whole.rows, self.cut.PROB, self.cut.SHARE, self.cut.STEP)
+        # Of one size, both halves go through as one, so that batch norm sees all images.
+        parts = [(queries, cut), (gallery, whole)]
+        if cut == whole:
+            parts = [(torch.cat([queries, gallery]), whole)]
+        outputs, losses = [], dict[str, Tensor]()
+        for places, kept in parts:
+            rows, labels = slice(kept.top, kept.top + kept.rows), targets[places]
+            part = images[places, :, rows].contiguous(memory_format=self.memory_format)
+            found = self.heads(self.backbone(part), labels)
+            seen = {"masks": masks[places, rows]}
+            of_part = {**self.losses(found, labels), **self.more_losses(found, seen, labels)}
+            # Means over the part: together they are means over the batch.
+            for name, value in of_part.items():
+                losses[name] = losses.get(name, 0) + value * (len(places) / len(targets))
+            outputs.append(found)
+        wanted = self.reconstruction
+        count = len(queries)
+        first, last = outputs[0], outputs[-1]
+        value = reconstruction_loss(
+            (first["columns"][:count], first["weights"][:count], targets[queries]),
+            (last["columns"][-len(gallery) :], targets[gallery]),
+            kappa=wanted.KAPPA,
+            temperature=wanted.TEMPERATURE,
+            columns=wanted.COLUMNS,
+        )
+        return {**losses, "loss_reconstruction": value * wanted.SCALE}

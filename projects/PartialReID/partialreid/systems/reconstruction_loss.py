@@ -1,0 +1,94 @@
+"""The reconstruction distance as a loss: a query's own person is to be the nearest of the batch.
+
+The systems of the table train their features by classification or by global distances, and are
+then tested by another distance. This loss is softmax classification by that distance itself: the
+classes are the gallery images of the batch.
+
+Shape shorthand: B batch, C channels, N query columns, M gallery columns, Q queries, G galleries.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..matching.block_distance import block_distance
+from ..matching.precision import at_least_float32, full_precision
+
+
+def some_columns(columns: Tensor, weights: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """The same `count` columns of each query, drawn by torch's global generator, and their weights.
+
+    A query has up to a hundred columns whose windows overlap: a part of them gives the same
+    distance but for noise, for a part of the time.
+
+    Args:
+        columns: (Q, C, N).
+        weights: (Q, N).
+        count: how many; all where there are no more.
+
+    Returns:
+        (Q, C, count) and (Q, count); the weights of each query sum to 1.
+    """
+    found = columns.shape[2]
+    if count < found:
+        drawn = torch.randperm(found)[:count].sort().values.to(columns.device, non_blocking=True)
+        columns, weights = columns[:, :, drawn], weights[:, drawn]
+    return columns, F.normalize(weights, p=1, dim=1)
+
+
+def softmax_over_gallery(
+    distances: Tensor, query_labels: Tensor, gallery_labels: Tensor, temperature: float
+) -> Tensor:
+    """Mean over queries and their matches of -log of the match's softmax share.
+
+    A match stands against the gallery images of other identities alone, not against the other
+    matches: two images of the person are both to be near.
+
+    Args:
+        distances: (Q, G).
+        query_labels: (Q,) identities.
+        gallery_labels: (G,) identities.
+        temperature: the distance that divides a share by e, > 0.
+
+    Returns:
+        The loss; 0 where no query has a match.
+    """
+    logits = -distances / temperature
+    match = query_labels[:, None] == gallery_labels
+    others = logits.masked_fill(match, -torch.inf).logsumexp(1, keepdim=True)
+    # softplus(others - logit) is -log of exp(logit) / (exp(logit) + sum of the others).
+    losses = F.softplus(others - logits).masked_fill(~match, 0)
+    per_query = losses.sum(1) / match.sum(1).clamp_min(1)
+    return per_query.sum() / match.any(1).sum().clamp_min(1)
+
+
+def reconstruction_loss(
+    query: tuple[Tensor, Tensor, Tensor],
+    gallery: tuple[Tensor, Tensor],
+    *,
+    kappa: float,
+    temperature: float,
+    columns: int,
+) -> Tensor:
+    """The loss of a batch, in float32 outside autocast.
+
+    Args:
+        query: columns (Q, C, N), their weights (Q, N) and identities (Q,).
+        gallery: columns (G, C, M) and identities (G,).
+        kappa: the ridge, > 0.
+        temperature: see `softmax_over_gallery`.
+        columns: how many of a query's columns are used.
+    """
+    found, weights, query_labels = query
+    spans, gallery_labels = gallery
+    with full_precision(found.device):
+        found, weights = some_columns(found, weights, columns)
+        distances = block_distance(
+            F.normalize(at_least_float32(found), dim=1),
+            F.normalize(at_least_float32(spans), dim=1),
+            at_least_float32(weights),
+            kappa,
+        )
+        return softmax_over_gallery(distances, query_labels, gallery_labels, temperature)

@@ -1,0 +1,85 @@
+"""The distance of all pairs with gradients: against a solve per pair, and by finite differences."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from partialreid.matching.block_distance import block_distance
+from partialreid.matching.differentiable import differentiable_distance
+from tests.reconstruction_oracle import features, oracle, weights_of
+
+# Queries, galleries, channels, query columns, gallery columns.
+SIZES = [(1, 1, 8, 1, 1), (3, 4, 32, 5, 7), (2, 5, 6, 9, 11), (4, 1, 40, 70, 3)]
+# Of squared residuals, times the ridge. Half formats are computed in float32.
+TOLERANCE = {torch.float16: 2e-7, torch.float32: 2e-7, torch.float64: 1e-15}
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE, ids=str)
+@pytest.mark.parametrize("kappa", [1e-3, 0.1])
+@pytest.mark.parametrize("size", SIZES, ids=str)
+def test_equals_a_solve_per_pair(size: tuple[int, ...], kappa: float, dtype: torch.dtype) -> None:
+    queries, galleries, channels, n, m = size
+    query, gallery = features(0, queries, channels, n), features(1, galleries, channels, m)
+    query, gallery, weights = query.to(dtype), gallery.to(dtype), weights_of(2, queries, n)
+    found = block_distance(query, gallery, weights.to(dtype), kappa)
+    assert found.dtype == (torch.float64 if dtype == torch.float64 else torch.float32)
+    wanted = oracle(query, gallery, weights.to(dtype), kappa)
+    # A root is off by half of what its square is off by over the root, or, near 0, by its root.
+    squared = TOLERANCE[dtype] / kappa
+    atol = min(squared**0.5, squared / 2 / float(wanted.min()))
+    torch.testing.assert_close(found.double(), wanted, atol=atol, rtol=0)
+
+
+def some(seed: int, *shape: int) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    columns = torch.rand(shape, generator=generator, dtype=torch.float64)
+    return F.normalize(columns, dim=1).requires_grad_()
+
+
+def test_gradients() -> None:
+    query, gallery = some(0, 2, 9, 4), some(1, 3, 9, 5)
+    weights = torch.rand(2, 4, dtype=torch.float64).requires_grad_()
+    assert torch.autograd.gradcheck(
+        lambda q, g, w: block_distance(q, g, w, 0.1), (query, gallery, weights)
+    )
+
+
+def test_gradients_are_those_of_the_distance_per_pair() -> None:
+    """In float32, with a ridge as small as in a test."""
+    query, gallery = features(0, 3, 32, 5), features(1, 4, 32, 7)
+    weights, up = weights_of(2, 3, 5), torch.rand(3, 4)
+    leaves = [x.clone().requires_grad_() for x in (query, gallery, weights)]
+    (block_distance(*leaves, 1e-3) * up).sum().backward()
+    wide = [x.double().requires_grad_() for x in (query, gallery, weights)]
+    per_pair = differentiable_distance(
+        wide[0][:, None], wide[1][None], wide[2][:, None], kappa=1e-3
+    )
+    (per_pair * up).sum().backward()
+    for ours, theirs in zip(leaves, wide, strict=True):
+        torch.testing.assert_close(ours.grad.double(), theirs.grad, atol=2e-3, rtol=0)
+
+
+def test_what_is_rebuilt_exactly_has_a_finite_gradient() -> None:
+    gallery = features(0, 2, 12, 3)
+    query = gallery.clone().requires_grad_()
+    weights = weights_of(1, 2, 3)
+    found = block_distance(query, gallery, weights, 1e-9)
+    found.sum().backward()
+    assert found.diagonal().max() < 2e-3 < found[0, 1]
+    assert query.grad is not None and query.grad.isfinite().all()
+
+
+def test_autocast_does_not_reach_the_products() -> None:
+    query, gallery, weights = features(0, 2, 64, 7), features(1, 3, 64, 9), weights_of(2, 2, 7)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = block_distance(query, gallery, weights, 1e-3)
+    torch.testing.assert_close(found, block_distance(query, gallery, weights, 1e-3), atol=0, rtol=0)
+
+
+@pytest.mark.parametrize("kappa", [0.0, -1.0, float("nan")])
+def test_kappa_must_be_positive(kappa: float) -> None:
+    with pytest.raises(ValueError, match="kappa must be > 0"):
+        block_distance(features(0, 1, 9, 4), features(1, 1, 9, 5), weights_of(2, 1, 4), kappa)
