@@ -22,6 +22,7 @@ SYSTEMS: dict[str, list[Any]] = {
     "FastReID-DSR": [],
     "DSR (2018)": DSR2018,
     "FPR": ["MODEL.META_ARCHITECTURE", "FPRBaseline"],
+    "ours": ["MODEL.META_ARCHITECTURE", "ReconstructionBaseline"],
 }
 # ResNet-50 with IBN at 384 x 128, as FastReID-DSR; identities of four images each.
 BATCH, STEPS, WARM_UP = 64, 10, 3
@@ -57,7 +58,7 @@ def _row(
     model = build_model(cfg)
     optimizer, wrapper = PartialTrainer.build_optimizer(cfg, model)
     kind = MixedPrecisionSteps if mixed else FullPrecisionSteps
-    made_up = _batch(batch, cfg.INPUT.SIZE_TRAIN)
+    made_up = made_up_batch(batch, cfg.INPUT.SIZE_TRAIN)
     trainer = kind(model, [made_up] * (WARM_UP + STEPS + 1), optimizer, wrapper)
     with EventStorage(0) as storage:
         for _ in range(WARM_UP):
@@ -78,7 +79,8 @@ def _row(
     }
 
 
-def _batch(images: int, size: Any) -> dict[str, torch.Tensor]:
+def made_up_batch(images: int, size: Any) -> dict[str, torch.Tensor]:
+    """A batch as the loader gives it, of random numbers."""
     generator = torch.Generator().manual_seed(0)
     made_up = {
         "images": torch.rand(images, 3, *size, generator=generator) * 255,

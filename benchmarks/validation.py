@@ -29,6 +29,7 @@ from benchmarks.bench import ROOT
 from partialreid.commands.configuration import setup_config
 from partialreid.engine.checked_evaluation import check_evaluation, evaluated
 from partialreid.engine.checkpoint import read_checkpoint
+from partialreid.engine.checks import check_output_dir
 from partialreid.engine.inference import load_model
 from partialreid.engine.model_file import without_machine
 from partialreid.engine.remembered_outputs import RememberedOutputs
@@ -115,6 +116,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def run(args: argparse.Namespace) -> None:
     """Evaluate a network on all sets, and write what each query found."""
+    check_output_dir(str(RESULTS))
     model = None
     record: dict[str, Any] = {}
     for wanted in SETS:

@@ -8,7 +8,17 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks import bench, distances, evaluation, predict, ranking, recall, scale, shards
+from benchmarks import (
+    bench,
+    distances,
+    evaluation,
+    predict,
+    ranking,
+    recall,
+    scale,
+    shards,
+    training,
+)
 from benchmarks.original_loop import original_loop
 from partialreid.matching.coarse import CoarseIndex
 from tests.conformance_columns import recorded_distances
@@ -64,6 +74,16 @@ def test_evaluation(small_results: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         monkeypatch.setattr(evaluation, name, value)
     evaluation.main()
     assert result(small_results, "evaluation")["largest_difference_to_loop"] < 1e-4
+
+
+@pytest.mark.slow
+def test_training(small_results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"IMAGES": 8, "ROUNDS": 1}.items():
+        monkeypatch.setattr(training, name, value)
+    training.main()
+    found = result(small_results, "training")
+    assert len(found["rows"]) == len(training.STEPS) + 1
+    assert 0 < found["share_of_the_loss"] < 1
 
 
 def test_scale_and_shards(small_results: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,6 @@ from tests import tiny
 @pytest.fixture(autouse=True)
 def results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "results"
-    folder.mkdir()
     monkeypatch.setattr(validation, "RESULTS", folder)
     return folder
 
@@ -58,6 +57,7 @@ def test_other_queries_are_refused() -> None:
 
 
 def test_table(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    results.mkdir()
     for name, gain in (("plain", 0.0), ("better", 12.0)):
         parts = {s.title: record([50.0 + gain] * 2, [40.0 + gain] * 2, [1, 2]) for s in SETS}
         (results / f"{name}.json").write_text(json.dumps(parts))
