@@ -27,6 +27,8 @@ from tabulate import tabulate
 
 from benchmarks.bench import ROOT
 from partialreid.commands.configuration import setup_config
+from partialreid.commands.select_lambda import check_trained_without
+from partialreid.data.catalogue import is_held_out
 from partialreid.engine.checked_evaluation import check_evaluation, evaluated
 from partialreid.engine.checkpoint import read_checkpoint
 from partialreid.engine.checks import check_output_dir
@@ -37,10 +39,11 @@ from partialreid.engine.resumption import saved_config
 from partialreid.images.lists import Item, list_images
 from partialreid.metrics.ranking import query_metrics, query_scores
 from partialreid.metrics.uncertainty import bootstrap_intervals
-from partialreid.reporting.run_record import run_record
+from partialreid.reporting.run_record import protocol, run_record
 from partialreid.runtime.errors import user_errors
 from partialreid.runtime.files import write_json
 
+logger = logging.getLogger(__name__)
 RESULTS = ROOT / "docs" / "results" / "validation"
 WINDOW = ("DATASETS.DERIVED.SIDES", "window")
 ANY = ("DATASETS.DERIVED.SIDES", "any")
@@ -115,32 +118,35 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Evaluate a network on all sets, and write what each query found."""
+    """Evaluate a network on all sets, and write what each query found, set by set."""
     check_output_dir(str(RESULTS))
-    model = None
-    record: dict[str, Any] = {}
-    for wanted in SETS:
-        tests = ("DATASETS.TESTS", f"('{wanted.name}',)", "MODEL.WEIGHTS", args.weights)
-        cfg = setup_config(
-            argparse.Namespace(
-                config_file=args.config_file, opts=[*args.opts, *wanted.options, *tests]
-            )
-        )
+    configs = [config_of(args, wanted) for wanted in SETS]
+    for wanted, cfg in zip(SETS, configs, strict=True):
         check_evaluation(cfg, 1)
-        if model is None:
-            network = load_model(cfg, args.weights)
-            model = RememberedOutputs(network, 4e9, cfg.OUTPUT_DIR)
-            record["run"] = run_record(cfg, 1)
-            trained = saved_config(read_checkpoint(args.weights)) or record["run"]["config"]
-            # Nothing that tells of the machine.
-            record["run"]["config"] = without_machine(trained)
-        logging.getLogger(__name__).info(wanted.title)
+        if is_held_out(wanted.name):
+            check_trained_without(cfg)
+    # Nothing that tells of the machine.
+    record: dict[str, Any] = {"run": run_record(configs[0], 1)}
+    del record["run"]["protocol"]
+    trained = saved_config(read_checkpoint(args.weights)) or record["run"]["config"]
+    record["run"]["config"] = without_machine(trained)
+    model = RememberedOutputs(load_model(configs[0], args.weights), 4e9, configs[0].OUTPUT_DIR)
+    for wanted, cfg in zip(SETS, configs, strict=True):
+        logger.info(wanted.title)
         _, evaluator = evaluated(cfg, model, wanted.name)
         record[wanted.title] = {
+            "protocol": protocol(cfg),
             "report": evaluator.report,
             "queries": per_query(evaluator.distances[DISTANCE], evaluator.ids),
         }
-    write_json(str(RESULTS / f"{args.name}.json"), record)
+        write_json(str(RESULTS / f"{args.name}.json"), record)
+
+
+def config_of(args: argparse.Namespace, wanted: ValidationSet) -> Any:
+    """The config that a network is evaluated by on one set."""
+    tests = ("DATASETS.TESTS", f"('{wanted.name}',)", "MODEL.WEIGHTS", args.weights)
+    opts = [*args.opts, *wanted.options, *tests]
+    return setup_config(argparse.Namespace(config_file=args.config_file, opts=opts))
 
 
 def per_query(distances: Any, ids: Any) -> dict[str, Any]:

@@ -97,7 +97,10 @@ def write_files(words: list[str]) -> None:
     Their weights are none; the commands are stopped before these are asked for.
     """
     cfg = setup_config(argparse.Namespace(config_file="demo.yml", opts=[]))
-    read = words[1:2] if words[0] == "export" else filter(is_model_file, words)
+    read = [word for word in words if is_model_file(word)]
+    if words[0] == "export":
+        averaged = [words[i + 1] for i, word in enumerate(words) if word == "--average"]
+        read = [words[1], *averaged]
     for path in map(Path, read):
         path.parent.mkdir(parents=True, exist_ok=True)
         if is_model_file(path.name):

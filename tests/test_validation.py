@@ -87,17 +87,20 @@ def test_run_writes_what_the_table_reads(
 ) -> None:
     sets = (
         ValidationSet("whole", "SyntheticPartial"),
+        ValidationSet("held out", "SyntheticPartialHeldOut"),
         ValidationSet("cut", "SyntheticPartialPartial", validation.ANY),
     )
     monkeypatch.setattr(validation, "SETS", sets)
-    keys = tiny.options(tmp_path / "data", tmp_path / "out", SOLVER__MAX_EPOCH=1)
-    tiny.run(tmp_path / "data", tmp_path / "out", SOLVER__MAX_EPOCH=1, TEST__EVAL_PERIOD=0)
+    changes = {"SOLVER__MAX_EPOCH": 1, "TEST__EVAL_PERIOD": 0, "DATASETS__HELD_OUT": 4}
+    keys = tiny.options(tmp_path / "data", tmp_path / "out", **changes)
+    tiny.run(tmp_path / "data", tmp_path / "out", **changes)
     weights = str(tmp_path / "out" / "model_final.pth")
     assert main(["run", "tiny", tiny.CONFIG, weights, *keys]) == 0
     written = json.loads((results / "tiny.json").read_text())
     trained = json.loads((tmp_path / "out" / "results.json").read_text())["SyntheticPartial"]
     assert written["whole"]["report"]["reconstruction"] == trained["reconstruction"]
-    for part in ("whole", "cut"):
+    assert written["cut"]["protocol"]["derived"]["SIDES"] == "any"
+    for part in ("whole", "held out", "cut"):
         report = written[part]["report"]["reconstruction"]
         for metric in validation.METRICS:
             mean = np.mean(written[part]["queries"][metric])
@@ -105,3 +108,8 @@ def test_run_writes_what_the_table_reads(
     assert written["run"]["config"]["SOLVER"]["MAX_EPOCH"] == 1
     assert str(tmp_path) not in (results / "tiny.json").read_text()
     assert "tiny" in table(["tiny"])
+    # One that has seen the held-out identities is refused before any work.
+    (results / "tiny.json").unlink()
+    with pytest.raises(SystemExit):
+        main(["run", "tiny", tiny.CONFIG, weights, *keys, "DATASETS.HELD_OUT", "3"])
+    assert not (results / "tiny.json").exists()

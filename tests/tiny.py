@@ -25,6 +25,7 @@ def options(root: Path, output: Path, **changes: Any) -> list[str]:
         "MODEL.BACKBONE.DEPTH": "0.25x",
         "MODEL.BACKBONE.FEAT_DIM": 1280,
         "MODEL.BACKBONE.PRETRAIN": False,
+        "MODEL.BACKBONE.WITH_IBN": False,
         "MODEL.HEADS.DSR.KERNELS": "(1,2)",
         "INPUT.SIZE_TRAIN": "[64,32]",
         "INPUT.SIZE_TEST": "[64,32]",

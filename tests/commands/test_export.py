@@ -154,6 +154,10 @@ def test_average_of_checkpoints(trained: Path, tmp_path: Path, refused: Callable
     assert "of different networks: backbone.conv.0.weight" in said
     said = refused(main, first, tmp_path / "none.safetensors", "--average", tmp_path / "no.pth")
     assert 'no.pth" is not there' in said
+    # Keys may follow.
+    keys = ["--average", str(first), "TEST.DSR.LAMBDA", "0.7"]
+    assert main([str(first), str(mean), *keys]) == 0
+    assert read_header(str(mean)).config["TEST"]["DSR"]["LAMBDA"] == 0.7
     assert not (tmp_path / "none.safetensors").exists()
 
 

@@ -68,7 +68,7 @@ def test_processes_stay_equal(tmp_path: Path, time_limit) -> None:
         # FastReID fixes the biases of the necks. Without cross entropy nothing reaches the
         # classifiers, nor the necks if the features of the triplet loss are taken before them.
         still = {name for name in found["still"] if not name.endswith(".bias")}
-        twice = system in ("FastReID-DSR", "FPR")
+        twice = system in ("FastReID-DSR", "FPR", "ours")
         wanted: set[str] = set()
         if "CrossEntropyLoss" not in names:
             wanted |= {"heads.weight"} | ({"heads.weight_occ"} if twice else set())

@@ -16,6 +16,7 @@ from partialreid.engine.checkpoint import SafeCheckpointer, read_checkpoint
 from partialreid.engine.resumption import (
     differing_keys,
     epochs_done,
+    go_on,
     replay_schedule,
     restore_optimizer,
     skipped_steps,
@@ -149,6 +150,20 @@ def test_mixed_precision_keeps_the_steps_that_its_warm_up_left_out(config) -> No
     resumed = Run(cfg, 2)
     replay_schedule(resumed.optimizer, resumed.scheduler, 2, ITERATIONS, cfg.SOLVER, skipped=2)
     assert [group[0] for group in resumed.rates()][: 2 * ITERATIONS] == rates[2 * ITERATIONS :]
+
+
+def test_what_a_cpu_saved_in_mixed_precision_has_no_scale(config) -> None:
+    """Its bfloat16 needs none; a GPU that goes on from there begins with its own."""
+    cfg = config()
+    run = Run(cfg)
+    state = torch.amp.GradScaler("cpu", enabled=False).state_dict()
+    data = {"optimizer": run.optimizer.state_dict(), "grad_scaler": state}
+    scaler = torch.amp.GradScaler("cpu", init_scale=8.0)
+    go_on(data, cfg, run.optimizer, run.scheduler, scaler, 1, ITERATIONS)
+    assert scaler.get_scale() == 8
+    saved = torch.amp.GradScaler("cpu", init_scale=2.0).state_dict()
+    go_on({**data, "grad_scaler": saved}, cfg, run.optimizer, run.scheduler, scaler, 1, ITERATIONS)
+    assert scaler.get_scale() == 2
 
 
 @pytest.mark.parametrize("data", [{}, {"iteration": 3}, {"grad_scaler": {}, "iteration": 3}])

@@ -10,7 +10,7 @@ from fastreid.data import samplers
 from fastreid.utils import comm
 
 from partialreid.engine.checks import check_config
-from partialreid.engine.training_checks import check_identities
+from partialreid.engine.training_checks import check_identities, check_training
 from tests.whole_config import whole_config as config
 
 Item = tuple[str, str, str]
@@ -34,6 +34,7 @@ def test_mixed_precision_is_allowed_on_every_device(make_config, device: str) ->
     check_config(cfg, 1, eval_only=False)
 
 
+BOTH = ("CrossEntropyLoss", "TripletLoss")
 OURS = ["MODEL.META_ARCHITECTURE", "ReconstructionBaseline", "INPUT.OCCLUSION.ENABLED", True]
 
 
@@ -43,6 +44,11 @@ OURS = ["MODEL.META_ARCHITECTURE", "ReconstructionBaseline", "INPUT.OCCLUSION.EN
         (["INPUT.OCCLUSION.ENABLED", False], "which is trained with masks: set INPUT.OCCLUSION"),
         (["DATALOADER.SAMPLER_TRAIN", "TrainingSampler"], "NUM_INSTANCE to an even number"),
         (["DATALOADER.NUM_INSTANCE", 1], "DATALOADER.NUM_INSTANCE to an even number"),
+        (
+            [*("DATALOADER.NUM_INSTANCE", 2), *("MODEL.LOSSES.NAME", BOTH)],
+            "two images of an identity are needed in each half",
+        ),
+        (["TEST.PRECISE_BN.ENABLED", True], "the statistics of the gallery half of a batch alone"),
         (
             ["INPUT.CUT.SHARE", (0.2, 0.9)],
             "INPUT.CUT.SHARE begins at 0.2, which leaves 16 of 64 rows, and a feature map of 1x2 "
@@ -54,12 +60,27 @@ def test_what_a_training_with_queries_needs(make_config, options: list, message:
     network = ["MODEL.BACKBONE.NAME", "build_mobilenetv2_stride_backbone"]
     network += ["MODEL.BACKBONE.DEPTH", "0.25x", "MODEL.BACKBONE.FEAT_DIM", 1280]
     network += ["MODEL.HEADS.DSR.KERNELS", (1, 2), "INPUT.SIZE_TRAIN", (64, 32)]
-    cfg = config(make_config, *network, *OURS)
+    cfg = config(make_config, *network, *OURS, "DATALOADER.NUM_INSTANCE", 4)
     check_config(cfg, 1, eval_only=False)
     cfg.merge_from_list(options)
     with pytest.raises(ValueError) as caught:
         check_config(cfg, 1, eval_only=False)
     assert message in str(caught.value)
+
+
+def test_processes_that_cut_differently_cannot_share_their_statistics(make_config) -> None:
+    options = [
+        "MODEL.BACKBONE.NORM",
+        "syncBN",
+        "MODEL.DEVICE",
+        "cuda",
+        "DATALOADER.NUM_INSTANCE",
+        4,
+    ]
+    cfg = config(make_config, *OURS, *options)
+    check_training(cfg, 1)
+    with pytest.raises(ValueError, match=r"MODEL\.BACKBONE\.NORM is syncBN, but Reconstruction"):
+        check_training(cfg, 2)
 
 
 def images(counts: list[int]) -> list[Item]:

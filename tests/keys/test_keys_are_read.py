@@ -225,14 +225,15 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Seen:
         "ours", **on, MODEL__META_ARCHITECTURE="ReconstructionBaseline",
         INPUT__OCCLUSION__ENABLED=True, INPUT__CUT__PROB=1.0,
         TEST__FLIP__ENABLED=True, TEST__AQE__ENABLED=True, TEST__RERANK__ENABLED=True,
-        TEST__ROC__ENABLED=True, TEST__PRECISE_BN__ENABLED=True, TEST__PRECISE_BN__NUM_ITER=1,
-        TEST__PRECISE_BN__DATASET="SyntheticPartial", SOLVER__CLIP_GRADIENTS__ENABLED=True,
+        TEST__ROC__ENABLED=True, SOLVER__CLIP_GRADIENTS__ENABLED=True,
         SOLVER__FREEZE_ITERS=1, MODEL__FREEZE_LAYERS="('backbone',)",
     )  # fmt: skip
     train(
         "dsr", MODEL__META_ARCHITECTURE="DSR2018", MODEL__HEADS__NAME="DSR2018Head",
         MODEL__LOSSES__NAME="('CrossEntropyLoss',)", SOLVER__OPT="SGD",
         SOLVER__SCHED="MultiStepLR", TEST__DSR__CODES="lasso", INPUT__KEEP_RATIO="fit",
+        TEST__PRECISE_BN__ENABLED=True, TEST__PRECISE_BN__NUM_ITER=1,
+        TEST__PRECISE_BN__DATASET="SyntheticPartial",
         TEST__DSR__LAMBDA_SELECTION="fixed",
     )  # fmt: skip
     train(

@@ -286,12 +286,12 @@ def test_the_log_names_them(cfg: Any, caplog: pytest.LogCaptureFixture) -> None:
 
 @pytest.mark.slow
 def test_a_run_writes_them_into_its_log(tmp_path: Path) -> None:
-    changes = {"SOLVER__MAX_EPOCH": 1, "SOLVER__MOMENTUM": 0.8}
+    changes = {"SOLVER__MAX_EPOCH": 1, "SOLVER__MOMENTUM": 0.8, "MODEL__BACKBONE__WITH_SE": True}
     tiny.run(tmp_path / "data", tmp_path / "out", **changes)
     log = (tmp_path / "out" / "log.txt").read_text()
     assert log.count("SOLVER.MOMENTUM (SOLVER.OPT is Adam)") == 1
-    # tiny.py puts a MobileNetV2 in the place of a ResNet.
-    assert "MODEL.BACKBONE.WITH_IBN (the network does not read it)" in log
+    # A MobileNetV2 has no such parts.
+    assert "MODEL.BACKBONE.WITH_SE (the network does not read it)" in log
     weights = {"MODEL__WEIGHTS": tmp_path / "out" / "model_final.pth", "TEST__DSR__LAMBDA": 0.3}
     tiny.run(tmp_path / "data", tmp_path / "eval", "--eval-only", **weights)
     said = (tmp_path / "eval" / "log.txt").read_text()

@@ -13,8 +13,8 @@ from tests.reconstruction_oracle import features, oracle, weights_of
 
 # Queries, galleries, channels, query columns, gallery columns.
 SIZES = [(1, 1, 8, 1, 1), (3, 4, 32, 5, 7), (2, 5, 6, 9, 11), (4, 1, 40, 70, 3)]
-# Of squared residuals, times the ridge. Half formats are computed in float32.
-TOLERANCE = {torch.float16: 2e-7, torch.float32: 2e-7, torch.float64: 1e-15}
+# Half formats are computed in float32. Of columns in float32 the products alone are rounded.
+TOLERANCE = {torch.float16: 5e-5, torch.float32: 5e-5, torch.float64: 1e-6}
 
 
 @pytest.mark.parametrize("dtype", TOLERANCE, ids=str)
@@ -27,10 +27,7 @@ def test_equals_a_solve_per_pair(size: tuple[int, ...], kappa: float, dtype: tor
     found = block_distance(query, gallery, weights.to(dtype), kappa)
     assert found.dtype == (torch.float64 if dtype == torch.float64 else torch.float32)
     wanted = oracle(query, gallery, weights.to(dtype), kappa)
-    # A root is off by half of what its square is off by over the root, or, near 0, by its root.
-    squared = TOLERANCE[dtype] / kappa
-    atol = min(squared**0.5, squared / 2 / float(wanted.min()))
-    torch.testing.assert_close(found.double(), wanted, atol=atol, rtol=0)
+    torch.testing.assert_close(found.double(), wanted, atol=TOLERANCE[dtype], rtol=0)
 
 
 def some(seed: int, *shape: int) -> Tensor:
@@ -47,19 +44,35 @@ def test_gradients() -> None:
     )
 
 
-def test_gradients_are_those_of_the_distance_per_pair() -> None:
-    """In float32, with a ridge as small as in a test."""
-    query, gallery = features(0, 3, 32, 5), features(1, 4, 32, 7)
-    weights, up = weights_of(2, 3, 5), torch.rand(3, 4)
+def low_rank(seed: int, images: int, channels: int, columns: int) -> Tensor:
+    """Unit columns as those of windows that overlap: nearly of twelve directions alone."""
+    generator = torch.Generator().manual_seed(seed)
+    directions = torch.randn(images, channels, 12, generator=generator)
+    mixed = directions @ torch.randn(images, 12, columns, generator=generator)
+    return F.normalize(mixed + 0.02 * torch.randn(mixed.shape, generator=generator), dim=1)
+
+
+@pytest.mark.parametrize("precision", ["highest", "medium"])
+def test_gradients_are_those_of_the_distance_per_pair(precision: str) -> None:
+    """In float32, with a ridge as small as in a test, whatever torch may round in products then."""
+    query, gallery = low_rank(0, 3, 64, 40), low_rank(1, 4, 64, 40)
+    weights, up = weights_of(2, 3, 40), torch.rand(3, 4, generator=torch.Generator().manual_seed(3))
     leaves = [x.clone().requires_grad_() for x in (query, gallery, weights)]
-    (block_distance(*leaves, 1e-3) * up).sum().backward()
+    loss = (block_distance(*leaves, 1e-3) * up).sum()
+    before = torch.get_float32_matmul_precision()
+    try:
+        torch.set_float32_matmul_precision(precision)
+        loss.backward()
+    finally:
+        torch.set_float32_matmul_precision(before)
     wide = [x.double().requires_grad_() for x in (query, gallery, weights)]
     per_pair = differentiable_distance(
         wide[0][:, None], wide[1][None], wide[2][:, None], kappa=1e-3
     )
     (per_pair * up).sum().backward()
     for ours, theirs in zip(leaves, wide, strict=True):
-        torch.testing.assert_close(ours.grad.double(), theirs.grad, atol=2e-3, rtol=0)
+        error = (ours.grad.double() - theirs.grad).norm() / theirs.grad.norm()
+        assert error < 2e-3
 
 
 def test_what_is_rebuilt_exactly_has_a_finite_gradient() -> None:

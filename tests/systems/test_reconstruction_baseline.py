@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 from fastreid.utils.events import EventStorage
-from torch import Tensor
+from torch import Tensor, nn
 
 from partialreid.systems import reconstruction_baseline
 from partialreid.systems.reconstruction_loss import reconstruction_loss
@@ -49,17 +49,56 @@ def test_a_cut_batch_goes_through_in_two_sizes(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_losses_are_means_over_the_batch() -> None:
-    """With queries of half the batch each half counts half: as one batch of batch norm's eyes."""
-    model, *_ = network(config("cpu", *SYSTEMS["ours"], "INPUT.CUT.SHARE", (1.0, 1.0)))
-    plain, *_ = network(config("cpu", *SYSTEMS["FPR"]))
-    plain.load_state_dict(model.state_dict())
-    ours, theirs = losses_of(model, batch(0)), losses_of(plain, batch(0))
-    for name, value in theirs.items():
-        torch.testing.assert_close(ours[name], value, atol=1e-4, rtol=1e-4)
+    """Each half of a cut batch counts by its share, beside the losses of the half by itself."""
+    model, *_ = network(config("cpu", *SYSTEMS["ours"]))
+    parts: list[dict[str, Tensor]] = []
+    losses = model.losses
+
+    def noted(outputs: Any, labels: Tensor) -> dict[str, Tensor]:
+        parts.append(losses(outputs, labels))
+        return parts[-1]
+
+    model.losses = noted
+    found = losses_of(model, batch(0))
+    assert len(parts) == 2
+    for name in parts[0]:
+        torch.testing.assert_close(found[name], (parts[0][name] + parts[1][name]) / 2)
+
+
+@pytest.mark.parametrize("cut", [0.0, 1.0])
+def test_queries_are_compared_with_the_gallery(cut: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cut or whole: what is compared comes from the images of each half, in their order."""
+    model, *_ = network(config("cpu", *SYSTEMS["ours"], "INPUT.CUT.PROB", cut))
+    compared: list[Any] = []
+    monkeypatch.setattr(
+        reconstruction_baseline,
+        "reconstruction_loss",
+        lambda query, gallery, **_: compared.append((query, gallery)) or query[0].sum() * 0,
+    )
+    # Columns that say which image they are of: those of a map of its number.
+    inputs = batch(0)
+    inputs["images"] = torch.arange(8.0)[:, None, None, None].expand(8, 3, *SIZE) * 20
+    model.backbone = Numbered()
+    losses_of(model, inputs)
+    (((columns, _, query_labels), (spans, gallery_labels)),) = compared
+    assert columns[:, 0, 0].tolist() == [0, 2, 4, 6]
+    assert spans[:, 0, 0].tolist() == [1, 3, 5, 7]
+    assert query_labels.tolist() == gallery_labels.tolist() == [0, 1, 2, 3]
+
+
+class Numbered(nn.Module):
+    """A backbone whose map holds the number of the image, in as many channels as the head wants."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        # Pixels were normalised: the smallest number is 0, and the images are 20 apart.
+        numbers = images[:, :1, ::8, ::8]
+        spread = 20 / (0.229 * 255)
+        lowest = -0.485 / 0.229
+        return ((numbers - lowest) / spread).round().expand(-1, 128, -1, -1)
 
 
 def test_masks_are_cut_as_images_are() -> None:
-    """A generator that knows the masks has no loss, cut or not: targets lie at their columns."""
+    """Images that are white where the mask is true stay so in each half."""
     model, *_ = network(config("cpu", *SYSTEMS["ours"]))
     inputs = batch(0)
     inputs["masks"] = torch.rand(8, *SIZE, generator=torch.Generator().manual_seed(0)) < 0.5
@@ -74,7 +113,19 @@ def test_masks_are_cut_as_images_are() -> None:
         assert torch.equal(white[:, 0], mask)
 
 
-def test_one_identity_as_in_precise_batch_norm() -> None:
+def test_accuracy_is_that_of_the_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, *_ = network(config("cpu", *SYSTEMS["ours"]))
+    sizes: list[tuple[int, int]] = []
+    monkeypatch.setattr(
+        reconstruction_baseline,
+        "log_accuracy",
+        lambda logits, labels: sizes.append((len(logits), len(labels))),
+    )
+    losses_of(model, batch(0))
+    assert sizes == [(8, 8)]
+
+
+def test_one_identity() -> None:
     model, *_ = network(config("cpu", *SYSTEMS["ours"]))
     inputs = {**batch(0), "targets": torch.full((8,), -1)}
     assert all(value.isfinite() for value in losses_of(model, inputs).values())

@@ -155,6 +155,7 @@ class PartialBaseline(Baseline):
     ) -> dict[str, Tensor]:
         """All losses of a batch of normalised images (B, 3, H, W) with their classes (B,)."""
         outputs = self.heads(self.backbone(images), targets)
+        log_accuracy(outputs["pred_class_logits"].detach(), targets)
         losses = self.losses(outputs, targets)
         return {**losses, **self.more_losses(outputs, batched_inputs, targets)}
 
@@ -185,7 +186,6 @@ class PartialBaseline(Baseline):
             outputs: what the head returns in training.
             gt_labels: (B,) class indices.
         """
-        log_accuracy(outputs["pred_class_logits"].detach(), gt_labels)
         losses = {}
         names = self.loss_kwargs["loss_names"]
         for prefix, logits, features in self.branches(outputs):

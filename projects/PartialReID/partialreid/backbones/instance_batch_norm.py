@@ -30,7 +30,7 @@ class InstanceBatchNorm(IBN):
         """Normalise a map (B, C, H, W), in its dtype."""
         weight = torch.cat([self.IN.weight, self.BN.weight])
         bias = torch.cat([self.IN.bias, self.BN.bias])
-        if not self.training:
+        if not self.BN.training:
             return self._by_running_statistics(x, weight, bias)
         y, mean, variance = _Normalise.apply(x, weight, bias, self.half, self.BN.eps)
         with torch.no_grad():
@@ -47,7 +47,7 @@ class InstanceBatchNorm(IBN):
         mean = _joined(mean[:, : self.half], self.BN.running_mean)
         variance = _joined(variance[:, : self.half], self.BN.running_var)
         scale = (variance + self.BN.eps).rsqrt() * weight
-        return _scaled(x, scale, bias - mean * scale)
+        return _scaled(x, mean, scale, bias)
 
 
 def _joined(own: Tensor, shared: Tensor) -> Tensor:
@@ -70,7 +70,7 @@ class _Normalise(torch.autograd.Function):
         ctx.save_for_backward(x, mean, inverse, weight)
         ctx.half = half
         ctx.mark_non_differentiable(pooled, spread)
-        return _scaled(x, scale, bias - mean * scale), pooled, spread
+        return _scaled(x, mean, scale, bias), pooled, spread
 
     @staticmethod
     @once_differentiable
@@ -78,12 +78,12 @@ class _Normalise(torch.autograd.Function):
         x, mean, inverse, weight = ctx.saved_tensors
         half = ctx.half
         g, total, product = _rows(gradient), torch.empty_like(mean), torch.empty_like(mean)
+        # Sums of the gradient, and of the gradient times the normalised map.
         for part, some in _parts(x):
             of_some = g[part].to(mean.dtype)
             total[part] = of_some.sum(1)
-            product[part] = (of_some * some).sum(1)
-        # Sums of the gradient, and of the gradient times the normalised map.
-        product = (product - mean * total) * inverse
+            product[part] = (of_some * (some - mean[part, None])).sum(1)
+        product = product * inverse
         of_weight, of_bias = product.sum(0), total.sum(0)
         rows = x.shape[2] * x.shape[3]
         shared = [product / rows, total / rows]
@@ -91,18 +91,26 @@ class _Normalise(torch.autograd.Function):
             sums[:, half:] = sums[:, half:].mean(0)
         scale = inverse * weight
         slope = -scale * inverse * shared[0]
-        offset = -scale * shared[1] - slope * mean
-        out = torch.empty_like(x)
+        offset = -scale * shared[1]
+        out = _like(x)
         to = _rows(out)
         for part, some in _parts(x):
-            value = torch.addcmul(offset[part, None], some, slope[part, None])
+            centred = some - mean[part, None]
+            value = torch.addcmul(offset[part, None], centred, slope[part, None])
             to[part] = value.addcmul_(g[part].to(value.dtype), scale[part, None])
         return out, of_weight, of_bias, None, None
 
 
 def _rows(x: Tensor) -> Tensor:
-    """(B, R, C) of a map; a view in channels_last memory format."""
+    """(B, R, C) of a map; a view of it in both of torch's memory formats."""
     return x.permute(0, 2, 3, 1).flatten(1, 2)
+
+
+def _like(x: Tensor) -> Tensor:
+    """An empty map in one of the two memory formats, so that its rows are a view of it."""
+    last = x.is_contiguous(memory_format=torch.channels_last)
+    kept = torch.channels_last if last else torch.contiguous_format
+    return torch.empty_like(x, memory_format=kept)
 
 
 def _parts(x: Tensor) -> Iterator[tuple[slice, Tensor]]:
@@ -120,18 +128,18 @@ def _moments(x: Tensor) -> tuple[Tensor, Tensor]:
     kind = torch.float64 if x.dtype == torch.float64 else torch.float32
     mean = torch.empty(x.shape[:2], dtype=kind, device=x.device)
     variance = torch.empty_like(mean)
-    rows = x.shape[2] * x.shape[3]
     for part, some in _parts(x):
-        mean[part] = some.sum(1)
-        variance[part] = (some * some).sum(1)
-    mean = mean / rows
-    return mean, (variance / rows - mean * mean).clamp_min(0)
+        mean[part] = some.mean(1)
+        # Not the mean square less the squared mean: a channel's mean can be hundreds of times as
+        # large as what it varies by, which would then be rounding.
+        variance[part] = (some - mean[part, None]).square().mean(1)
+    return mean, variance
 
 
-def _scaled(x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
-    """x * scale + shift for scales and shifts (B, C), in the dtype and memory format of x."""
-    out = torch.empty_like(x)
+def _scaled(x: Tensor, mean: Tensor, scale: Tensor, bias: Tensor) -> Tensor:
+    """(x - mean) * scale + bias with means and scales (B, C), in dtype and memory format of x."""
+    out = _like(x)
     to = _rows(out)
     for part, some in _parts(x):
-        to[part] = torch.addcmul(shift[part, None], some, scale[part, None])
+        to[part] = (some - mean[part, None]).mul_(scale[part, None]).add_(bias)
     return out

@@ -17,9 +17,11 @@ from .instance_batch_norm import InstanceBatchNorm
 from .mobilenetv2_weights import resolve_pretrained
 from .strided_depthwise import use_strided_depthwise
 
-# The blocks at strides 4 to 16 whose first convolution widens them, before the map has its last
-# stride: of a ResNet these are the stages that IBN-a is in.
-IBN_BLOCKS = range(2, 11)
+# The blocks at strides 4 to 16, before the map has its last stride: of a ResNet these are the
+# stages that IBN-a is in. The first block has no convolution that widens it. That of the second
+# gives channels whose mean over an image is hundreds of times what they vary by: to normalise these
+# by image would blow up rounding.
+IBN_BLOCKS = range(3, 11)
 
 
 @BACKBONE_REGISTRY.register()

@@ -37,5 +37,7 @@ def _slow(x: Tensor) -> bool:
 def use_strided_depthwise(model: nn.Module) -> None:
     """Make depthwise convolutions of stride above 1 of a network `StridedDepthwise`, in place."""
     for layer in model.modules():
-        if type(layer) is nn.Conv2d and layer.groups == layer.in_channels and max(layer.stride) > 1:
+        if type(layer) is not nn.Conv2d or layer.padding_mode != "zeros":
+            continue
+        if layer.groups == layer.in_channels and max(layer.stride) > 1:
             layer.__class__ = StridedDepthwise

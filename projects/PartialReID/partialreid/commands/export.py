@@ -3,7 +3,7 @@
     partialreid export logs/demo/model_final.pth demo.safetensors
     partialreid evaluate --model demo.safetensors
 
---average takes further checkpoints of the same training, such as those of its last epochs: the
+--average takes a further checkpoint of the same training, such as that of the epoch before: the
 mean of all weights is written.
 
 The config is the one that the checkpoint was trained with, which it holds; of a checkpoint without
@@ -46,11 +46,11 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     )
     parser.add_argument(
         "--average",
-        nargs="+",
+        action="append",
         default=[],
         type=os.path.expanduser,
         metavar="CHECKPOINT",
-        help="write the mean of the weights of these and of the first",
+        help="write the mean of the weights of this one and of the first; once for each",
     )
     parser.add_argument("opts", nargs="*", metavar="KEY VALUE", help="config keys and values")
     # The options may stand behind the files.

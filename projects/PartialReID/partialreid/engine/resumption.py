@@ -91,7 +91,8 @@ def go_on(
             + ", ".join(differences)
         )
     restore_optimizer(optimizer, data["optimizer"])
-    if grad_scaler is not None and "grad_scaler" in data:
+    # Mixed precision on a CPU has no scale to save.
+    if grad_scaler is not None and data.get("grad_scaler"):
         grad_scaler.load_state_dict(data["grad_scaler"])
     skipped = skipped_steps(data)
     replay_schedule(optimizer, schedulers, epochs, iters_per_epoch, cfg.SOLVER, skipped)

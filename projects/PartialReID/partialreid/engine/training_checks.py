@@ -75,6 +75,24 @@ def check_training(cfg: Any, world_size: int) -> None:
                 "images are queries: set DATALOADER.SAMPLER_TRAIN to NaiveIdentitySampler and "
                 "DATALOADER.NUM_INSTANCE to an even number."
             )
+        if "TripletLoss" in cfg.MODEL.LOSSES.NAME and instances < 4:
+            raise ValueError(
+                f"DATALOADER.NUM_INSTANCE is {instances}, of which half are queries: with "
+                "TripletLoss in MODEL.LOSSES.NAME two images of an identity are needed in each "
+                "half, so set it to 4 or leave the loss out."
+            )
+        if cfg.TEST.PRECISE_BN.ENABLED:
+            raise ValueError(
+                "TEST.PRECISE_BN.ENABLED cannot be had with MODEL.META_ARCHITECTURE "
+                f"{architecture}: it would keep the statistics of the gallery half of a batch "
+                "alone. Set it to False."
+            )
+        for part in ("BACKBONE", "HEADS"):
+            if world_size > 1 and cfg.MODEL[part].NORM == "syncBN":
+                raise ValueError(
+                    f"MODEL.{part}.NORM is syncBN, but {architecture} cuts the batch of each "
+                    "process differently, so that they would wait for each other: set it to BN."
+                )
         _check_cut(cfg)
     if cfg.MODEL.META_ARCHITECTURE == "Baseline" and cfg.MODEL.HEADS.NAME == "DSRHead":
         raise ValueError(

@@ -20,20 +20,21 @@ from torch import Tensor
 from .exact_product import exact_product
 from .precision import at_least_float32, full_precision
 
-# Squared residuals below this share of a column's square are rounding, in which a square root has
-# no slope worth following: they count as this much, and have no gradient.
-ROUNDING = {torch.float32: 1e-6, torch.float64: 1e-13}
+# Squared residuals below this are rounding of the columns themselves, in which a square root has no
+# slope worth following: they count as this much, and have no gradient.
+ROUNDING = 1e-9
 
 
 def block_distance(query: Tensor, gallery: Tensor, weights: Tensor, kappa: float) -> Tensor:
     """Compute sum_n w_n ||q_n - G W_n|| for all pairs of queries and gallery images.
 
-    S is as large as 1 / kappa, and rounding of the products grows by it: squared residuals of unit
-    columns are good to 1e-7 / kappa. That is enough to train with, and too little to rank with.
+    The columns are multiplied in their own dtype, in at least float32. All else is in float64: S is
+    as large as 1 / kappa, and the gradient goes through A^-1 twice, so that rounding in float32
+    would be most of what reaches the gallery.
 
     Args:
-        query: (Q, C, N) columns.
-        gallery: (G, C, M) columns.
+        query: (Q, C, N) columns of about unit length.
+        gallery: (G, C, M) columns of about unit length.
         weights: (Q, N), how much each query column counts.
         kappa: the ridge, > 0.
 
@@ -53,13 +54,14 @@ def block_distance(query: Tensor, gallery: Tensor, weights: Tensor, kappa: float
         correlation = exact_product(
             gallery.mT.flatten(0, 1), query.permute(1, 0, 2).flatten(1)
         ).unflatten(0, (galleries, spans))
-        solved = torch.matmul(_solution(gallery, kappa).to(query.dtype), correlation)
-        explained = (correlation * solved).sum(1).unflatten(1, (queries, columns))
-        squares = query.square().sum(1)
-        least = ROUNDING[query.dtype] * squares.detach()
-        residuals = (squares - explained).clamp_min(least).sqrt()
+        wide = correlation.double()
+        explained = (wide * (_solution(gallery, kappa) @ wide)).sum(1)
+        squares = query.double().square().sum(1)
+        residuals = (
+            (squares - explained.unflatten(1, (queries, columns))).clamp_min(ROUNDING).sqrt()
+        )
         distances: Tensor = (residuals * weights).sum(2).T
-        return distances
+        return distances.to(query.dtype)
 
 
 def _solution(gallery: Tensor, kappa: float) -> Tensor:

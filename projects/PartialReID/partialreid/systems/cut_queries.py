@@ -36,7 +36,8 @@ def draw_cut(height: int, probability: float, share: Sequence[float], step: int)
         height: H.
         probability: that there is a cut.
         share: least and greatest share of the height that is left.
-        step: pixels; the rows that are left are a multiple of it, and so is what is cut off above.
+        step: pixels; what is cut off above is a multiple of it, and so are the rows that are left,
+            unless they are all that there are.
 
     Returns:
         The cut, of at least one step.

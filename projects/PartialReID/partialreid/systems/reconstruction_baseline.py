@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from fastreid.config import configurable
+from fastreid.modeling.losses import log_accuracy
 from fastreid.modeling.meta_arch import META_ARCH_REGISTRY
 from torch import Tensor
 
@@ -21,8 +22,9 @@ from .reconstruction_loss import reconstruction_loss
 class ReconstructionBaseline(FPRBaseline):
     """Half of a batch are queries, cut and hidden, which are to find their persons in the others.
 
-    Queries and gallery go through the network one after the other, as they differ in size. The
-    losses of FPR hold for both; the reconstruction loss is added.
+    Where queries are cut, they and the gallery go through the network one after the other, as they
+    differ in size, and batch norm normalises each by itself. The losses of FPR hold for both; the
+    reconstruction loss is added.
 
     Args:
         reconstruction: the config node MODEL.LOSSES.RECONSTRUCTION.
@@ -68,6 +70,8 @@ class ReconstructionBaseline(FPRBaseline):
             for name, value in of_part.items():
                 losses[name] = losses.get(name, 0) + value * (len(places) / len(targets))
             outputs.append(found)
+        logits = torch.cat([found["pred_class_logits"].detach() for found in outputs])
+        log_accuracy(logits, torch.cat([targets[places] for places, _ in parts]))
         wanted = self.reconstruction
         count = len(queries)
         first, last = outputs[0], outputs[-1]
