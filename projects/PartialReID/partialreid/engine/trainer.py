@@ -48,8 +48,7 @@ class PartialTrainer(DefaultTrainer):
     Args:
         cfg: config, see `checks.check_config`.
         allow_partial: load checkpoints whose keys match in part.
-        tests_checked: `check_test_sets` has passed before the processes of the job started. It
-            decodes small test sets, which need not be done once more in each.
+        tests_checked: `check_test_sets`, which decodes small sets, has passed before the start.
 
     Raises:
         ValueError: values of the config do not fit, said before data are read; or the training set
