@@ -26,6 +26,7 @@ TIMEOUT = datetime.timedelta(hours=2)
 # A process that has lost the connection to another one waits so long before it says so. Mostly the
 # other one has failed, and its error, which ends this process too, is the one to show.
 SECONDS_FOR_FIRST = 60.0
+SECONDS_FOR_LAST = 0.1
 # Exit status of a process that found its script without `if __name__ == "__main__":`.
 UNGUARDED = 3
 
@@ -191,4 +192,7 @@ def _join(
     finally:
         comm._LOCAL_PROCESS_GROUP = None
         comm._get_global_gloo_group.cache_clear()
+        # A group's own thread drops what it worked on last, for which it needs Python's lock. Torch
+        # 2.4 holds the lock while it waits for that thread to end: a moment without it comes first.
+        time.sleep(SECONDS_FOR_LAST)
         dist.destroy_process_group()
