@@ -38,6 +38,8 @@ REQUIREMENTS = [
 ]
 # For those who name one of its networks in MODEL.BACKBONE.TIMM.
 TIMM = ["timm>=1.0"]
+# The first setuptools that builds a wheel by itself, which a test does.
+DEVELOPMENT = ["pytest", "pytest-xdist>=3.7", "ruff", "mypy", "setuptools>=70.1", *TIMM]
 
 setup(
     name="partialreid",
@@ -52,5 +54,5 @@ setup(
     package_data={"partialreid": ["py.typed"], "partialreid.configs": ["*.yml"]},
     entry_points={"console_scripts": ["partialreid = partialreid.commands.dispatch:main"]},
     install_requires=REQUIREMENTS,
-    extras_require={"timm": TIMM, "dev": ["pytest", "pytest-xdist>=3.7", "ruff", "mypy", *TIMM]},
+    extras_require={"timm": TIMM, "dev": DEVELOPMENT},
 )
