@@ -29,6 +29,26 @@ def test_images_of_all_folders_by_name(tmp_path: Path) -> None:
     assert found == ["z/001_1.JPG", "002_1.jpeg", "b/003_1.TIF", "a/004_1.Bmp", "005_1.png"]
 
 
+def test_hidden_folders_and_links(tmp_path: Path) -> None:
+    """Notebooks and file managers keep copies in hidden folders; a link is a folder like others."""
+    for name in ("set/a/1.jpg", "set/.ipynb_checkpoints/1-checkpoint.jpg", "elsewhere/2.jpg"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "set" / "b").symlink_to(tmp_path / "elsewhere")
+    found = [Path(path).relative_to(tmp_path).as_posix() for path in list_images(tmp_path / "set")]
+    assert found == ["set/a/1.jpg", "set/b/2.jpg"]
+
+
+@pytest.mark.parametrize("target", ["set/a", "set", "."])
+def test_a_link_to_what_is_listed_already(tmp_path: Path, target: str) -> None:
+    """Its images would count twice, or without end."""
+    (tmp_path / "set" / "a").mkdir(parents=True)
+    (tmp_path / "set" / "a" / "1.jpg").touch()
+    (tmp_path / "set" / "again").symlink_to(tmp_path / target)
+    with pytest.raises(ValueError, match=r"is another folder in .* once more: remove the link"):
+        list_images(tmp_path / "set")
+
+
 def test_absent_folder_is_no_empty_list(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="absent"):
         list_images(tmp_path / "absent")

@@ -35,7 +35,9 @@ def _reraise(error: OSError) -> None:
 def list_images(folder: str | os.PathLike[str]) -> list[str]:
     """Paths of the images in a folder and in the folders below it.
 
-    Hidden files are left out: archives made on macOS hold a `._` twin of every image.
+    Hidden files are left out, as archives made on macOS hold a `._` twin of every image, and so
+    are hidden folders, where file managers and notebooks keep copies. Links to folders are
+    followed.
 
     Returns:
         Paths sorted by file name, then by path, so that a flat folder and one with a folder per
@@ -43,10 +45,17 @@ def list_images(folder: str | os.PathLike[str]) -> list[str]:
 
     Raises:
         OSError: the folder, or one below it, cannot be listed.
-        ValueError: there are images in formats that are not read.
+        ValueError: there are images in formats that are not read, or a link leads to a folder
+            whose images are listed already.
     """
-    found, unread = [], []
-    for parent, _, names in os.walk(folder, onerror=_reraise):
+    found, unread, seen = [], [], set()
+    for parent, folders, names in os.walk(folder, onerror=_reraise, followlinks=True):
+        if (real := os.path.realpath(parent)) in seen:
+            raise ValueError(
+                f'"{parent}" is another folder in "{folder}" once more: remove the link.'
+            )
+        seen.add(real)
+        folders[:] = [name for name in folders if not name.startswith(".")]
         for name in names:
             if not name.startswith("."):
                 if name.lower().endswith(IMAGE_SUFFIXES):
