@@ -20,6 +20,9 @@ def test_people_of_two_sets_stay_apart() -> None:
     numbers = {"Shop": [("a.jpg", 5, 0)], "Street": [("b.jpg", 5, 0)]}
     labels = [(pid, camera) for _, pid, camera in joined_training_lists(numbers)]
     assert labels == [("Shop:5", "Shop:0"), ("Street:5", "Street:0")]
+    # The name of a folder may hold whatever stands between name and label.
+    folders = {"a": [("a.jpg", "b:c", 0)], "a:b": [("b.jpg", "c", 0), ("c.jpg", "b:c", 0)]}
+    assert len({pid for _, pid, _ in joined_training_lists(folders)}) == 3
     # FastReID's own labels hold the name of the set, and checkpoints count their classes by them.
     stock = {"A": [("a.jpg", "a_5", "a_0")], "B": [("b.jpg", "b_5", "b_0")]}
     assert joined_training_lists(stock) == [*stock["A"], *stock["B"]]

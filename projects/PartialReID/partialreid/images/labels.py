@@ -162,5 +162,6 @@ def _joined(columns: Mapping[str, Sequence[Any]]) -> list[Any]:
     kept_apart = len(set(labels)) == sum(len(set(column)) for column in columns.values())
     if len(columns) == 1 or (kept_apart and _all_text(labels)):
         return labels
-    # No data set has a colon in its name.
-    return [f"{name}:{label}" for name, column in columns.items() for label in column]
+    # In quotes, if it has a colon itself, so that no name and label look like two others.
+    shown = {name: repr(name) if ":" in name else name for name in columns}
+    return [f"{shown[name]}:{label}" for name, column in columns.items() for label in column]
