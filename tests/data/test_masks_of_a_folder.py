@@ -98,7 +98,7 @@ def test_masks_are_found_by_relative_name(tmp_path: Path, monkeypatch) -> None:
     (masks / "set" / "train" / "a.png").unlink()
     with pytest.raises(FileNotFoundError, match=r'DATASETS\.MASKS.*1 of 2.*train/a\.png"'):
         find_masks(paths, str(root), str(masks))
-    with pytest.raises(ValueError, match=r"elsewhere.*neither below"):
+    with pytest.raises(ValueError, match=r"elsewhere.*neither below.*Set DATASETS\.ROOT"):
         find_masks([str(tmp_path / "elsewhere" / "c.jpg")], str(root), str(masks))
 
 

@@ -10,11 +10,10 @@ from types import SimpleNamespace
 import pytest
 from PIL import Image
 
-from partialreid.data.catalogue import load_dataset, train_items
+from partialreid.data.catalogue import held_out_stem, load_dataset, train_items
 from partialreid.derived.held_out import (
     HeldOutSet,
     held_out_identities,
-    held_out_stem,
     without_held_out,
 )
 from partialreid.engine.checks import check_config, check_test_sets
@@ -75,6 +74,21 @@ def test_a_query_has_something_to_find() -> None:
     assert sorted(p for p, *_ in made.query) == sorted(
         expected[str(pid)] for pid in held_out if pid in expected
     )
+
+
+def test_of_one_camera_the_gallery_counts_as_another() -> None:
+    """No cameras are told apart there: the first image is looked for among the others."""
+    train = [*items({f"{n}": "a" for n in range(6)}), ("alone.jpg", "set_alone", "set_a")]
+    made = HeldOutSet("SomeHeldOut", SimpleNamespace(train=train), 6)
+    chosen = held_out_identities(train, 6)
+    names = sorted(str(pid).removeprefix("set_") for pid in chosen - {"set_alone"})
+    assert len(names) >= 5
+    assert [path for path, *_ in made.query] == [f"{name}_a_0.jpg" for name in names]
+    assert {camera for *_, camera in made.query} == {0}
+    found = [item for item in made.gallery if item[0] != "alone.jpg"]
+    assert [path for path, *_ in found] == [f"{name}_a_1.jpg" for name in names]
+    assert {camera for *_, camera in found} == {1}
+    assert len(made.gallery) - len(found) == ("set_alone" in chosen)
 
 
 def test_names() -> None:

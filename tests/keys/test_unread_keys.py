@@ -22,6 +22,7 @@ from tests import tiny
 TESTS = "('Market1501',)"
 DERIVED = "('Market1501', 'DukeMTMCPartial', 'DukeMTMCOccluded')"
 ARCHITECTURE = "MODEL.META_ARCHITECTURE"
+FOLDER = f"('folder:{Path(__file__).parent}', 'folder:{Path(__file__).parent}HeldOutPartial')"
 PARTIAL_SETS = "('Market1501', 'PartialiLIDS')"
 DSR = ["MODEL.HEADS.NAME", "DSRHead", "TEST.DSR.ENABLED", True]
 EMBEDDING = [ARCHITECTURE, "Baseline", "MODEL.HEADS.NAME", "EmbeddingHead",
@@ -151,8 +152,13 @@ CASES: list[tuple[str, Any, list[Any], list[Any]]] = [
     ("TEST.DSR.CAMERAS", "filename", ["DATASETS.TESTS", DERIVED], ["DATASETS.TESTS", PARTIAL_SETS]),
     ("TEST.DSR.CAMERAS", "filename", ["DATASETS.TESTS", TESTS],
      ["DATASETS.TESTS", "('PartialREIDPartial',)"]),
+    ("TEST.DSR.CAMERAS", "filename", ["DATASETS.TESTS", FOLDER, "DATASETS.NAMES", FOLDER],
+     ["DATASETS.TESTS", PARTIAL_SETS]),
+    ("DATASETS.DERIVED.KIND", "shapes", ["DATASETS.TESTS", FOLDER],
+     ["DATASETS.TESTS", FOLDER.replace("Partial", "Occluded")]),
     *(
-        ("TEST.DSR.PROTOCOL_SEED", 3, [*FIXED, "DATASETS.TESTS", PARTIAL_SETS], read)
+        ("TEST.DSR.PROTOCOL_SEED", 3, [*FIXED, "DATASETS.TESTS", sets], read)
+        for sets in (PARTIAL_SETS, FOLDER)
         for read in (
             ["TEST.DSR.LAMBDA_SELECTION", "crossfit"],
             ["TEST.DSR.PROTOCOL", "single-shot"],

@@ -1,7 +1,8 @@
-"""From a name in the config to a data set: a registered one, or one that is made of such.
+"""From a name in the config to a data set: registered, a user's folder, or made of such a one.
 
 `<Name>HeldOut`, `<Name>Partial` and `<Name>Occluded` are not registered: they are made of `<Name>`
-when they are asked for. A registered name is always the registered set.
+when they are asked for. A registered name is always the registered set. `folder:/path/to/set` is
+what lies there; should `folder:/path/to/setPartial` lie there, too, its name is refused.
 """
 
 from __future__ import annotations
@@ -18,9 +19,11 @@ from fastreid.data.datasets import DATASET_REGISTRY
 from fastreid.utils import comm
 
 from ..derived.dataset import SUFFIXES, derivation_of, derived_set
-from ..derived.held_out import HeldOutSet, held_out_stem, without_held_out
+from ..derived.held_out import SUFFIX as HELD_OUT
+from ..derived.held_out import HeldOutSet, without_held_out
 from ..images.labels import joined_training_lists, training_list
 from ..images.lists import Item
+from .folder_set import PREFIX, FolderSet, absent_folder, is_folder_set, short_name
 from .stock_sets import is_stock, load_stock
 
 logger = logging.getLogger(__name__)
@@ -38,20 +41,62 @@ def data_root(cfg: Any) -> str:
     return os.path.expanduser(root)
 
 
+def is_whole(name: str) -> bool:
+    """Whether a name is that of a data set that is made of no other: registered, or a folder.
+
+    Raises:
+        ValueError: a folder has a name that means a derived set, too.
+    """
+    if name in DATASET_REGISTRY._obj_map:
+        return True
+    if not is_folder_set(name):
+        return False
+    for suffix in (*SUFFIXES, HELD_OUT):
+        stem = _stem(name, suffix)
+        if stem is not None and is_data_set(stem):
+            raise ValueError(
+                f"{name!r} has two meanings, as {stem!r} is there, too, of which "
+                f"<Name>{suffix} is made: for the folder end the name with a /, and for what is "
+                "made rename the folder."
+            )
+    return True
+
+
+def _stem(name: str, suffix: str) -> str | None:
+    """What stands before a suffix; None where the suffix is missing, or is a whole folder name."""
+    stem = name.removesuffix(suffix)
+    return None if stem == name or stem.endswith(("/", os.sep, PREFIX)) else stem
+
+
+def with_suffix(name: str, suffix: str) -> str:
+    """The name of what is made of a data set; the / at the end of a folder's name goes."""
+    return name.rstrip("/" + os.sep) + suffix
+
+
+def held_out_stem(name: str) -> str | None:
+    """The data set whose held-out identities a name means; None for any other name."""
+    stem = None if is_whole(name) else _stem(name, HELD_OUT)
+    return stem if stem is not None and is_whole(stem) else None
+
+
 def split_name(name: str) -> tuple[str, str] | None:
     """The data set that a derived one is made of, and its suffix; None for any other name."""
-    if name in DATASET_REGISTRY._obj_map or name in RENAMED:
+    if is_whole(name) or name in RENAMED:
         return None
     for suffix in SUFFIXES:
-        stem = name.removesuffix(suffix)
-        if stem != name and is_data_set(stem):
+        stem = _stem(name, suffix)
+        if stem is not None and is_data_set(stem):
             return stem, suffix
     return None
 
 
 def is_data_set(name: str) -> bool:
-    """Whether a name is that of a registered data set or of one that is made of such."""
-    known = name in DATASET_REGISTRY._obj_map or held_out_stem(name) is not None
+    """Whether a name is that of a data set: registered, a folder that is there, or made of such.
+
+    Raises:
+        ValueError: as `is_whole`.
+    """
+    known = is_whole(name) or held_out_stem(name) is not None
     return known or split_name(name) is not None
 
 
@@ -61,15 +106,31 @@ def is_held_out(name: str) -> bool:
     return is_held_out(parts[0]) if parts else held_out_stem(name) is not None
 
 
+def file_name(name: str) -> str:
+    """A data set's name as a part of file names: that of a folder, whose path has slashes, short.
+
+    Args:
+        name: of which `is_data_set` is true.
+    """
+    if stem := held_out_stem(name):
+        return file_name(stem) + HELD_OUT
+    if parts := split_name(name):
+        return file_name(parts[0]) + parts[1]
+    return short_name(name) if name.startswith(PREFIX) else name
+
+
 def unknown_name(name: str) -> str:
     """What an error says of a name that no data set has."""
+    if name.startswith(PREFIX):
+        stems = (_stem(name, suffix) for suffix in (*SUFFIXES, HELD_OUT))
+        return absent_folder(name, next(filter(None, stems), ""))
     for old, instead in RENAMED.items():
         if name.startswith(old):
             return f"there is no data set {name!r} any more: {instead}."
     return (
         f"there is no data set {name!r}; known are {', '.join(sorted(DATASET_REGISTRY._obj_map))}; "
         "of each with a query and a gallery <name>Partial and <name>Occluded; of each with "
-        "training images <name>HeldOut."
+        "training images <name>HeldOut; of your own images folder:/path/to/set."
     )
 
 
@@ -78,18 +139,20 @@ def load_dataset(cfg: Any, name: str, combineall: bool = False) -> Any:
 
     Args:
         cfg: config.
-        name: a registered data set, or one that is made of such.
+        name: a registered data set, a folder, or one that is made of such.
         combineall: add its test images to its training images.
 
     Raises:
         KeyError: the name is of no data set; lists those that are.
         FileNotFoundError: its folders are absent.
-        ValueError: its file names cannot be understood, or images would be left out.
+        ValueError: its file names cannot be understood, images would be left out, or as `is_whole`.
         RuntimeError: a made set cannot be written, or its folder holds something else.
     """
     derivation = derivation_of(cfg)
     if name in DATASET_REGISTRY._obj_map:
         return _load_registered(cfg, name, combineall)
+    if is_whole(name):
+        return FolderSet(name, combineall)
     if stem := held_out_stem(name):
         return HeldOutSet(name, load_dataset(cfg, stem), cfg.DATASETS.HELD_OUT)
     if parts := split_name(name):

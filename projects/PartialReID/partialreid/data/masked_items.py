@@ -61,7 +61,7 @@ def find_masks(paths: Sequence[str], root: str, masks: str) -> dict[str, str]:
         if place is None:
             raise ValueError(
                 f'"{path}" has no name in DATASETS.MASKS: it lies neither below "{places[0]}" nor '
-                f'below "{places[1]}".'
+                f'below "{places[1]}". Set DATASETS.ROOT to a folder above it.'
             )
         found[path] = str((Path(masks) / os.path.relpath(full, place)).with_suffix(".png"))
     absent = [mask for mask in found.values() if not os.path.isfile(mask)]

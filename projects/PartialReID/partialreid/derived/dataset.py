@@ -40,7 +40,7 @@ class DerivedSet(ImageDataset):
     stem: ClassVar[str]
 
     def __init__(self, whole: Any, root: str, derivation: Derivation) -> None:
-        name = type(self).__name__
+        name = self.made_name = type(self).__name__
         self.dataset_name = getattr(whole, "dataset_name", self.stem)
         query, gallery = evaluation_lists(self.stem, whole)
         check_protocol(name, query, gallery, f"It is made from {self.stem}.")

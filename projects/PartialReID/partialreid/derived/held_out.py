@@ -12,7 +12,6 @@ import hashlib
 from collections.abc import Sequence
 from typing import Any
 
-from fastreid.data.datasets import DATASET_REGISTRY
 from fastreid.data.datasets.bases import ImageDataset
 
 from ..images.labels import training_list
@@ -20,12 +19,6 @@ from ..images.lists import Item, sort_items
 from ..images.protocol_check import check_protocol
 
 SUFFIX = "HeldOut"
-
-
-def held_out_stem(name: str) -> str | None:
-    """The registered data set whose held-out identities a name means; None for any other name."""
-    stem = name.removesuffix(SUFFIX)
-    return stem if stem != name and stem in DATASET_REGISTRY._obj_map else None
 
 
 def held_out_identities(items: Sequence[Item], count: int) -> set[int | str]:
@@ -63,10 +56,11 @@ class HeldOutSet(ImageDataset):
 
     The first image of each identity in each camera is a query, the other images are the gallery. A
     query for which the gallery then has no match, as only one camera has seen its identity for
-    instance, is put into the gallery instead.
+    instance, is put into the gallery instead. Where all images come from one camera, none are told
+    apart: the gallery then counts as another one, as in the partial sets.
 
     Args:
-        name: of the data set.
+        name: of the data set, with SUFFIX at its end.
         whole: the data set whose training identities they are.
         count: DATASETS.HELD_OUT.
 
@@ -81,7 +75,7 @@ class HeldOutSet(ImageDataset):
                 "train with it."
             )
         # For the folders of derived queries, which differ with the number of identities.
-        self.made_name = f"{name}{count}"
+        self.made_name = getattr(whole, "made_name", name.removesuffix(SUFFIX)) + f"{SUFFIX}{count}"
         self.dataset_name = getattr(whole, "dataset_name", name)
         train = training_list(name, whole)
         chosen = sorted(held_out_identities(train, count), key=str)
@@ -94,6 +88,8 @@ class HeldOutSet(ImageDataset):
                 item = (path, pids[pid], cameras[camera])
                 if query.setdefault((pid, camera), item) is not item:
                     gallery.append(item)
+        if len(cameras) == 1:
+            gallery = [(path, pid, 1) for path, pid, _ in gallery]
         # Where every camera has only one image of an identity, all of them are queries so far.
         left = {(pid, camera) for _, pid, camera in gallery}
         lost = [

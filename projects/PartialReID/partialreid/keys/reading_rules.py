@@ -14,9 +14,9 @@ from fastreid.data.datasets import DATASET_REGISTRY
 from fastreid.modeling.meta_arch import META_ARCH_REGISTRY
 
 from ..config import config_value
-from ..data.catalogue import split_name
+from ..data.catalogue import held_out_stem, split_name
+from ..data.folder_set import PREFIX, FolderSet
 from ..data.stock_sets import is_stock
-from ..derived.held_out import held_out_stem
 from ..partial_dataset import PartialTestSet
 
 # Says why a run with a config does not read a key; "" where it does.
@@ -96,7 +96,8 @@ def _class_of(name: str) -> Any:
     """The class of a data set, or of the one that a derived set is made of."""
     while parts := split_name(name):
         name = parts[0]
-    return DATASET_REGISTRY.get(held_out_stem(name) or name)
+    name = held_out_stem(name) or name
+    return FolderSet if name.startswith(PREFIX) else DATASET_REGISTRY.get(name)
 
 
 def _may_draw(name: str) -> bool:
@@ -105,7 +106,7 @@ def _may_draw(name: str) -> bool:
     if is_stock(kind):
         return any(base.__name__ == "VehicleID" for base in kind.__mro__)
     # This package's own sets draw by other seeds. Nobody knows what a user's sets do.
-    return not hasattr(kind, "arguments_from")
+    return kind is not FolderSet and not hasattr(kind, "arguments_from")
 
 
 def _draws(cfg: Any) -> str:
