@@ -101,6 +101,14 @@ def test_without_machine_takes_nothing_else() -> None:
     assert tree["MODEL"]["DEVICE"] == "cuda"  # type: ignore[index]
 
 
+def test_folders_of_data_sets_keep_their_own_names_alone() -> None:
+    names = ["Market1501", "folder:/home/anna/my people/", "folder:~/shopOccluded", "folder:a.csv"]
+    kept = ["Market1501", "folder:my people", "folder:shopOccluded", "folder:a.csv"]
+    sets = {"NAMES": names, "TESTS": tuple(names), "HELD_OUT": 2}
+    wanted = {"NAMES": kept, "TESTS": kept, "HELD_OUT": 2}
+    assert without_machine({"DATASETS": sets}) == {"DATASETS": wanted}
+
+
 def test_half_rounds_what_is_large_and_keeps_what_is_small(
     written: Path, tmp_path: Path, make_config: Callable[..., Any]
 ) -> None:

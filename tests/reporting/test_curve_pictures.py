@@ -38,6 +38,15 @@ def test_three_panels_are_wider_than_one(tmp_path: Path) -> None:
     assert three.shape[1] > 2 * one.shape[1] and three.shape[0] == one.shape[0]
 
 
+def test_a_title_is_no_formula_and_stays_over_its_panel(tmp_path: Path) -> None:
+    """Test sets may have the names of folders."""
+    line, path = [Line([0, 1], [0, 1], 0, "a")], str(tmp_path / "1.png")
+    draw_panels({"folder:/$_^$/": line}, path, "x", "y")
+    draw_panels({f"folder:/{'long/' * 25}": line, "": line}, path, "x", "y")
+    title = np.asarray(Image.open(path).convert("L"))[:60]
+    assert (title[:25, 100:480] < 128).any() and not (title[:25, 540:] < 128).any()
+
+
 def test_nothing_is_left_where_a_picture_cannot_be(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="cannot be written"):
         pixels(tmp_path / "absent" / "1.png", [Line([0, 1], [0, 1], 0, "a")])

@@ -18,7 +18,6 @@ up what it holds, as it takes systems that were compared on another machine.
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 import os
 from collections.abc import Sequence
@@ -154,7 +153,7 @@ def config_of(args: argparse.Namespace, system: list[str]) -> Any:
     Raises:
         ValueError: a part of `--system` is missing, or the config is wrong.
     """
-    results = ["OUTPUT_DIR", args.output, "DATASETS.TESTS", json.dumps(args.tests)]
+    results = ["OUTPUT_DIR", args.output, "DATASETS.TESTS", repr(args.tests)]
     if len(system) > 1 and is_model_file(system[1]):
         _, model, *own = system
         return model_config(model, [*args.opts, *own, *results])

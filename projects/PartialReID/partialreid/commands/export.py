@@ -20,6 +20,7 @@ from typing import Any
 
 import yaml
 
+from ..data.folder_set import without_folders_above
 from ..engine.checkpoint import classes_in, read_checkpoint
 from ..engine.checks import check_values
 from ..engine.inference import load_model
@@ -124,7 +125,7 @@ def training_record(data: dict[str, Any], cfg: Any) -> dict[str, Any]:
     return {
         **{name: data[name] for name in ("epoch", "iteration") if name in data},
         "classes": classes_in(data["model"]),
-        "data_sets": list(sets["NAMES"]),
+        "data_sets": [without_folders_above(name) for name in sets["NAMES"]],
         "held_out": sets.get("HELD_OUT", 0),
         "seed": config.get("SEED"),
     }

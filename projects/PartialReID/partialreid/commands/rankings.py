@@ -14,6 +14,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ..data.catalogue import file_name
 from ..engine.checked_evaluation import checked_model, evaluated
 from ..reporting.ranking_pictures import draw_rows, ranked_row
 from ..runtime.errors import user_errors
@@ -45,7 +46,7 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
                 for q in chosen
                 for label, distances in evaluator.distances.items()
             ]
-            target = os.path.join(folder, f"{name}.png")
+            target = os.path.join(folder, f"{file_name(name)}.png")
             with whole_file(target) as file:
                 draw_rows(rows).save(file, format="PNG")
             say(f"ranked lists of {len(chosen)} queries: {target}")

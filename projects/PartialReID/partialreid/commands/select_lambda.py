@@ -16,7 +16,7 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from ..data.catalogue import train_items
+from ..data.catalogue import train_items, with_suffix
 from ..derived.dataset import SUFFIXES
 from ..derived.held_out import SUFFIX
 from ..engine.checked_evaluation import checked_model, evaluated
@@ -99,7 +99,7 @@ def config_of(args: argparse.Namespace) -> Any:
     cfg = setup_config(args)
     cfg.defrost()
     cfg.DATASETS.TESTS = tuple(
-        name + SUFFIX + (kind if kind != "Whole" else "")
+        with_suffix(name, SUFFIX + (kind if kind != "Whole" else ""))
         for name in cfg.DATASETS.NAMES
         for kind in args.queries
     )

@@ -17,6 +17,7 @@ import torch
 import yaml
 from torch import Tensor
 
+from ..data.folder_set import without_folders_above
 from ..keys.config_files import PATHS
 from ..runtime.files import whole_file
 from ..runtime.finite import name_first, not_finite
@@ -33,6 +34,8 @@ SMALL = 10_000
 LEFT_OUT = tuple(f"heads.{name}" for name in CLASSIFIERS)
 # Keys that hold for one machine: its files and folders, and which device it has.
 OF_A_MACHINE = (*PATHS, "MODEL.DEVICE")
+# Keys that name data sets, of which a user's own lie somewhere on a machine.
+OF_DATA_SETS = ("DATASETS.NAMES", "DATASETS.TESTS")
 
 
 class Header(NamedTuple):
@@ -135,13 +138,15 @@ def read_model_file(path: str) -> tuple[dict[str, Tensor], Header]:
 
 
 def without_machine(config: Mapping[str, Any]) -> dict[str, Any]:
-    """A config, as nodes and values, without the keys that hold for one machine."""
+    """A config, as nodes and values, without the keys and folders that hold for one machine."""
 
     def kept(node: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
         for name, value in node.items():
             key = f"{prefix}{name}"
             if isinstance(value, dict):
                 yield name, dict(kept(value, f"{key}."))
+            elif key in OF_DATA_SETS:
+                yield name, [without_folders_above(data_set) for data_set in value]
             elif key not in OF_A_MACHINE:
                 yield name, value
 

@@ -52,7 +52,9 @@ def draw_panels(
             if line.marked is not None:
                 point = (line.x[line.marked], line.y[line.marked])
                 axis.plot(*point, f"C{line.colour}", marker="o")
-        axis.set(title=title, xlabel=xlabel)
+        # The name of a folder may hold a $, and be long.
+        axis.set_title(title, parse_math=False, fontsize=min(12, 480 / max(1, len(title))))
+        axis.set_xlabel(xlabel)
         axis.grid(alpha=0.3)
         axis.legend(fontsize=7, title=legend, title_fontsize=7)
     axes[0].set_ylabel(ylabel)
