@@ -27,8 +27,9 @@ SOURCES = [*DOCUMENTS, *sorted(Path(dispatch.__file__).parent.glob("*.py"))]
 VARIABLES = r"(?:[A-Z_]+=\S+ )*"
 PROGRAM = r"partialreid|python3? (?:-m partialreid|\S*train_net\.py|people\.py)"
 COMMAND = re.compile(rf"^ *(?:\$ )?{VARIABLES}({PROGRAM})((?: .*)?)$", re.MULTILINE)
-# A script of docs/own_data.md that registers this set and then is `train_net.py`.
-OWN_SETS = ("People",)
+# Sets of a user that the documents take for examples: the script of docs/registering.md registers
+# the first and then is `train_net.py`.
+OWN_SETS = ("People", "folder:/data/people")
 
 
 def words_of(program: str, rest: str) -> list[str]:
