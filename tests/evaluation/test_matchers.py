@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
+import pytest
 import torch
 
+from partialreid.evaluation.configured_distances import configured_matcher
 from partialreid.evaluation.matchers import LassoMatcher, RidgeMatcher
 from partialreid.matching.extracted import Images
 from partialreid.matching.lasso import lasso_distance
@@ -36,3 +41,18 @@ def test_the_tolerance_of_sparse_codes_moves_distances() -> None:
     torch.testing.assert_close(exact, lasso_distance(columns[:2], columns[2:], beta=0.1))
     rough = LassoMatcher(0.1, tolerance=1.0).every(query, gallery)
     assert ((rough - exact).abs() > 1e-3).all()
+
+
+@pytest.mark.parametrize("codes", ["ridge", "lasso"])
+def test_what_is_taken_apart_is_the_distance(make_config: Callable[..., Any], codes: str) -> None:
+    cfg = make_config("TEST.DSR.CODES", codes, "TEST.DSR.LASSO_BETA", 0.1, "TEST.DSR.KAPPA", 0.01)
+    cfg.merge_from_list(["TEST.DSR.SQUARED", True])
+    matcher = configured_matcher(cfg.TEST.DSR)
+    torch.manual_seed(0)
+    columns = torch.nn.functional.normalize(torch.rand(2, 12, 6, dtype=torch.float64), dim=1)
+    weights = torch.tensor([0.5, 0.3, 0.2, 0, 0, 0], dtype=torch.float64)
+    query = Images(torch.zeros(1, 1), columns[:1], [weights])
+    gallery = Images(torch.zeros(1, 1), columns[1:], [weights])
+    wanted = matcher.pairs(query, gallery, torch.tensor([[0, 0]])).item()
+    found = matcher.explained(columns[0], columns[1], weights)
+    assert found.distance == pytest.approx(wanted, abs=1e-9) and wanted > 1e-3

@@ -60,6 +60,11 @@ CALLS: dict[str, list[tuple[tuple[Any, ...], dict[str, Any]]]] = {
         ((QUERY[:, None], GALLERY), {}),
         ((QUERY, GALLERY[:4], WEIGHTS), {"hold_codes": True, "squared": True}),
     ],
+    "explained_pair": [
+        ((QUERY[0], GALLERY[0], WEIGHTS[0]), {}),
+        ((QUERY[0].half(), GALLERY[0].half(), WEIGHTS[0]), {"kappa": 0.1, "squared": True}),
+    ],
+    "explained_lasso_pair": [((QUERY[0], GALLERY[0], WEIGHTS[0]), {"beta": 0.1})],
     "pyramid_columns": [((torch.rand(2, 3, 8, 4), (1, 2, 4), 1), {})],
     "rank_metrics": [((NEAR, *IDS), {})],
 }

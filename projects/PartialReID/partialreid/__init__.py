@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .dsr_head import DSRHead, OcclusionUnit
     from .engine.trainer import PartialTrainer
     from .matching.differentiable import coded_distance, differentiable_distance, ridge_codes
+    from .matching.explained import explained_lasso_pair, explained_pair
     from .matching.lasso import lasso_codes, lasso_distance
     from .matching.pyramid import pyramid_columns
     from .matching.reconstruction import (
@@ -47,6 +48,8 @@ __all__ = [
     "coded_distance",
     "compute_dsr_dist",
     "differentiable_distance",
+    "explained_lasso_pair",
+    "explained_pair",
     "lasso_codes",
     "lasso_distance",
     "pyramid_columns",
@@ -62,6 +65,8 @@ _PURE = {
     "coded_distance": "matching.differentiable",
     "compute_dsr_dist": "dsr_distance",
     "differentiable_distance": "matching.differentiable",
+    "explained_lasso_pair": "matching.explained",
+    "explained_pair": "matching.explained",
     "lasso_codes": "matching.lasso",
     "lasso_distance": "matching.lasso",
     "pyramid_columns": "matching.pyramid",

@@ -14,7 +14,7 @@ from torch import Tensor
 from ..matching.coarse_shortlist import build_coarse
 from ..matching.column_store import ColumnStore
 from ..matching.extracted import Images
-from ..matching.sharding import Matcher, Rough, sharded_distances
+from ..matching.sharding import Rough, sharded_distances
 from ..runtime.collectives import gather_objects, group_device, rank
 from ..runtime.memory_budget import MemoryBudget
 from .collected_outputs import CollectedOutputs
@@ -69,7 +69,7 @@ def configured_distances(
         return sharded_distances(
             query,
             gallery,
-            _matcher(settings, int(budget.matching)),
+            configured_matcher(settings, int(budget.matching)),
             topk=0 if settings.SHORTLIST == "none" else settings.TOPK,
             fill=settings.FILL,
             rough=_rough(gallery, galleries, settings),
@@ -78,7 +78,10 @@ def configured_distances(
         )
 
 
-def _matcher(settings: Any, memory_bytes: int) -> Matcher:
+def configured_matcher(
+    settings: Any, memory_bytes: int | None = None
+) -> RidgeMatcher | LassoMatcher:
+    """What matches images as the config node TEST.DSR asks for, within a working memory."""
     if settings.CODES == "lasso":
         return LassoMatcher(settings.LASSO_BETA, settings.LASSO_TOLERANCE, memory_bytes)
     return RidgeMatcher(settings.KAPPA, settings.SQUARED, memory_bytes)

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from torch import Tensor
 
+from ..matching.explained import Explained, explained_lasso_pair, explained_pair
 from ..matching.extracted import Images
 from ..matching.lasso import BETA, TOLERANCE, lasso_distance
 from ..matching.reconstruction import (
@@ -57,6 +58,10 @@ class RidgeMatcher(NamedTuple):
             track=tracker("reconstruction distances"),
         )
 
+    def explained(self, query: Tensor, gallery: Tensor, weights: Tensor) -> Explained:
+        """The distance between columns (C, N) and (C, M) taken apart, with weights (N,)."""
+        return explained_pair(query, gallery, weights, self.kappa, self.squared)
+
 
 class LassoMatcher(NamedTuple):
     """The sparse-coding distance of DSR (2018) between images; see `sharding.Matcher`.
@@ -95,6 +100,10 @@ class LassoMatcher(NamedTuple):
             memory_bytes=self.memory_bytes,
             track=tracker("lasso distances", "images"),
         )
+
+    def explained(self, query: Tensor, gallery: Tensor, weights: Tensor) -> Explained:
+        """The distance between columns (C, N) and (C, M) taken apart, with weights (N,)."""
+        return explained_lasso_pair(query, gallery, weights, self.beta, self.tolerance)
 
 
 def _weighted(query: Images) -> list[Tensor]:
