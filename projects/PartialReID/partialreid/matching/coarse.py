@@ -132,12 +132,24 @@ class CoarseIndex:
         """
         with full_precision(self.scale.device):
             vectors = self.space.query_vectors(columns, weights, squared)
-            out = vectors.new_empty(len(vectors), len(self.levels))
-            for start in range(0, len(self.levels), 16 * BLOCK):
-                some = slice(start, start + 16 * BLOCK)
-                rows = self.levels[some].to(vectors.dtype)
-                out[:, some] = -(vectors @ rows.T) * self.scale[some]
-        return out
+        return rough_distances(vectors, self.levels, self.scale)
+
+
+@torch.no_grad()
+def rough_distances(vectors: Tensor, levels: Tensor, scale: Tensor) -> Tensor:
+    """Rough distances (Q, G), up to a constant for each query.
+
+    Args:
+        vectors: (Q, L) of the queries, see `CoarseSpace.query_vectors`.
+        levels: (G, L) integers of 8 bits of the gallery.
+        scale: (G,) what a level stands for.
+    """
+    out = vectors.new_empty(len(vectors), len(levels))
+    with full_precision(scale.device):
+        for start in range(0, len(levels), 16 * BLOCK):
+            some = slice(start, start + 16 * BLOCK)
+            out[:, some] = -(vectors @ levels[some].to(vectors.dtype).T) * scale[some]
+    return out
 
 
 @torch.no_grad()
