@@ -1,0 +1,1 @@
+"""A gallery on disk: what a network extracted from pictures, kept from one program to the next."""

@@ -1,0 +1,101 @@
+"""Which images of an index a search is about: conditions on what is known of them.
+
+A condition is a name, an operator and a value: `camera=3`, `time>=2024-05-01`. It holds for images
+that have the name. All conditions must hold. Numbers are compared as numbers, everything else
+letter by letter, which puts times in order that are written as ISO 8601 has them.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple, TypeAlias
+
+from .database import Database
+
+Value: TypeAlias = "str | int | float"
+Where: TypeAlias = "Mapping[str, Value | Sequence[Value]] | Sequence[str]"
+"""Values by names, of which one must be equal where there are several; or conditions as text."""
+
+CONDITION = re.compile(r"\s*(?P<name>[^<>=]+?)\s*(?P<operator><=|>=|=|<|>)\s*(?P<value>.*?)\s*")
+# Not 0012, which is the name of somebody, nor nan or inf, nor what takes more than 64 bits.
+NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,17})(\.[0-9]+)?([eE][+-]?[0-9]{1,2})?")
+
+
+class Condition(NamedTuple):
+    """What must hold for an image.
+
+    Attributes:
+        name: of what is known.
+        operator: one of = < <= > >=.
+        values: any of them will do.
+    """
+
+    name: str
+    operator: str
+    values: Sequence[Value]
+
+
+def number_or_text(text: str) -> Value:
+    """A number where a text is one as one writes it, else the text."""
+    if not NUMBER.fullmatch(text):
+        return text
+    return int(text) if text.lstrip("-").isdigit() else float(text)
+
+
+def conditions(where: Where) -> list[Condition]:
+    """The conditions that `where` states.
+
+    Raises:
+        ValueError: a text is no condition.
+    """
+    if isinstance(where, Mapping):
+        return [
+            Condition(name, "=", [value] if isinstance(value, (str, int, float)) else value)
+            for name, value in where.items()
+        ]
+    found = []
+    for text in [where] if isinstance(where, str) else where:
+        parts = CONDITION.fullmatch(text)
+        if parts is None:
+            raise ValueError(f'"{text}" is no condition: write NAME=VALUE, or < <= > >= for =.')
+        found.append(Condition(parts["name"], parts["operator"], [parts["value"]]))
+    return found
+
+
+def selected(database: Database, where: Where) -> set[int]:
+    """The ids of the images for which all conditions hold.
+
+    Raises:
+        ValueError: no image has anything of such a name, or a text is no condition.
+    """
+    wanted = conditions(where)
+    known = {name for (name,) in database.rows("SELECT DISTINCT name FROM metadata")}
+    every = {identifier for (identifier,) in database.rows("SELECT id FROM images")}
+    for condition in wanted:
+        if condition.name not in known:
+            raise ValueError(
+                f'no image of the index "{database.path}" has "{condition.name}": known is '
+                f"{', '.join(sorted(known)) or 'nothing'}."
+            )
+        found = [_matching(database, condition, value) for value in condition.values]
+        every &= set(itertools.chain.from_iterable(found))
+    return every
+
+
+def _matching(database: Database, condition: Condition, value: Value) -> Iterator[int]:
+    # What a command line gives is text, and may mean a number. To SQLite any number is less than
+    # any text, so that each is compared with its kind alone.
+    number = number_or_text(value) if isinstance(value, str) else value
+    forms: list[tuple[str, Value]] = [("'text'", value)] if isinstance(value, str) else []
+    if not isinstance(number, str):
+        forms.append(("'integer', 'real'", number))
+    for kinds, form in forms:
+        # The operator is one of five; whatever else was given goes in as a parameter.
+        statement = (
+            f"SELECT id FROM metadata WHERE name = ? AND value {condition.operator} ? "
+            f"AND typeof(value) IN ({kinds})"
+        )
+        for (identifier,) in database.rows(statement, (condition.name, form)):
+            yield identifier

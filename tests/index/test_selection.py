@@ -1,0 +1,125 @@
+"""Conditions on what is known of images, and tables that say it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from partialreid.index.gallery import Index
+from partialreid.index.selection import number_or_text
+from partialreid.index.table import read_table
+from tests.index.made_up import made_index, record
+
+KNOWN = [
+    {"camera": 1, "time": "2024-05-01T10:00", "who": "0012"},
+    {"camera": 2, "time": "2024-05-01T23:59"},
+    {"camera": 10, "time": "2024-05-02", "who": "12", "height": 1.5},
+    {},
+    {"camera": 2.0, "who": "x'; DROP TABLE images; --", "a b": "="},
+    {"camera": "10"},  # as text, which is before "2"
+]
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> str:
+    some = [record(number, metadata=known) for number, known in enumerate(KNOWN)]
+    return made_index(tmp_path_factory.mktemp("index"), some)
+
+
+@pytest.mark.parametrize(
+    ("where", "wanted"),
+    [
+        ({}, [0, 1, 2, 3, 4, 5]),
+        ([], [0, 1, 2, 3, 4, 5]),
+        ({"camera": 2}, [1, 4]),
+        ({"camera": "2"}, [1, 4]),
+        ({"camera": 10}, [2]),
+        ("camera=10", [2, 5]),
+        ({"camera": [1, 2]}, [0, 1, 4]),
+        ({"camera": (), "who": "12"}, []),
+        ({"camera": [1, 2], "who": "0012"}, [0]),
+        ({"who": "x'; DROP TABLE images; --"}, [4]),
+        (["camera>=2"], [1, 2, 4]),
+        (["camera < 10"], [0, 1, 4]),
+        (["camera>2", "camera<=10"], [2]),
+        (["time<2024-05-02"], [0, 1]),
+        (["time>=2024-05-01T12"], [1, 2]),
+        (["height>1.4e0"], [2]),
+        (["who=0012"], [0]),
+        (["who=12"], [2]),
+        (["a b=="], [4]),
+    ],
+)
+def test_images_for_which_all_holds(path: str, where, wanted: list[int]) -> None:
+    with Index.open(path) as index:
+        assert index.select(where).tolist() == wanted
+
+
+@pytest.mark.parametrize(
+    ("where", "match"),
+    [
+        (["camera"], r'"camera" is no condition: write NAME=VALUE'),
+        (["=3"], "is no condition"),
+        ({"colour": 3}, r'has "colour": known is a b, camera, height, time, who\.'),
+        (["1=1) OR (1=1"], 'has "1"'),
+    ],
+)
+def test_what_is_no_condition_is_refused(path: str, where, match: str) -> None:
+    with Index.open(path) as index, pytest.raises(ValueError, match=match):
+        index.select(where)
+
+
+def test_places_follow_what_is_removed(path: str, tmp_path: Path) -> None:
+    some = [record(number, metadata=known) for number, known in enumerate(KNOWN)]
+    with Index.open(made_index(tmp_path, some), write=True) as index:
+        index.remove(["a/000.jpg", "a/003.jpg"])
+        rows = index.select({"camera": 2})
+        assert [index.names[row] for row in rows] == ["a/001.jpg", "a/004.jpg"]
+        index.remove(["a/001.jpg", "a/002.jpg", "a/004.jpg", "a/005.jpg"])
+        with pytest.raises(ValueError, match="known is nothing"):
+            index.select({"camera": 2})
+
+
+def test_what_a_number_is() -> None:
+    texts = ["3", "-4", "0", "1.50", "2e3", "123456789012345678"]
+    assert [number_or_text(text) for text in texts] == [3, -4, 0, 1.5, 2000.0, 123456789012345678]
+    for text in ("", "007", "1_000", "nan", "inf", "0x1", "+3", "1234567890123456789", "３", " 3"):
+        assert number_or_text(text) == text
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_a_table(tmp_path: Path, delimiter: str) -> None:
+    lines = [
+        ["path", "camera", "who", "time"],
+        ["a/1.jpg", "3", "0012", "2024"],
+        ["a\\2.jpg", "4.5", "12", ""],
+        ["a/3.jpg", "", "12", "May"],
+    ]
+    file = tmp_path / "table.csv"
+    text = "\r\n".join(delimiter.join(line) for line in lines)
+    file.write_text(text, encoding="utf-8-sig")
+    assert read_table(str(file)) == {
+        "a/1.jpg": {"camera": 3, "who": "0012", "time": "2024"},
+        "a/2.jpg": {"camera": 4.5, "who": "12"},
+        "a/3.jpg": {"who": "12", "time": "May"},
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "match"),
+    [
+        (b"file,camera\na,3\n", 'has no column "path"'),
+        (b"", 'has no column "path"'),
+        (b"path,camera\na,3\na,4\n", 'names "a" twice'),
+        (b"path,camera\na,3,4\n", "row 2 of the table .* has not 2 values"),
+        (b"path,camera\nb,1\na\n", "row 3 of the table .* has not 2 values"),
+        (b"path,camera\n\xff\xfe,3\n", "is no CSV file in UTF-8"),
+        (b'path,camera\na,"3\n', "is no CSV file in UTF-8"),
+    ],
+)
+def test_what_is_no_table_is_refused(tmp_path: Path, text: bytes, match: str) -> None:
+    file = tmp_path / "table.csv"
+    file.write_bytes(text)
+    with pytest.raises(ValueError, match=match):
+        read_table(str(file))
