@@ -12,6 +12,8 @@ from benchmarks import (
     bench,
     distances,
     evaluation,
+    index,
+    index_kills,
     predict,
     ranking,
     recall,
@@ -148,6 +150,67 @@ def test_recall_counts_and_truncation() -> None:
     assert (recall.truncated(index, 2) - whole).abs().max() > 1e-3
     light = recall.lightest_dropped([torch.tensor([0.1, 0.4, 0.3, 0.2])], 0.5)
     assert light[0].tolist() == pytest.approx([0.0, 0.4, 0.3, 0.0])
+
+
+@pytest.mark.parametrize("engine", ["sqlite", "lance"])
+def test_index(
+    engine: str, small_results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if engine == "lance":
+        pytest.importorskip("lancedb")
+        pytest.importorskip("lance")
+    small = {"CHANNELS": 16, "COLUMNS": 6, "DIFFERENT": 10, "COMMIT": 8, "ADDED": 5, "TOPK": 4}
+    for name, value in small.items():
+        monkeypatch.setattr(index, name, value)
+    monkeypatch.setattr(index, "searching", index.search)
+    folder = tmp_path / "room"
+    folder.mkdir()
+    index.main(["--images", "30", "--engines", engine, "--folder", str(folder)])
+    found = result(small_results, "index")
+    (row,) = found["rows"]
+    assert row["engine"] == engine and row["removing 5, s"] > 0 and row["MB"] > 0
+    assert len(found["searches"]) == (2 if engine == "sqlite" else 0)
+    assert not list(folder.iterdir()), "nothing is left behind"
+
+
+def test_both_engines_hold_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every engine gives back what the other does, so that the same is measured."""
+    for name, value in {"CHANNELS": 16, "COLUMNS": 6, "DIFFERENT": 10}.items():
+        monkeypatch.setattr(index, name, value)
+    (batch,) = index.Drawn().records(0, 30)
+    for name, engine_class in index.ENGINES.items():
+        if name == "lance":
+            pytest.importorskip("lancedb")
+            pytest.importorskip("lance")
+        engine = engine_class(tmp_path)
+        engine.create()
+        engine.open()
+        engine.add(batch)
+        wanted = torch.stack([batch[row].columns for row in (3, 20)])
+        assert torch.equal(engine.columns([3, 20]).view(2, 16, 6), wanted)
+        assert engine.codes().shape[0] == 30 and engine.codes().dtype == torch.int8
+        assert engine.select() == 4
+        engine.remove([batch[3].name, batch[4].name])
+        assert engine.codes().shape[0] == 28 and engine.select() == 3
+        engine.close()
+
+
+@pytest.mark.slow
+def test_kills_are_counted_and_losses_found(
+    small_results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # On a busy machine a process needs its time until it writes.
+    monkeypatch.setattr(index_kills, "LEAST", 0.3)
+    index_kills.main(["--kills", "6"])
+    (row,) = result(small_results, "index_kills")["rows"]
+    assert sum(value for name, value in row.items() if name.startswith("killed in")) == 6
+    assert row["acknowledged changes"] > 0 and row["lost or damaged"] == 0
+    honest = index_kills.carry_out
+    monkeypatch.setattr(
+        index_kills, "carry_out", lambda held, change: change[0] == "put" and honest(held, change)
+    )
+    row = index_kills.run(60, str(tmp_path / "crops.index"), print)
+    assert "is neither" in row["lost or damaged"][0]
 
 
 def test_halves_of_a_shard_benchmark_are_the_whole(tmp_path: Path) -> None:

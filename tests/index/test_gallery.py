@@ -85,6 +85,22 @@ def test_the_room_of_what_was_removed_is_used_again(tmp_path: Path) -> None:
     assert os.path.getsize(Path(path, database.FILE)) < 1.5 * size
 
 
+def test_nothing_of_a_removed_image_is_left(tmp_path: Path) -> None:
+    path = made_index(tmp_path, records(range(20)))
+    gone = [record(number) for number in (5, 12)]
+    parts = [part.numpy().tobytes() for some in gone for part in (some.feature, some.columns)]
+
+    def left() -> list[bool]:
+        whole = b"".join(file.read_bytes() for file in Path(path).iterdir())
+        return [part in whole for part in parts]
+
+    assert left() == [True] * 4
+    with Index.open(path, write=True) as index:
+        index.remove([gone[0].name])
+        index.put([record(12, seed=3)])
+    assert left() == [False] * 4
+
+
 def test_metadata_is_replaced_alone(tmp_path: Path) -> None:
     with Index.open(made_index(tmp_path, records(range(3))), write=True) as index:
         index.set_metadata({"a/001.jpg": {"who": "0012", "age": 1.5}})

@@ -219,6 +219,8 @@ class Database:
             # Each commit is on the disk before it is acknowledged.
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute(f"PRAGMA journal_size_limit = {MOST_NEW_BYTES}")
+            # What was removed is overwritten: it may be somebody's who wanted it gone.
+            connection.execute("PRAGMA secure_delete = ON")
             connection.execute(f"PRAGMA query_only = {0 if self.writable else 1}")
         return connection
 
