@@ -97,7 +97,7 @@ def held(path: str) -> tuple[State, list[str]]:
         problems = index.check()
         images = index.images(range(len(index)))
         state: State = {}
-        for place, (name, known) in enumerate(zip(index.names, index.metadata(range(len(index))))):
+        for place, (name, known) in enumerate(zip(index.names, index.metadata)):
             number, seed, note = int(name[2:5]), int(known["version"]), int(known["note"])
             wanted = version(number, seed, note)
             parts = [

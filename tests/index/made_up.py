@@ -69,7 +69,7 @@ def assert_holds(index: Index, wanted: Sequence[Record]) -> None:
     assert index.names == [record.name for record in wanted]
     assert index.check() == []
     every = range(len(wanted))
-    assert index.metadata(every) == [dict(record.metadata or {}) for record in wanted]
+    assert list(index.metadata) == [dict(record.metadata or {}) for record in wanted]
     held = index.images(every)
     for place, record in enumerate(wanted):
         assert torch.equal(held.features[place], record.feature)

@@ -47,6 +47,13 @@ def test_a_reader_does_not_write(tmp_path: Path) -> None:
         assert_holds(index, records([1]))
 
 
+def test_images_of_a_closed_index_say_so(tmp_path: Path) -> None:
+    with Index.open(made_index(tmp_path, records([1]))) as index:
+        columns = index.images([0]).columns
+    with pytest.raises(ValueError, match="is closed: columns are fetched when"):
+        columns[0]
+
+
 def write_and_die(path: str) -> None:
     torch.set_num_threads(1)  # those of the parent are not there
     index = Index.open(path, write=True)

@@ -51,7 +51,11 @@ def test_a_gallery_is_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         done = fill(index, names, str(folder), network, known)
         assert done.put == ["a.jpg", "b.jpg", "d.jpg", "e.jpg", "f.jpg", "g.jpg"] == index.names
         assert (done.removed, done.unchanged, done.unreadable) == ([], 0, {})
-        assert index.metadata([0, 1, 2]) == [{"camera": 1}, {}, {"camera": 2}]
+        assert [index.metadata[0], index.metadata[1], index.metadata[2]] == [
+            {"camera": 1},
+            {},
+            {"camera": 2},
+        ]
         assert index.images([5]).columns[0].equal(record(7).columns)
 
         os.remove(folder / "b.jpg")
@@ -65,7 +69,7 @@ def test_a_gallery_is_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         assert (done.removed, done.unchanged) == (["b.jpg"], 3)
         assert done.unreadable == {"g.jpg": "No such file or directory"}
         assert index.names == ["d.jpg", "e.jpg", "f.jpg", "g.jpg", "a.jpg", "c.jpg", "h.jpg"]
-        assert index.metadata([0, 4]) == [{"camera": 4}, {"camera": 1}]
+        assert [index.metadata[0], index.metadata[4]] == [{"camera": 4}, {"camera": 1}]
         assert index.images([4]).columns[0].equal(record(9).columns)
 
         before, network = index.commit, Network()

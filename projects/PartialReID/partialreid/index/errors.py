@@ -31,6 +31,11 @@ def database_errors(path: str) -> Iterator[None]:
                 f'the index "{path}" cannot be opened ({said}): its files may not be read by this '
                 "user, or its disk cannot be written to while another writes it."
             ) from error
+        if "closed database" in said:
+            raise ValueError(
+                f'the index "{path}" is closed: columns are fetched when they are asked for, so '
+                "that it must stay open as long as its images are used."
+            ) from error
         if isinstance(error, (sqlite3.IntegrityError, sqlite3.ProgrammingError)):
             raise  # of this package, not of the file
         raise damaged(path, said) from error

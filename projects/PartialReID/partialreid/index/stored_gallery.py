@@ -20,8 +20,9 @@ from .database import Database
 from .integrity import problems
 from .record import FEATURES
 from .rough_search import RoughSearch
-from .selection import Value, Where, selected
+from .selection import Where, selected
 from .stored_columns import StoredColumns, StoredWeights
+from .stored_metadata import StoredMetadata
 
 Opened = TypeVar("Opened", bound="StoredGallery")
 Rows: TypeAlias = "Sequence[int] | Tensor | np.ndarray"
@@ -127,10 +128,10 @@ class StoredGallery:
                 raise ValueError(f'the index "{self.path}" has no image "{name}".')
         return torch.tensor([places[name] for name in names], dtype=torch.long)
 
-    def metadata(self, rows: Rows) -> list[dict[str, Value]]:
-        """What is known of some images, by its names."""
-        found = "SELECT name, value FROM metadata WHERE id = ? ORDER BY name"
-        return [dict(self._database.rows(found, (i,))) for i in self._ids_of(rows)]
+    @property
+    def metadata(self) -> StoredMetadata:
+        """What is known of each image, by its names; fetched when it is asked for."""
+        return StoredMetadata(self._database, self._ids.tolist())
 
     def features(self, rows: Rows) -> Tensor:
         """Global features (B, D) of some images.
