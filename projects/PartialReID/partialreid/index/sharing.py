@@ -20,7 +20,8 @@ def shard(index: Index, squared: bool = False) -> tuple[Images, Rough]:
     """This process's images of an index, and the rough distance to them.
 
     They are what `sharding.sharded_distances` takes as this process's gallery. The images are
-    numbered process by process as the index has them, and nothing is read of those of others.
+    numbered process by process as the index has them, and nothing is read of those of others. Their
+    global features are in memory.
 
     Args:
         index: the same for all processes, each of which has opened it for itself.
