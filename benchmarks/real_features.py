@@ -15,11 +15,11 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from benchmarks.bench import ROOT
-from partialreid.commands.configuration import setup_config
 from partialreid.commands.train import build_parser
 from partialreid.data.catalogue import load_dataset
 from partialreid.data.loaders import ImageItems
 from partialreid.data.transforms import build_transforms
+from partialreid.engine.configuration import setup_config
 from partialreid.engine.inference import load_model
 from partialreid.images.labels import evaluation_lists
 from partialreid.matching.column_store import ColumnPart, ColumnStore

@@ -26,12 +26,12 @@ from fastreid.data.datasets.bases import ImageDataset
 from tabulate import tabulate
 
 from benchmarks.bench import ROOT
-from partialreid.commands.configuration import setup_config
 from partialreid.commands.select_lambda import check_trained_without
 from partialreid.data.catalogue import is_held_out
 from partialreid.engine.checked_evaluation import check_evaluation, evaluated
 from partialreid.engine.checkpoint import read_checkpoint
 from partialreid.engine.checks import check_output_dir
+from partialreid.engine.configuration import setup_config
 from partialreid.engine.inference import load_model
 from partialreid.engine.model_file import without_machine
 from partialreid.engine.remembered_outputs import RememberedOutputs

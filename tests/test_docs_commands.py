@@ -17,8 +17,8 @@ import pytest
 import torch
 
 from partialreid.commands import compare, dispatch, evaluate, export, rankings, select_lambda, train
-from partialreid.commands.configuration import setup_config
 from partialreid.data.catalogue import is_data_set
+from partialreid.engine.configuration import setup_config
 from partialreid.engine.model_file import is_model_file, write_model_file
 from tests.paths import ROOT
 from tests.test_docs import DOCUMENTS, name_of

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from partialreid.commands.configuration import setup_config
 from partialreid.commands.train import build_parser, main
+from partialreid.engine.configuration import setup_config
 from partialreid.engine.inference import build_evaluator, evaluate_model, load_model
 from partialreid.metrics.fusion import fuse
 from partialreid.metrics.report import summarize

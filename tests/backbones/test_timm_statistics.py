@@ -14,7 +14,7 @@ from fastreid.modeling.backbones import build_backbone
 
 from partialreid.backbones import timm_statistics
 from partialreid.backbones.timm_statistics import statistics
-from partialreid.commands.configuration import setup_config
+from partialreid.engine.configuration import setup_config
 from tests import tiny
 
 DEFAULT = get_cfg().MODEL

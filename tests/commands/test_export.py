@@ -13,10 +13,10 @@ import torch
 import yaml
 
 from partialreid.commands import compare, evaluate, select_lambda
-from partialreid.commands.configuration import setup_config
 from partialreid.commands.export import main
 from partialreid.engine.checkpoint import read_checkpoint
 from partialreid.engine.checks import check_config
+from partialreid.engine.configuration import setup_config
 from partialreid.engine.inference import load_model
 from partialreid.engine.model_file import read_header
 from tests import tiny

@@ -16,9 +16,9 @@ from fastreid.engine.defaults import default_argument_parser
 
 from partialreid.commands import evaluate, job
 from partialreid.commands import train as command
-from partialreid.commands.configuration import setup_config
 from partialreid.commands.train import build_parser, main
 from partialreid.engine.checkpoint import SafeCheckpointer
+from partialreid.engine.configuration import setup_config
 
 BASE = "projects/PartialReID/configs/Base-Partial.yml"
 

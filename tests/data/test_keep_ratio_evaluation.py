@@ -11,9 +11,9 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
-from partialreid.commands.configuration import setup_config
 from partialreid.commands.train import build_parser, main
 from partialreid.data.keep_ratio import target_size
+from partialreid.engine.configuration import setup_config
 from partialreid.engine.inference import build_evaluator, evaluate_model, load_model
 from partialreid.metrics.fusion import fuse
 from partialreid.metrics.report import summarize

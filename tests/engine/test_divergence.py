@@ -10,10 +10,10 @@ import torch
 from torch import nn
 
 from partialreid.backbones.pretrained_files import check_pretrain_path
-from partialreid.commands.configuration import setup_config
 from partialreid.commands.dispatch import main
 from partialreid.commands.train import build_parser
 from partialreid.engine.checkpoint import read_checkpoint
+from partialreid.engine.configuration import setup_config
 from partialreid.engine.divergence import check_losses
 from partialreid.engine.trainer import PartialTrainer
 from partialreid.runtime.finite import not_finite

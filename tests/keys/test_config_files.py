@@ -12,8 +12,8 @@ import pytest
 import yaml
 
 from partialreid.commands import compare
-from partialreid.commands.configuration import setup_config
 from partialreid.config import config_value
+from partialreid.engine.configuration import setup_config
 from partialreid.keys.config_files import configs_folder, find_config, merge_file, merge_options
 from tests.paths import ROOT
 

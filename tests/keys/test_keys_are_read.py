@@ -21,10 +21,10 @@ from fastreid.modeling.meta_arch import build_model
 import partialreid
 from partialreid import PartialTrainer
 from partialreid.commands import train as command
-from partialreid.commands.configuration import setup_config
 from partialreid.commands.job import run
 from partialreid.commands.train import build_parser
 from partialreid.data.catalogue import load_dataset
+from partialreid.engine.configuration import setup_config
 from partialreid.keys.reading_rules import NEVER
 from partialreid.keys.recorded_config import RecordedNode, recorded
 from partialreid.keys.unread_keys import leaves

@@ -12,8 +12,8 @@ from fastreid.data.datasets import DATASET_REGISTRY
 from fastreid.data.datasets.bases import ImageDataset
 from fastreid.modeling.meta_arch import META_ARCH_REGISTRY
 
-from partialreid.commands.configuration import setup_config
 from partialreid.engine.checks import check_config
+from partialreid.engine.configuration import setup_config
 from partialreid.keys.config_files import configs_folder
 from partialreid.keys.reading_rules import IN_BOTH, IN_TRAINING
 from partialreid.keys.unread_keys import changed_keys, check_unread, idle_keys, warn_of_idle_keys

@@ -11,10 +11,10 @@ import torch
 import torch.nn.functional as F
 from fastreid.modeling import build_model
 
-from partialreid.commands.configuration import setup_config
 from partialreid.commands.train import build_parser
 from partialreid.data.catalogue import load_dataset
 from partialreid.data.loaders import ImageItems, build_test_transform
+from partialreid.engine.configuration import setup_config
 from partialreid.engine.inference import load_model
 from partialreid.matching.coarse_shortlist import build_coarse
 from partialreid.matching.extracted import Images

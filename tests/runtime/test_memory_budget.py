@@ -11,8 +11,8 @@ import pytest
 from fastreid.config import get_cfg
 
 from partialreid import add_partialreid_config
-from partialreid.commands.configuration import setup_config
 from partialreid.commands.train import build_parser
+from partialreid.engine.configuration import setup_config
 from partialreid.keys.ranges import check_ranges
 from partialreid.runtime.memory_budget import bytes_for_all_pairs, memory_budget
 from tests.standin.gpu import StandInGpu

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import torch
 
-from partialreid.commands.configuration import setup_config
 from partialreid.commands.train import build_parser
+from partialreid.engine.configuration import setup_config
 from partialreid.engine.trainer import PartialTrainer
 from tests import tiny
 from tests.standin.gpu import StandInGpu

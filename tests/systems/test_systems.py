@@ -10,8 +10,8 @@ import pytest
 import torch
 from fastreid.utils.events import EventStorage
 
-from partialreid.commands.configuration import setup_config
 from partialreid.commands.train import build_parser
+from partialreid.engine.configuration import setup_config
 from partialreid.engine.inference import load_model
 from partialreid.engine.trainer import PartialTrainer
 from tests import tiny

@@ -28,6 +28,7 @@ from torch import nn
 
 from ..engine.checked_evaluation import checked_model, evaluated
 from ..engine.checks import check_output_dir
+from ..engine.configuration import model_config, setup_config
 from ..engine.inference import load_model
 from ..engine.launching import launch, processes_here
 from ..engine.model_file import is_model_file
@@ -47,7 +48,6 @@ from ..runtime.collectives import rank, world_size
 from ..runtime.errors import user_errors
 from ..runtime.files import write_json, write_text
 from ..runtime.memory_budget import memory_budget
-from .configuration import model_config, setup_config
 from .output import log_to_stderr, say
 
 logger = logging.getLogger("partialreid.compare")

@@ -23,13 +23,13 @@ import yaml
 from ..data.folder_set import without_folders_above
 from ..engine.checkpoint import classes_in, read_checkpoint
 from ..engine.checks import check_values
+from ..engine.configuration import setup_config, tree_config
 from ..engine.inference import load_model
 from ..engine.model_file import check_place, without_machine, write_model_file
 from ..engine.resumption import saved_config
 from ..engine.weight_average import average_of
 from ..keys.network_check import check_network
 from ..runtime.errors import user_errors
-from .configuration import setup_config, tree_config
 from .output import log_to_stderr, say
 
 BESIDE = "config.yaml"  # FastReID writes it into OUTPUT_DIR

@@ -19,11 +19,11 @@ from fastreid.utils import comm
 from fastreid.utils.logger import setup_logger
 
 from ..data.epoch_sampler import epoch_seed
+from ..engine.configuration import setup_config
 from ..engine.launching import launch, processes_here, under_torchrun
 from ..engine.meeting import check_machines
 from ..runtime.errors import keep_trace, user_errors
 from ..runtime.files import written_into
-from .configuration import setup_config
 
 logger = logging.getLogger(__name__)
 

@@ -16,10 +16,10 @@ import numpy as np
 
 from ..data.catalogue import file_name
 from ..engine.checked_evaluation import checked_model, evaluated
+from ..engine.configuration import setup_config
 from ..reporting.ranking_pictures import draw_rows, ranked_row
 from ..runtime.errors import user_errors
 from ..runtime.files import whole_file
-from .configuration import setup_config
 from .output import log_to_stderr, say
 
 

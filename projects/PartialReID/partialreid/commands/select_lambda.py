@@ -21,13 +21,13 @@ from ..derived.dataset import SUFFIXES
 from ..derived.held_out import SUFFIX
 from ..engine.checked_evaluation import checked_model, evaluated
 from ..engine.checkpoint import classes_in, read_checkpoint
+from ..engine.configuration import setup_config
 from ..metrics.fusion import lambda_grid
 from ..metrics.lambda_selection import LambdaCurve, lambda_curve, mean_curve
 from ..reporting.curve_pictures import Line, draw_panels
 from ..reporting.run_record import run_record
 from ..runtime.errors import user_errors
 from ..runtime.files import write_json
-from .configuration import setup_config
 from .output import log_to_stderr, say
 
 KINDS = (*SUFFIXES, "Whole")

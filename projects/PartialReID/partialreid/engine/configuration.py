@@ -12,10 +12,10 @@ from fastreid.config import get_cfg
 from ..backbones.timm_statistics import settle_statistics
 from ..config import add_partialreid_config
 from ..data.epoch_sampler import drawn_seed
-from ..engine.model_file import read_header
 from ..keys.config_files import expand_paths, find_config, merge_file, merge_options, merge_tree
 from ..keys.unread_keys import leaves
 from ..runtime.device import resolve_device
+from .model_file import read_header
 
 # Keys of MODEL that say how a network is run or what its training began with, not which one it is.
 FREE = (
