@@ -48,18 +48,26 @@ def read_image(path: str | os.PathLike[str]) -> Image.Image:
     """
     try:
         with open(path, "rb") as file:
-            image: Image.Image = Image.open(file)
-            kind, tags = image.format, dict(getattr(image, "tag_v2", {}))
-            image.load()
-        with contextlib.suppress(Exception):  # EXIF in disorder: the image stays as it lies
-            image = ImageOps.exif_transpose(image)
-        return _eight_bits(image, kind, tags).convert("RGB")
+            return as_rgb(Image.open(file))
     except Exception as error:  # the decoders raise at least six different types
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise ImageError(
             f'cannot read the image "{os.fspath(path)}": {reason}. Replace the file, or fetch the '
             "data set again."
         ) from error
+
+
+def as_rgb(image: Image.Image) -> Image.Image:
+    """An image of any mode as 8-bit RGB, turned as its EXIF orientation says; see `read_image`.
+
+    Raises:
+        ValueError: it holds numbers whose black and white are not known.
+    """
+    kind, tags = image.format, dict(getattr(image, "tag_v2", {}))
+    image.load()
+    with contextlib.suppress(Exception):  # EXIF in disorder: the image stays as it lies
+        image = ImageOps.exif_transpose(image)
+    return _eight_bits(image, kind, tags).convert("RGB")
 
 
 def _eight_bits(image: Image.Image, kind: str | None, tags: Mapping[int, Any]) -> Image.Image:
