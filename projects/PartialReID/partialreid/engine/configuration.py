@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,6 +12,7 @@ from ..backbones.timm_statistics import settle_statistics
 from ..config import add_partialreid_config
 from ..data.epoch_sampler import drawn_seed
 from ..keys.config_files import expand_paths, find_config, merge_file, merge_options, merge_tree
+from ..keys.released_model import find_model
 from ..keys.unread_keys import leaves
 from ..runtime.device import resolve_device
 from .model_file import read_header
@@ -71,13 +71,15 @@ def tree_config(tree: Mapping[str, Any], path: str, opts: Sequence[str]) -> Any:
 def model_config(path: str, opts: Sequence[str]) -> Any:
     """The config of a model file, whose weights it names, with keys and values over it.
 
+    Args:
+        path: as `find_model` takes it; "" means the released model.
+        opts: keys and values one after another.
+
     Raises:
         ValueError: as `setup_config`; there is no such model file; or a key would make it another
             network.
     """
-    path = os.path.expanduser(path)
-    if not os.path.isfile(path):
-        raise ValueError(f'the model file "{path}" is not there: correct --model.')
+    path = find_model(path)
     tree = read_header(path).config
     own, cfg = tree_config(tree, path, []), tree_config(tree, path, opts)
     before = dict(leaves(own))
