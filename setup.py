@@ -51,7 +51,10 @@ setup(
     python_requires=">=3.10",
     packages=[*find_packages(PROJECT, include=["partialreid*"]), "partialreid.configs"],
     package_dir={"": PROJECT, "partialreid.configs": f"{PROJECT}/configs"},
-    package_data={"partialreid": ["py.typed"], "partialreid.configs": ["*.yml"]},
+    package_data={
+        "partialreid": ["py.typed", "reporting/*.html"],
+        "partialreid.configs": ["*.yml"],
+    },
     entry_points={"console_scripts": ["partialreid = partialreid.commands.dispatch:main"]},
     install_requires=REQUIREMENTS,
     extras_require={"timm": TIMM, "dev": DEVELOPMENT},

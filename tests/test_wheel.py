@@ -73,7 +73,8 @@ def test_what_it_holds(wheel: Path) -> None:
     modules = {path.relative_to(PROJECT) for path in (PROJECT / "partialreid").rglob("*.py")}
     configs = {Path("partialreid", "configs", path.name) for path in PROJECT.glob("configs/*.yml")}
     assert len(configs) >= 7
-    expected = modules | configs | {Path("partialreid", "py.typed")}
+    others = {Path("partialreid", name) for name in ("py.typed", "reporting/answer_page.html")}
+    expected = modules | configs | others
     assert held == {path.as_posix() for path in expected}
 
 

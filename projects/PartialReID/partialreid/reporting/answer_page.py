@@ -1,0 +1,100 @@
+"""One HTML page of ranked lists: it holds its pictures and needs no network, no server, no folder.
+
+The page itself is answer_page.html beside this file; here it gets its data.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from ..runtime.files import write_text
+
+TEMPLATE = Path(__file__).with_suffix(".html")
+PLACE = "{{DATA}}"
+LARGEST = (192, 384)  # width and height of a picture in the page
+QUALITY = 88  # of JPEG
+
+
+@dataclass(frozen=True)
+class PageAnswer:
+    """A gallery image in a list.
+
+    Attributes:
+        rank: from 1.
+        path: shown below it.
+        image: see `data_of`.
+        distances: by the name of each.
+        probability: that it shows the person; None where that is not known.
+        verdict: in a word.
+        metadata: shown below it.
+        reason: the picture that explains it, see `data_of`; "" without one.
+        right: whether it does show the person; None where that is not known.
+    """
+
+    rank: int
+    path: str
+    image: str
+    distances: Mapping[str, float]
+    probability: float | None = None
+    verdict: str = ""
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    reason: str = ""
+    right: bool | None = None
+
+
+@dataclass(frozen=True)
+class PageQuery:
+    """A query with its list.
+
+    Attributes:
+        path: shown below it.
+        image: see `data_of`.
+        in_gallery: probability that the gallery shows the person; None where not known.
+        answers: nearest first.
+    """
+
+    path: str
+    image: str
+    in_gallery: float | None
+    answers: Sequence[PageAnswer]
+
+
+def data_of(image: Image.Image, largest: tuple[int, int] | None = LARGEST) -> str:
+    """An image as a page holds it, made smaller where it exceeds `largest` (width, height)."""
+    image = image.convert("RGB")
+    if largest is not None:
+        image.thumbnail(largest, Image.Resampling.BICUBIC)
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=QUALITY)
+    return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"
+
+
+def write_page(
+    path: str, title: str, about: str, kind: str, kinds: Sequence[str], queries: Sequence[PageQuery]
+) -> None:
+    """Write a page, whole or not at all.
+
+    Args:
+        path: of the file.
+        title, about: its heading and what stands below it.
+        kind: the distance by which lists are ranked.
+        kinds: all distances, which the reader can sort by.
+        queries: with their lists.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    shown = [asdict(query) for query in queries]
+    plain = {"title": title, "about": about, "kind": kind, "kinds": list(kinds), "queries": shown}
+    # Nothing in a name may end the script that the data lie in.
+    data = json.dumps(plain).replace("<", "\\u003c")
+    template = TEMPLATE.read_text(encoding="utf-8")
+    write_text(path, template.replace(PLACE, data))
