@@ -72,7 +72,7 @@ def configured_distances(
             configured_matcher(settings, int(budget.matching)),
             topk=0 if settings.SHORTLIST == "none" else settings.TOPK,
             fill=settings.FILL,
-            rough=_rough(gallery, galleries, settings),
+            rough=rough_of(gallery, galleries, settings),
             block_bytes=budget.matching,
             visitors=visitors,
         )
@@ -87,7 +87,7 @@ def configured_matcher(
     return RidgeMatcher(settings.KAPPA, settings.SQUARED, memory_bytes)
 
 
-def _rough(gallery: Images, galleries: int, settings: Any) -> Rough | None:
+def rough_of(gallery: Images, galleries: int, settings: Any) -> Rough | None:
     if settings.SHORTLIST != "coarse" or not 0 < settings.TOPK < galleries:
         return None
     coarse = settings.COARSE

@@ -51,6 +51,11 @@ CREATE INDEX metadata_images ON metadata (id);
 """
 
 
+def is_index(path: str) -> bool:
+    """Whether a path is that of an index."""
+    return os.path.isfile(os.path.join(path, FILE))
+
+
 class Database:
     """The file of an index, open at its last commit. One thread at a time.
 
@@ -65,7 +70,7 @@ class Database:
 
     def __init__(self, path: str, write: bool = False) -> None:
         self.path, self.writable = path, write
-        if not os.path.isfile(os.path.join(path, FILE)):
+        if not is_index(path):
             raise ValueError(f'"{path}" is no index: it has no {FILE}.')
         file = os.path.join(path, FILE)
         # A reader writes as well where it may: which commit it reads, beside the file.

@@ -21,7 +21,7 @@ def read_table(path: str) -> dict[str, dict[str, Value]]:
     """Values by their names, by the path of the image, with "/" between folders.
 
     Raises:
-        ValueError: the file is no CSV with a column "path", or names an image twice.
+        ValueError: the file is no CSV with a column "path", names an image twice, or none.
         OSError: it cannot be read.
     """
     try:
@@ -41,6 +41,8 @@ def read_table(path: str) -> dict[str, dict[str, Value]]:
         if None in row or None in row.values():
             raise ValueError(f'row {number} of the table "{path}" has not {len(names)} values.')
         image = row.pop(PATH).replace("\\", "/")
+        if not image:
+            raise ValueError(f'row {number} of the table "{path}" has no path.')
         if image in table:
             raise ValueError(f'the table "{path}" names "{image}" twice.')
         table[image] = {name: text for name, text in row.items() if text != ""}
