@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     )
     from .metrics.ranking import rank_metrics
     from .partialbaseline import PartialBaseline
+    from .search.partial_reid import PartialReID
     from .systems.dsr2018 import DSR2018, DSR2018Head
     from .systems.fpr import FPRBaseline
     from .systems.reconstruction_baseline import ReconstructionBaseline
@@ -42,6 +43,7 @@ __all__ = [
     "FPRBaseline",
     "OcclusionUnit",
     "PartialBaseline",
+    "PartialReID",
     "PartialTrainer",
     "ReconstructionBaseline",
     "add_partialreid_config",
@@ -85,6 +87,7 @@ _ON_FASTREID = {
     "FPRBaseline": "systems.fpr",
     "OcclusionUnit": "dsr_head",
     "PartialBaseline": "partialbaseline",
+    "PartialReID": "search.partial_reid",
     "PartialTrainer": "engine.trainer",
     "ReconstructionBaseline": "systems.reconstruction_baseline",
     "add_partialreid_config": "config",

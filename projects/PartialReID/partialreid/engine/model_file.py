@@ -46,12 +46,15 @@ class Header(NamedTuple):
         record: of the training: plain values by their names.
         version: of the package that wrote the file.
         commit: of its source, None for an installed copy.
+        calibration: what its distances mean, plain values by their names; None where nobody has
+            found that out.
     """
 
     config: dict[str, Any]
     record: dict[str, Any]
     version: str
     commit: str | None
+    calibration: dict[str, Any] | None = None
 
 
 def is_model_file(path: str) -> bool:
@@ -60,7 +63,12 @@ def is_model_file(path: str) -> bool:
 
 
 def write_model_file(
-    path: str, state: Mapping[str, Tensor], cfg: Any, record: Mapping[str, Any], half: bool = False
+    path: str,
+    state: Mapping[str, Tensor],
+    cfg: Any,
+    record: Mapping[str, Any],
+    half: bool = False,
+    calibration: Mapping[str, Any] | None = None,
 ) -> None:
     """Write a model file, whole or not at all.
 
@@ -70,6 +78,7 @@ def write_model_file(
         cfg: config. Keys that name files, folders or the device are left out.
         record: of the training, plain values.
         half: store what has more than `SMALL` numbers in float16.
+        calibration: what its distances mean, plain values.
 
     Raises:
         ValueError: as `check_place`, or a weight is too large for float16.
@@ -96,10 +105,31 @@ def write_model_file(
         "commit": commit_of_source(),
         "config": yaml.safe_dump(without_machine(yaml.safe_load(cfg.dump()))),
         "record": dict(record),
+        "calibration": None if calibration is None else dict(calibration),
     }
     data = safetensors.torch.save(kept, {HEADER: json.dumps(header)})
     with whole_file(path) as file:
         file.write(data)
+
+
+def write_calibration(path: str, calibration: Mapping[str, Any]) -> None:
+    """Put a calibration into a model file, whose weights and other parts stay bit by bit.
+
+    Args:
+        path: of the file.
+        calibration: plain values.
+
+    Raises:
+        ValueError: as `read_header`.
+        OSError: it cannot be written; the file stays as it is.
+    """
+    with _opened(path) as file:
+        _header(path, file.metadata())  # refuses what is no model file
+        state = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
+        header = {**json.loads(file.metadata()[HEADER]), "calibration": dict(calibration)}
+    data = safetensors.torch.save(state, {HEADER: json.dumps(header)})
+    with whole_file(path) as target:
+        target.write(data)
 
 
 def check_place(path: str) -> None:
@@ -184,9 +214,11 @@ def _header(path: str, metadata: Mapping[str, str] | None) -> Header:
         config, record = yaml.safe_load(header["config"]), header["record"]
     except (KeyError, AttributeError, yaml.YAMLError) as error:
         raise _no_model_file(path) from error
-    if not isinstance(config, dict) or not isinstance(record, dict):
+    learnt = header.get("calibration")
+    kinds = ((config, dict), (record, dict), (learnt, (dict, type(None))))
+    if not all(isinstance(value, kind) for value, kind in kinds):
         raise _no_model_file(path)
-    return Header(config, record, version, header.get("commit"))
+    return Header(config, record, version, header.get("commit"), learnt)
 
 
 def _no_model_file(path: str) -> ValueError:

@@ -1,0 +1,1 @@
+"""Own pictures in, answers out: extraction, galleries, answers, and the class that holds them."""

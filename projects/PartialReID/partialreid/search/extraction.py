@@ -1,0 +1,164 @@
+"""From pictures of any kind to what the matching takes, in the order in which they were given.
+
+Shapes: B images, D global features, C channels, N_b columns of an image.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..data.keep_ratio import build_test_transform, keep_ratio_resize
+from ..data.size_batches import size_batches
+from ..engine.inference import without_cudnn_benchmark
+from ..images.pictures import Picture, picture_name, rgb_of
+from ..images.reading import ImageError
+from ..matching.extracted import Images
+
+# Pictures that are decoded together, so that those of one size fill batches.
+CHUNK = 256
+Network = Callable[[Tensor], Any]
+"""From images (B, 3, H, W) in 0..255 to features (B, D), columns (B, C, N) and weights (B, N)."""
+
+
+class Embedded(NamedTuple):
+    """What a network makes of B pictures.
+
+    Attributes:
+        features: (B, D) of unit length; one minus their inner product is the global distance.
+        columns: (C, N_b) of each picture, of unit length.
+        weights: (N_b,) of each picture, how much each column counts in a query; their sum is 1.
+    """
+
+    features: Tensor
+    columns: list[Tensor]
+    weights: list[Tensor]
+
+    def images(self) -> Images:
+        """The same as the matching takes it."""
+        return Images(*self)
+
+
+class Unreadable(NamedTuple):
+    """A picture that could not be read.
+
+    Attributes:
+        path: of the file.
+        reason: one line.
+    """
+
+    path: str
+    reason: str
+
+
+class Extractor:
+    """A network, and how it wants its images.
+
+    Args:
+        network: in evaluation; see `Network`.
+        cfg: its config: INPUT says how an image is resized, TEST.IMS_PER_BATCH how many go
+            through at once.
+        device: where the network is.
+    """
+
+    def __init__(self, network: Network, cfg: Any, device: torch.device) -> None:
+        self.network, self.device = network, device
+        self._transform = build_test_transform(cfg, keep_ratio_resize(cfg))
+        self._size = tuple(cfg.INPUT.SIZE_TEST)
+        self._batch = int(cfg.TEST.IMS_PER_BATCH)
+
+    def chunks(
+        self, pictures: Sequence[Picture], skipped: list[Unreadable] | None = None
+    ) -> Iterator[tuple[list[int], Embedded]]:
+        """Extract pictures chunk by chunk, so that a large folder needs little memory.
+
+        While the network works on one chunk, the next is decoded.
+
+        Args:
+            pictures: any number.
+            skipped: gets the files that cannot be read; None: the first of them is an error.
+
+        Yields:
+            The places of a chunk's pictures among all, and what was extracted, in float32 on the
+            device of the network.
+
+        Raises:
+            ImageError: a file cannot be read, and `skipped` is None.
+            ValueError: a picture is none; or the network gives an infinity or NaN.
+        """
+        starts = range(0, len(pictures), CHUNK)
+        with ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1)) as pool:
+
+            def decode(start: int) -> list[Any]:
+                some = pictures[start : start + CHUNK]
+                return [pool.submit(self.pixels, picture) for picture in some]
+
+            ahead = decode(0) if starts else []
+            for start in starts:
+                waiting, ahead = ahead, decode(start + CHUNK)
+                places, tensors = [], []
+                for place, future in enumerate(waiting, start):
+                    try:
+                        tensors.append(future.result())
+                        places.append(place)
+                    except ImageError as error:
+                        if skipped is None:
+                            for other in ahead:
+                                other.cancel()
+                            raise
+                        skipped.append(Unreadable(picture_name(pictures[place]), str(error)))
+                if places:
+                    yield places, self._extracted(tensors)
+
+    def every(self, pictures: Sequence[Picture]) -> Embedded:
+        """Extract all pictures into memory; errors as in `chunks`."""
+        parts = [part for _, part in self.chunks(pictures)]
+        if not parts:
+            return Embedded(torch.zeros(0, 0), [], [])
+        return Embedded(
+            torch.cat([part.features for part in parts]),
+            [columns for part in parts for columns in part.columns],
+            [weights for part in parts for weights in part.weights],
+        )
+
+    def pixels(self, picture: Picture) -> Tensor:
+        """A picture as the network takes it: (3, h, w) in 0..255, resized as INPUT says.
+
+        Raises:
+            ImageError: a file cannot be read.
+            ValueError: it is no picture.
+        """
+        tensor: Tensor = self._transform(rgb_of(picture))
+        return tensor
+
+    @torch.inference_mode()
+    def _extracted(self, tensors: Sequence[Tensor]) -> Embedded:
+        """Run images (3, H_b, W_b) through the network, those of one size together."""
+        sizes = [(tensor.shape[1], tensor.shape[2]) for tensor in tensors]
+        order = sorted(range(len(tensors)), key=sizes.__getitem__)
+        pixels = self._batch * math.prod(self._size)
+        features: list[Tensor] = [torch.empty(0)] * len(tensors)
+        columns, weights = list(features), list(features)
+        with without_cudnn_benchmark():
+            for batch in size_batches(order, sizes, self._batch, pixels):
+                images = torch.stack([tensors[i] for i in batch]).to(self.device)
+                found, local, counts = self.network(images)
+                found, local = F.normalize(found.float(), dim=1), F.normalize(local.float(), dim=1)
+                finite = found.isfinite().all() & local.isfinite().all() & counts.isfinite().all()
+                if not finite:
+                    raise ValueError(
+                        "the network gives infinite numbers or NaN: its weights are broken."
+                    )
+                for row, image in enumerate(batch):
+                    # A clone: a view would keep the whole batch.
+                    features[image] = found[row]
+                    columns[image] = local[row].clone()
+                    weights[image] = counts[row].float().clone()
+        return Embedded(torch.stack(features), columns, weights)

@@ -1,0 +1,37 @@
+"""Which model made an index: features of two models cannot be compared."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..config import config_value
+
+# What changes the outputs of a network besides its weights and its config under MODEL, which the
+# weights belong to.
+KEYS = (
+    *("INPUT.SIZE_TEST", "INPUT.KEEP_RATIO", "INPUT.KEEP_RATIO_STEP", "INPUT.KEEP_RATIO_LONGEST"),
+    *("INPUT.CROP.ENABLED", "INPUT.CROP.SIZE", "TEST.FLIP.ENABLED", "MODEL.HEADS.DSR.KERNELS"),
+    *("MODEL.HEADS.DSR.STRIDE", "MODEL.HEADS.DSR.POOL", "MODEL.PIXEL_MEAN", "MODEL.PIXEL_STD"),
+)
+
+
+def fingerprint(state: Mapping[str, Tensor], cfg: Any) -> str:
+    """A text that two models share if, and in practice only if, they give the same outputs.
+
+    Args:
+        state: weights by their names. How their memory is laid out does not matter.
+        cfg: config of the model.
+    """
+    found = hashlib.sha256()
+    for name in sorted(state):
+        value = state[name].detach().cpu().contiguous(memory_format=torch.contiguous_format)
+        found.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
+        found.update(value.flatten().view(torch.uint8).numpy().tobytes())
+    for key in KEYS:
+        found.update(f"{key} {config_value(cfg, key)!r}".encode())
+    return found.hexdigest()[:16]

@@ -1,0 +1,67 @@
+"""First answers on known identities, with and without the person in the gallery.
+
+Half of what a calibration has to know, what a distance is like whose person is absent, no test set
+shows: there each query has a match. So each query is asked twice, the second time of a gallery
+without the images of its identity.
+
+Shapes: Q queries, G gallery images, S answers.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from ..metrics.ranking import Array, Ids
+
+
+class FirstAnswers(NamedTuple):
+    """The first answers of S queries.
+
+    Attributes:
+        distance: (S,) of the first answer.
+        margin: (S,) how much farther the nearest image of another identity than the answer's is.
+        right: (S,) whether the answer shows the person of the query.
+        present: (S,) whether any image of the gallery does.
+        identity: (S,) of the query.
+    """
+
+    distance: Array
+    margin: Array
+    right: Array
+    present: Array
+    identity: Array
+
+    def of(self, some: Array) -> FirstAnswers:
+        """Those where `some` (S,) is true."""
+        return FirstAnswers(*(values[some] for values in self))
+
+
+def first_answers(distances: Array, ids: Ids) -> FirstAnswers:
+    """The first answer of each query with its person in the gallery, then without.
+
+    Gallery images of the query's identity by the query's own camera are left out, as in all
+    evaluations. Queries without a match, and those for which the gallery shows one other identity
+    alone, are left out: they have no margin.
+
+    Args:
+        distances: (Q, G).
+        ids: query and gallery identities, query and gallery cameras.
+    """
+    q_pids, g_pids, q_cams, g_cams = (np.asarray(values) for values in ids)
+    rows = []
+    for present in (True, False):
+        for q, row in enumerate(distances):
+            same = g_pids == q_pids[q]
+            matches = same & (g_cams != q_cams[q])
+            open_to = ~same | matches if present else ~same
+            if not matches.any() or len(np.unique(g_pids[open_to])) < 2:
+                continue
+            places = np.flatnonzero(open_to)
+            first = places[np.argmin(row[places])]
+            others = places[g_pids[places] != g_pids[first]]
+            margin = row[others].min() - row[first]
+            rows.append((row[first], margin, bool(same[first]), present, q_pids[q]))
+    distance, margin, right, there, identity = (np.array(part) for part in zip(*rows, strict=True))
+    return FirstAnswers(distance, margin, right, there, identity)

@@ -1,0 +1,72 @@
+"""Bring the index of a folder up to date: extract what is new, remove what is gone."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+from ..images.lists import name_some
+from ..images.pictures import picture_name
+from ..images.reading import ImageError
+from ..index.filling import fill
+from ..index.gallery import Index
+from ..matching.extracted import Images
+from .extraction import Extractor, Unreadable
+from .indexed import ROOT
+from .sources import pictures_of, unreadable
+
+
+def update_index(
+    source: str, into: str, model: str, extractor: Extractor, skip_unreadable: bool
+) -> list[Unreadable]:
+    """Make the index of a folder or a table, or bring it up to date.
+
+    Args:
+        source: a folder, or a table of pictures.
+        into: folder of the index.
+        model: fingerprint of the model.
+        extractor: the model's network.
+        skip_unreadable: leave out what cannot be read.
+
+    Returns:
+        What was left out.
+
+    Raises:
+        OSError: a picture cannot be read, or there is no room.
+        ValueError: there is no picture; or the index is damaged, of another model, of another
+            folder, or written to by another process.
+    """
+    path = os.path.abspath(os.path.expanduser(source))
+    found = pictures_of(path)
+    root = path if os.path.isdir(path) else os.path.dirname(path)
+    files = [picture_name(picture) for picture in found.pictures]
+    names = [os.path.relpath(file, root).replace(os.sep, "/") for file in files]
+    known = {name: values for name, values in zip(names, found.metadata, strict=True) if values}
+    if not os.path.exists(into):
+        Index.create(into, model, {ROOT: root})
+    skipped: list[Unreadable] = []
+    with Index.open(into, model, write=True, device=extractor.device) as index:
+        before = str(index.about.get(ROOT, root))
+        if before != root:
+            raise ValueError(
+                f'the index "{into}" is of the pictures in "{before}", not of those in "{root}": '
+                "name another index."
+            )
+        changed = index.changes(names, root)
+        wanted = [os.path.join(root, name) for name in {**changed.new, **changed.changed}]
+        broken = unreadable(wanted)
+        if broken and not skip_unreadable:
+            raise ImageError(
+                f"{len(broken)} of {len(files)} pictures cannot be read: "
+                f"{name_some([one.path for one in broken])}. The first: {broken[0].reason}"
+            )
+        skipped += broken
+
+        def extract(paths: list[str]) -> Iterator[tuple[list[int], Images]]:
+            for places, part in extractor.chunks(paths, skipped if skip_unreadable else None):
+                yield places, part.images()
+
+        left_out = {one.path for one in broken}
+        kept = [name for name in names if os.path.join(root, name) not in left_out]
+        fill(index, kept, root, extract, known or None)
+    return skipped

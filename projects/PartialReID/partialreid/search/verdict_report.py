@@ -1,0 +1,85 @@
+"""How far verdicts can be trusted: measured on identities that the calibration has not seen."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+
+from ..metrics.ranking import Array
+from .calibration import Calibration, fitted
+from .first_answers import FirstAnswers
+
+BINS = 10
+FOUND = 0.95
+
+
+def calibrated(answers: FirstAnswers, kind: str, learnt_on: str) -> Calibration:
+    """The calibration that first answers teach.
+
+    Raises:
+        ValueError: as `calibration.fitted`.
+    """
+    d, m = answers.distance, answers.margin
+    return Calibration(
+        kind,
+        fitted([d], answers.right),
+        fitted([d, m], answers.right),
+        fitted([d], answers.present),
+        fitted([d, m], answers.present),
+        learnt_on,
+    )
+
+
+def cross_report(answers: FirstAnswers, kind: str) -> dict[str, float]:
+    """What a calibration on half of the identities says of the other half, both ways round.
+
+    Of each half's identities, one half is asked with its person in the gallery and one without.
+
+    Returns:
+        By the answers' margins: `auc` of "in the gallery"; `calibration_error`, the mean difference
+        between probability and frequency over ten bins of equal width, weighted by their answers,
+        of `right`; `false_alarms`, the share of absent persons that pass the threshold which 95 %
+        of those present pass; and the same without margins under `..._without_margin`.
+
+    Raises:
+        ValueError: as `calibration.fitted`.
+    """
+    from sklearn.metrics import roc_auc_score
+
+    names = np.array([_hash(identity) for identity in answers.identity])
+    half, asked = names % 2, names // 2 % 2
+    out: dict[str, float] = {}
+    for with_margin in (True, False):
+        present, right, truth_present, truth_right = [], [], [], []
+        for side in (0, 1):
+            learnt = calibrated(answers.of(half != side), kind, "")
+            shown = answers.of((half == side) & (answers.present == (asked == 0)))
+            for d, m in zip(shown.distance, shown.margin, strict=True):
+                margin = float(m) if with_margin else None
+                present.append(learnt.in_gallery(float(d), margin))
+                right.append(learnt.probability(float(d), margin))
+            truth_present += shown.present.tolist()
+            truth_right += shown.right.tolist()
+        there = np.array(truth_present)
+        scores = np.array(present)
+        threshold = np.quantile(scores[there], 1 - FOUND)
+        suffix = "" if with_margin else "_without_margin"
+        out[f"auc{suffix}"] = float(roc_auc_score(there, scores))
+        out[f"calibration_error{suffix}"] = expected_error(right, truth_right)
+        out[f"false_alarms{suffix}"] = float((scores[~there] >= threshold).mean())
+    return out
+
+
+def expected_error(probabilities: Sequence[float], truth: Sequence[bool]) -> float:
+    """The expected calibration error over `BINS` bins of equal width (Guo et al., 2017)."""
+    p, t = np.asarray(probabilities, dtype=np.float64), np.asarray(truth, dtype=np.float64)
+    bins = np.minimum((p * BINS).astype(int), BINS - 1)
+    gaps: Array = np.zeros(BINS)
+    np.add.at(gaps, bins, p - t)
+    return float(np.abs(gaps).sum() / len(p))
+
+
+def _hash(identity: object) -> int:
+    return hashlib.sha256(str(identity).encode()).digest()[0]
