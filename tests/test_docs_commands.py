@@ -16,10 +16,23 @@ from typing import Any
 import pytest
 import torch
 
-from partialreid.commands import compare, dispatch, evaluate, export, rankings, select_lambda, train
+from partialreid.commands import (
+    calibrate,
+    compare,
+    dispatch,
+    evaluate,
+    export,
+    index,
+    rankings,
+    search,
+    select_lambda,
+    train,
+)
 from partialreid.data.catalogue import is_data_set
-from partialreid.engine.configuration import setup_config
+from partialreid.engine.configuration import model_config, setup_config
 from partialreid.engine.model_file import is_model_file, write_model_file
+from partialreid.search.partial_reid import PartialReID
+from partialreid.search.sources import Pictures
 from tests.paths import ROOT
 from tests.test_docs import DOCUMENTS, name_of
 
@@ -27,6 +40,7 @@ SOURCES = [*DOCUMENTS, *sorted(Path(dispatch.__file__).parent.glob("*.py"))]
 VARIABLES = r"(?:[A-Z_]+=\S+ )*"
 PROGRAM = r"partialreid|python3? (?:-m partialreid|\S*train_net\.py|people\.py)"
 COMMAND = re.compile(rf"^ *(?:\$ )?{VARIABLES}({PROGRAM})((?: .*)?)$", re.MULTILINE)
+UNNAMED = "released.safetensors"  # in place of the model that a command takes by itself
 # Sets of a user that the documents take for examples: the script of docs/registering.md registers
 # the first and then is `train_net.py`.
 OWN_SETS = ("People", "folder:/data/people")
@@ -68,6 +82,15 @@ def loaded(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     def checked(cfg: Any, *_: object) -> None:
         configs.append(cfg)
 
+    def opened(path: str, *options: str) -> None:
+        configs.append(model_config(path or UNNAMED, options))
+        raise Stopped
+
+    monkeypatch.setattr(PartialReID, "load", opened)
+    monkeypatch.setattr(search, "pictures_of", lambda _: Pictures([], []))
+    monkeypatch.setattr(index, "check", stop)
+    monkeypatch.setattr(calibrate, "check_trained_without", checked)
+    monkeypatch.setattr(calibrate, "checked_model", stop)
     monkeypatch.setattr(train, "start", started)
     monkeypatch.setattr(evaluate, "start", started)
     monkeypatch.setattr(export, "load_model", checked)
@@ -98,7 +121,8 @@ def write_files(words: list[str]) -> None:
     Their weights are none; the commands are stopped before these are asked for.
     """
     cfg = setup_config(argparse.Namespace(config_file="demo.yml", opts=[]))
-    read = [word for word in words if is_model_file(word)]
+    twins = [words[i + 1] for i, word in enumerate(words) if word == "--twin"]
+    read = [UNNAMED, *twins, *(word for word in words if is_model_file(word))]
     if words[0] == "export":
         averaged = [words[i + 1] for i, word in enumerate(words) if word == "--average"]
         read = [words[1], *averaged]
@@ -118,8 +142,8 @@ def test_the_command_line_takes_it(words: list[str], loaded: list[Any], folder: 
         return
     with pytest.raises(Stopped):
         dispatch.main(words)
-    one = words[0] != "compare"
-    assert len(loaded) == (1 if one else words.count("--system"))
+    wanted = words.count("--system") if words[0] == "compare" else "--check" not in words
+    assert len(loaded) == wanted
     for cfg in loaded:
         for name in (*cfg.DATASETS.NAMES, *cfg.DATASETS.TESTS):
             assert is_data_set(name) or name in OWN_SETS, name

@@ -16,7 +16,7 @@ from tests.paths import ROOT
 
 PROJECT = ROOT / "projects" / "PartialReID"
 # The other files of the room.
-SHARED = {"__init__", "configuration", "dispatch", "job", "output"}
+SHARED = {"__init__", "dispatch", "job", "output"}
 ABSENT = """
 import importlib.metadata, importlib.util, sys
 find = importlib.util.find_spec
@@ -77,8 +77,8 @@ def test_an_unknown_command_is_one_sentence(word: str, capsys: pytest.CaptureFix
     said = capsys.readouterr()
     assert said.out == ""
     assert said.err == (
-        f'error: there is no command "{word}": the commands are train, evaluate, compare, '
-        "rankings, export, select-lambda.\n"
+        f'error: there is no command "{word}": the commands are search, index, train, '
+        "evaluate, compare, rankings, export, calibrate, select-lambda.\n"
     )
 
 

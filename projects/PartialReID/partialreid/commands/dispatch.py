@@ -17,11 +17,14 @@ from .output import say
 
 # Each command with its file in this folder and what it does.
 COMMANDS = {
+    "search": ("search", "search own pictures for the person of a query"),
+    "index": ("index", "keep a gallery on disk"),
     "train": ("train", "train a network, then evaluate it"),
     "evaluate": ("evaluate", "evaluate a checkpoint"),
     "compare": ("compare", "compare several checkpoints on several test sets in one table"),
     "rankings": ("rankings", "draw ranked lists of a test set"),
     "export": ("export", "write a checkpoint and its config into one model file"),
+    "calibrate": ("calibrate", "learn what a model's distances mean"),
     "select-lambda": ("select_lambda", "choose lambda on identities that were kept from training"),
 }
 HELP, VERSION = ("-h", "--help"), "--version"

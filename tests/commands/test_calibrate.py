@@ -1,0 +1,72 @@
+"""`partialreid calibrate`: what a twin teaches goes into the model file, which stays as it is."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from partialreid.commands.calibrate import main
+from partialreid.commands.export import main as export
+from partialreid.engine.model_file import read_header, read_model_file
+from partialreid.search.calibration import from_plain
+from tests import tiny
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a model file in half precision and its twin, trained without 6 of 12 people."""
+    folder = tmp_path_factory.mktemp("calibrated")
+    options = {"SOLVER__MAX_EPOCH": 1, "TEST__EVAL_PERIOD": 0, "SOLVER__IMS_PER_BATCH": 8}
+    for name, held_out in (("all", 0), ("twin", 6)):
+        tiny.run(folder / "data", folder / name, DATASETS__HELD_OUT=held_out, **options)
+    words = [str(folder / "all" / "model_final.pth"), str(folder / "m.safetensors"), "--half"]
+    assert export(words) == 0
+    return folder
+
+
+def run(trained: Path, twin: str, output: Path, *opts: object) -> int:
+    words = [trained / "m.safetensors", "--twin", trained / twin / "model_final.pth"]
+    words += ["DATASETS.ROOT", trained / "data", "OUTPUT_DIR", output, "MODEL.DEVICE", "cpu", *opts]
+    return main([str(word) for word in words])
+
+
+def test_it_writes_the_calibration_and_leaves_the_rest(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = str(trained / "m.safetensors")
+    before, header = read_model_file(path)
+    assert header.calibration is None
+    assert run(trained, "twin", tmp_path) == 0
+    after, learnt = read_model_file(path)
+    assert learnt._replace(calibration=None) == header
+    assert before.keys() == after.keys()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    found = from_plain(learnt.calibration)
+    assert found.kind == "fused" and found.learnt_on.startswith("6 held-out identities")
+    assert 0 <= found.probability(0.1, 0.01) <= 1 and found.right.distance != 0
+    written = json.loads((tmp_path / "calibration.json").read_text())
+    assert written["calibration"] == learnt.calibration
+    assert 0 <= written["report"]["auc"] <= 1
+    assert f"auc: {written['report']['auc']:.4f}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("twin", "opts", "said"),
+    [
+        ("all", [], "HELD_OUT"),
+        ("none", [], "is not there"),
+        ("twin", ["TEST.DSR.KAPPA", "-1"], "TEST.DSR.KAPPA"),
+    ],
+)
+def test_what_cannot_teach_is_refused(
+    twin: str, opts: list[str], said: str, trained: Path, tmp_path: Path, capsys
+) -> None:
+    before = read_header(str(trained / "m.safetensors"))
+    with pytest.raises(SystemExit):
+        run(trained, twin, tmp_path, *opts)
+    (line,) = [text for text in capsys.readouterr().err.splitlines() if "error: " in text]
+    assert said in line
+    assert read_header(str(trained / "m.safetensors")) == before
