@@ -16,7 +16,7 @@ from tests.paths import ROOT
 
 PROJECT = ROOT / "projects" / "PartialReID"
 # The other files of the room.
-SHARED = {"__init__", "dispatch", "job", "output"}
+SHARED = {"__init__", "dispatch", "job", "model_options", "output"}
 ABSENT = """
 import importlib.metadata, importlib.util, sys
 find = importlib.util.find_spec

@@ -208,3 +208,19 @@ def test_an_index_of_another_model_or_folder_is_refused(
         other.open(into)
     again = PartialReID.load(model_file, "MODEL.DEVICE", "cpu", "TEST.DSR.KAPPA", "0.01")
     again.open(into).close()  # what is extracted stays the same
+
+
+def test_an_index_leaves_nothing_out_without_a_word(
+    model: PartialReID, people: tuple[list[str], list[str]], tmp_path: Path
+) -> None:
+    shutil.copy(people[1][0], tmp_path / "a.png")
+    (tmp_path / "text.png").write_text("no image")
+    table, into = tmp_path / "list.csv", str(tmp_path / "list.index")
+    for absent in ("absent.png", "text.png"):
+        table.write_text(f"path\na.png\n{absent}\n")
+        with pytest.raises(ImageError, match=rf"1 of 2 pictures cannot be read.*{absent}"):
+            model.index(table, into)
+        with model.index(table, into, skip_unreadable=True) as index:
+            assert [Path(path).name for path in index.paths] == ["a.png"]
+        assert [Path(one.path).name for one in model.skipped] == [absent]
+        assert absent in model.skipped[0].reason

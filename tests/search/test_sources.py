@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from partialreid.search.sources import pictures_of, unreadable
+from partialreid.images.reading import unreadable
+from partialreid.search.sources import pictures_of
 
 
 @pytest.fixture

@@ -1,8 +1,10 @@
 """Keep a gallery on disk: make an index of a folder, bring it up to date, check it.
 
-partialreid index crops/ --into crops.index
-partialreid search half.jpg --gallery crops.index --out answer/
-partialreid index --check crops.index
+    partialreid index crops/ --into crops.index
+    partialreid search half.jpg --gallery crops.index --out answer/
+    partialreid index --check crops.index
+
+Called again, the first extracts new and changed pictures alone, and removes what is gone.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ from collections.abc import Sequence
 
 from ..index.gallery import Index
 from ..runtime.errors import USER_ERROR, user_errors
-from ..search.partial_reid import PartialReID
+from .model_options import add_model_options, model_of
 from .output import log_to_stderr, say
 
 
@@ -21,28 +23,16 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     parser.add_argument("source", nargs="?", help="folder, or table with a column path")
     parser.add_argument("--into", metavar="INDEX", help="folder of the index")
     parser.add_argument("--check", metavar="INDEX", help="see that nothing in an index is damaged")
-    parser.add_argument("--model", default="", metavar="FILE", help="default: the released model")
-    parser.add_argument(
-        "--skip-unreadable", action="store_true", help="leave out files that cannot be read"
-    )
-    parser.add_argument(
-        "--set",
-        nargs=2,
-        action="append",
-        default=[],
-        metavar=("KEY", "VALUE"),
-        help="a config key and its value; once for each",
-    )
+    add_model_options(parser)
     args = parser.parse_args(argv)
-    if (args.check is None) == (args.source is None) or (args.source is None) != (
-        args.into is None
-    ):
+    given = (args.source is not None, args.into is not None, args.check is not None)
+    if given not in ((True, True, False), (False, False, True)):
         parser.error("name a folder and --into INDEX, or --check INDEX")
     log_to_stderr()
     with user_errors():
         if args.check:
             return check(args.check)
-        model = PartialReID.load(args.model, *(word for pair in args.set for word in pair))
+        model = model_of(args)
         with model.index(args.source, args.into, skip_unreadable=args.skip_unreadable) as gallery:
             for one in model.skipped:
                 say(f"left out: {one.reason}")

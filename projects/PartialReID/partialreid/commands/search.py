@@ -20,6 +20,7 @@ from ..search.answers import save_every
 from ..search.partial_reid import AnyGallery, PartialReID
 from ..search.saved_answers import PAGE
 from ..search.sources import pictures_of
+from .model_options import add_model_options, model_of
 from .output import log_to_stderr, say
 from .rankings import positive
 
@@ -36,22 +37,11 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
         metavar="CONDITION",
         help="of an index: which pictures may be found, such as camera=3 time>=2024-05-01",
     )
-    parser.add_argument("--model", default="", metavar="FILE", help="default: the released model")
     parser.add_argument("-k", type=positive, default=10, help="length of a list")
     parser.add_argument(
         "--explain", type=positive, default=3, metavar="N", help="how many of a list are explained"
     )
-    parser.add_argument(
-        "--skip-unreadable", action="store_true", help="leave out files that cannot be read"
-    )
-    parser.add_argument(
-        "--set",
-        nargs=2,
-        action="append",
-        default=[],
-        metavar=("KEY", "VALUE"),
-        help="a config key and its value; once for each",
-    )
+    add_model_options(parser)
     args = parser.parse_args(argv)
     log_to_stderr()
     with user_errors():
@@ -60,7 +50,7 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
         queries: list[Picture] = []
         for source in args.queries:
             queries += pictures_of(source).pictures
-        model = PartialReID.load(args.model, *(word for pair in args.set for word in pair))
+        model = model_of(args)
         gallery = gallery_of(model, args)
         answers = model.search(queries, gallery, args.k)
         save_every(args.out, answers, args.explain)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -87,26 +87,56 @@ def _eight_bits(image: Image.Image, kind: str | None, tags: Mapping[int, Any]) -
     return image
 
 
-def check_images(items: Sequence[Item]) -> None:
-    """Decode every image of a list once, to find the broken ones before long work.
+class Unreadable(NamedTuple):
+    """A file that cannot be read as an image.
 
-    It costs a full decoding: about a second per thousand person images. Call it for small sets;
-    elsewhere `read_image` names the file when its turn comes.
-
-    Raises:
-        ImageError: images cannot be read; the message counts them, names the first ones and says
-            what is wrong with the first.
+    Attributes:
+        path: of the file.
+        reason: one line, which names it.
     """
-    broken: list[str] = []
-    first: ImageError | None = None
-    for path, *_ in progress(items, len(items), "checking images", "images"):
+
+    path: str
+    reason: str
+
+
+def unreadable(paths: Sequence[str]) -> list[Unreadable]:
+    """The files that cannot be read; each is decoded once to find out.
+
+    It costs a full decoding: about a second per thousand person images.
+    """
+    broken = []
+    for path in progress(paths, len(paths), "checking images", "images"):
         try:
             read_image(path)
         except ImageError as error:
-            broken.append(path)
-            first = first or error
-    if first is not None:
+            broken.append(Unreadable(path, str(error)))
+    return broken
+
+
+def refuse_unreadable(broken: Sequence[Unreadable], total: int, what: str = "images") -> None:
+    """Raise an error for files that cannot be read, if there are any.
+
+    Args:
+        broken: those files.
+        total: how many there are, with those that can be read.
+        what: what they are called.
+
+    Raises:
+        ImageError: counts them, names the first ones and says what is wrong with the first.
+    """
+    if broken:
         raise ImageError(
-            f"{len(broken)} of {len(items)} images cannot be read: {name_some(broken)}. "
-            f"The first: {first}"
-        ) from first
+            f"{len(broken)} of {total} {what} cannot be read: "
+            f"{name_some([one.path for one in broken])}. The first: {broken[0].reason}"
+        )
+
+
+def check_images(items: Sequence[Item]) -> None:
+    """Decode every image of a list once, to find the broken ones before long work.
+
+    Call it for small sets; elsewhere `read_image` names the file when its turn comes.
+
+    Raises:
+        ImageError: as `refuse_unreadable`.
+    """
+    refuse_unreadable(unreadable([path for path, *_ in items]), len(items))

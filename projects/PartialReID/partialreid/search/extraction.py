@@ -19,7 +19,7 @@ from ..data.keep_ratio import build_test_transform, keep_ratio_resize
 from ..data.size_batches import size_batches
 from ..engine.inference import without_cudnn_benchmark
 from ..images.pictures import Picture, picture_name, rgb_of
-from ..images.reading import ImageError
+from ..images.reading import ImageError, Unreadable
 from ..matching.extracted import Images
 
 # Pictures that are decoded together, so that those of one size fill batches.
@@ -44,18 +44,6 @@ class Embedded(NamedTuple):
     def images(self) -> Images:
         """The same as the matching takes it."""
         return Images(*self)
-
-
-class Unreadable(NamedTuple):
-    """A picture that could not be read.
-
-    Attributes:
-        path: of the file.
-        reason: one line.
-    """
-
-    path: str
-    reason: str
 
 
 class Extractor:

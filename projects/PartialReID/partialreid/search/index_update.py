@@ -5,15 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
-from ..images.lists import name_some
 from ..images.pictures import picture_name
-from ..images.reading import ImageError
+from ..images.reading import Unreadable, refuse_unreadable, unreadable
 from ..index.filling import fill
 from ..index.gallery import Index
 from ..matching.extracted import Images
-from .extraction import Extractor, Unreadable
+from .extraction import Extractor
 from .indexed import ROOT
-from .sources import pictures_of, unreadable
+from .sources import pictures_of
 
 
 def update_index(
@@ -54,12 +53,14 @@ def update_index(
             )
         changed = index.changes(names, root)
         wanted = [os.path.join(root, name) for name in {**changed.new, **changed.changed}]
-        broken = unreadable(wanted)
-        if broken and not skip_unreadable:
-            raise ImageError(
-                f"{len(broken)} of {len(files)} pictures cannot be read: "
-                f"{name_some([one.path for one in broken])}. The first: {broken[0].reason}"
-            )
+        # Some are not even there, or may not be opened.
+        shut = [
+            Unreadable(os.path.join(root, name), f'cannot read "{os.path.join(root, name)}": {why}')
+            for name, why in changed.unreadable.items()
+        ]
+        broken = shut + unreadable(wanted)
+        if not skip_unreadable:
+            refuse_unreadable(broken, len(files), "pictures")
         skipped += broken
 
         def extract(paths: list[str]) -> Iterator[tuple[list[int], Images]]:

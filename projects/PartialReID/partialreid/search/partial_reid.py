@@ -17,9 +17,8 @@ from ..engine.checks import check_values
 from ..engine.configuration import model_config
 from ..engine.inference import load_model
 from ..engine.model_file import Header, read_header
-from ..images.lists import name_some
 from ..images.pictures import Picture, picture_name
-from ..images.reading import ImageError
+from ..images.reading import ImageError, Unreadable, refuse_unreadable, unreadable
 from ..index.gallery import Index
 from ..matching.extracted import Images
 from ..runtime.device_batches import device_of
@@ -27,14 +26,14 @@ from ..runtime.progress import progress
 from ..runtime.source_version import commit_of_source, version_of_source
 from .answers import Answer, answers_of
 from .calibration import Calibration, from_plain
-from .extraction import CHUNK, Embedded, Extractor, Unreadable
-from .fingerprint import fingerprint
+from .extraction import CHUNK, Embedded, Extractor
 from .gallery import Gallery
 from .index_update import update_index
 from .indexed import IndexedGallery
+from .model_digest import model_digest
 from .ranking import ranked
 from .reasons import Reasons
-from .sources import Pictures, pictures_of, unreadable
+from .sources import Pictures, pictures_of
 
 AnyGallery: TypeAlias = "Gallery | IndexedGallery"
 """Pictures that can be searched: in memory, or in an index on disk."""
@@ -140,7 +139,7 @@ class PartialReID:
         self.skipped = update_index(
             os.fspath(source),
             into,
-            fingerprint(self._state, self.cfg),
+            model_digest(self._state, self.cfg),
             self.extractor,
             skip_unreadable,
         )
@@ -152,7 +151,7 @@ class PartialReID:
         Raises:
             ValueError: there is none, it is damaged, or another model has made it.
         """
-        model = fingerprint(self._state, self.cfg)
+        model = model_digest(self._state, self.cfg)
         return IndexedGallery(Index.open(path, model, device=self.extractor.device))
 
     @overload
@@ -219,13 +218,11 @@ class PartialReID:
         Raises:
             ImageError: some cannot, and are not to be skipped.
         """
-        broken = unreadable(found.pictures)
+        files = [name for picture in found.pictures if (name := picture_name(picture))]
+        broken = unreadable(files)
         self.skipped = broken if skip else []
-        if broken and not skip:
-            raise ImageError(
-                f"{len(broken)} of {len(found.pictures)} pictures cannot be read: "
-                f"{name_some([one.path for one in broken])}. The first: {broken[0].reason}"
-            )
+        if not skip:
+            refuse_unreadable(broken, len(found.pictures), "pictures")
         names = {one.path for one in broken}
         kept = [
             (picture, known)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -11,11 +11,8 @@ from PIL import Image
 from torch import Tensor
 
 from ..images.lists import list_images
-from ..images.pictures import Picture, picture_name
-from ..images.reading import ImageError, read_image
+from ..images.pictures import Picture
 from ..index.table import read_table
-from ..runtime.progress import progress
-from .extraction import Unreadable
 from .gallery import Metadata
 
 
@@ -67,15 +64,3 @@ def _table(path: str) -> Pictures:
         raise ValueError(f'the table "{path}" has no rows.')
     folder = os.path.dirname(path)
     return Pictures([os.path.join(folder, name) for name in known], list(known.values()))
-
-
-def unreadable(pictures: Sequence[Picture]) -> list[Unreadable]:
-    """The files among some pictures that cannot be read, each decoded once to find out."""
-    found = []
-    for picture in progress(pictures, len(pictures), "checking images", "images"):
-        if name := picture_name(picture):
-            try:
-                read_image(name)
-            except ImageError as error:
-                found.append(Unreadable(name, str(error)))
-    return found

@@ -20,7 +20,7 @@ KEYS = (
 )
 
 
-def fingerprint(state: Mapping[str, Tensor], cfg: Any) -> str:
+def model_digest(state: Mapping[str, Tensor], cfg: Any) -> str:
     """A text that two models share if, and in practice only if, they give the same outputs.
 
     Args:
