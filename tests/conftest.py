@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import logging
 import os
+import shutil
 import signal
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -29,14 +31,21 @@ torch.set_num_threads(int(THREADS))
 os.environ["OMP_NUM_THREADS"] = THREADS  # for the processes that tests start
 
 
+def is_here(name: str) -> bool:
+    """Whether a package of Python, or a program, of this name is installed."""
+    return importlib.util.find_spec(name) is not None or shutil.which(name) is not None
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out tests marked `cuda` (or `cuda(2)`) where fewer GPUs are visible; sort by time."""
+    """Leave out tests of GPUs and of packages that are not here; sort the others by time."""
     visible = torch.cuda.device_count()
     kept, left_out = [], []
     for item in items:
         mark = item.get_closest_marker("cuda")
         enough = mark is None or visible >= (mark.args or (1,))[0]
-        (kept if enough else left_out).append(item)
+        needed = item.get_closest_marker("needs")
+        there = needed is None or all(map(is_here, needed.args))
+        (kept if enough and there else left_out).append(item)
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = kept

@@ -152,13 +152,13 @@ def test_recall_counts_and_truncation() -> None:
     assert light[0].tolist() == pytest.approx([0.0, 0.4, 0.3, 0.0])
 
 
-@pytest.mark.parametrize("engine", ["sqlite", "lance"])
+ENGINES = ["sqlite", pytest.param("lance", marks=pytest.mark.needs("lancedb", "lance"))]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
 def test_index(
     engine: str, small_results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if engine == "lance":
-        pytest.importorskip("lancedb")
-        pytest.importorskip("lance")
     small = {"CHANNELS": 16, "COLUMNS": 6, "DIFFERENT": 10, "COMMIT": 8, "ADDED": 5, "TOPK": 4}
     for name, value in small.items():
         monkeypatch.setattr(index, name, value)
@@ -173,26 +173,25 @@ def test_index(
     assert not list(folder.iterdir()), "nothing is left behind"
 
 
-def test_both_engines_hold_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("name", ENGINES)
+def test_both_engines_hold_the_same(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Every engine gives back what the other does, so that the same is measured."""
-    for name, value in {"CHANNELS": 16, "COLUMNS": 6, "DIFFERENT": 10}.items():
-        monkeypatch.setattr(index, name, value)
+    for key, value in {"CHANNELS": 16, "COLUMNS": 6, "DIFFERENT": 10}.items():
+        monkeypatch.setattr(index, key, value)
     (batch,) = index.Drawn().records(0, 30)
-    for name, engine_class in index.ENGINES.items():
-        if name == "lance":
-            pytest.importorskip("lancedb")
-            pytest.importorskip("lance")
-        engine = engine_class(tmp_path)
-        engine.create()
-        engine.open()
-        engine.add(batch)
-        wanted = torch.stack([batch[row].columns for row in (3, 20)])
-        assert torch.equal(engine.columns([3, 20]).view(2, 16, 6), wanted)
-        assert engine.codes().shape[0] == 30 and engine.codes().dtype == torch.int8
-        assert engine.select() == 4
-        engine.remove([batch[3].name, batch[4].name])
-        assert engine.codes().shape[0] == 28 and engine.select() == 3
-        engine.close()
+    engine = index.ENGINES[name](tmp_path)
+    engine.create()
+    engine.open()
+    engine.add(batch)
+    wanted = torch.stack([batch[row].columns for row in (3, 20)])
+    assert torch.equal(engine.columns([3, 20]).view(2, 16, 6), wanted)
+    assert engine.codes().shape[0] == 30 and engine.codes().dtype == torch.int8
+    assert engine.select() == 4
+    engine.remove([batch[3].name, batch[4].name])
+    assert engine.codes().shape[0] == 28 and engine.select() == 3
+    engine.close()
 
 
 @pytest.mark.slow

@@ -14,6 +14,7 @@ from PIL import Image
 
 from partialreid.reporting.answer_page import PageAnswer, PageQuery, data_of, write_page
 
+IN_A_BROWSER = pytest.mark.needs("selenium", "chromium", "chromedriver")
 KINDS = ("global", "fused")
 COLOURS = ((200, 30, 30), (30, 160, 30), (30, 30, 200))
 NAMES = ("crops/a.jpg", "crops/</script><b>.jpg", "crops/c.jpg")
@@ -61,15 +62,13 @@ def test_large_pictures_are_made_smaller() -> None:
 @pytest.fixture
 def browser() -> Iterator[Any]:
     """Headless Chromium."""
-    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
-    driver, chromium = shutil.which("chromedriver"), shutil.which("chromium")
-    if driver is None or chromium is None:
-        pytest.skip("there is no Chromium with its driver (apt install chromium chromium-driver)")
+    from selenium import webdriver
+
     options = webdriver.ChromeOptions()
-    options.binary_location = chromium
+    options.binary_location = str(shutil.which("chromium"))
     for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"):
         options.add_argument(argument)
-    service = webdriver.ChromeService(executable_path=driver)
+    service = webdriver.ChromeService(executable_path=str(shutil.which("chromedriver")))
     window = webdriver.Chrome(options=options, service=service)
     yield window
     window.quit()
@@ -81,6 +80,7 @@ def names_in(browser: Any) -> list[str]:
     return [card.get_attribute("title") for card in cards]
 
 
+@IN_A_BROWSER
 def test_in_a_browser_with_mouse_and_keyboard(browser: Any, tmp_path: Path) -> None:
     from selenium.webdriver.common.keys import Keys
 
@@ -112,6 +112,7 @@ def test_in_a_browser_with_mouse_and_keyboard(browser: Any, tmp_path: Path) -> N
     assert [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []
 
 
+@IN_A_BROWSER
 def test_on_a_phone_nothing_sticks_out(browser: Any, tmp_path: Path) -> None:
     path = made_page(tmp_path).as_uri()
     size = {"width": 360, "height": 740, "deviceScaleFactor": 2, "mobile": True}
