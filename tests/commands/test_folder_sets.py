@@ -98,6 +98,32 @@ def test_select_lambda(here: Path, tmp_path: Path) -> None:
     assert list(curves) == [f"{name}Partial", f"{name}Occluded", "mean"]
 
 
+def test_select_lambda_by_other_people(
+    here: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A set that was not trained on chooses as well; what it finds is what an evaluation finds."""
+    argv = ["--config-file", CONFIG]
+    argv += keys(here, tmp_path, DATASETS__HELD_OUT=0, DATASETS__TESTS=None)
+    # What the config names as trained on, and, under any of its names, what the checkpoint does.
+    for more, known in (
+        ([], "SyntheticPartial"),
+        (["DATASETS.NAMES", "('Market1501',)"], "folder:my people é/"),
+        (["DATASETS.NAMES", "('Market1501',)"], f"folder:{here / 'my people é'}"),
+    ):
+        with pytest.raises(SystemExit):
+            select_lambda.main([*argv, *more, "--sets", known])
+        assert f"was trained on {known}: choose by another set" in capsys.readouterr().err
+    argv += ["DATASETS.NAMES", "('Market1501',)"]
+
+    others = ["--sets", "SyntheticPartial", "--queries", "Whole", "Occluded"]
+    assert select_lambda.main([*argv, *others]) == 0
+    record = json.loads((tmp_path / "lambda.json").read_text())
+    assert list(record["curves"]) == ["SyntheticPartial", "SyntheticPartialOccluded", "mean"]
+    results = json.loads((here / "run" / "results.json").read_text())["SyntheticPartial"]
+    ends = [record["curves"]["SyntheticPartial"]["mAP"][i] for i in (0, -1)]
+    assert ends == pytest.approx([results[kind]["mAP"] for kind in ("global", "reconstruction")])
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [

@@ -5,8 +5,15 @@
         MODEL.WEIGHTS logs/market_mobilenetv2/model_final.pth
 
 The held-out identities of each set in DATASETS.NAMES become a test set whose queries are cut
-(Partial) and hidden (Occluded); --queries says which. The lambda of the best Rank-1, in the mean
-over these sets, is printed; OUTPUT_DIR/lambda.json and lambda.png hold the curves.
+(Partial) and hidden (Occluded); --queries says which. A network that was trained on everybody
+chooses by another set, which no result is reported on:
+
+    partialreid select-lambda --config-file market_mobilenetv2.yml \
+        MODEL.WEIGHTS logs/market_mobilenetv2/model_final.pth \
+        --sets folder:/data/people --queries Whole Partial Occluded
+
+The lambda of the best Rank-1, in the mean over these sets, is printed; OUTPUT_DIR/lambda.json and
+lambda.png hold the curves.
 """
 
 from __future__ import annotations
@@ -16,12 +23,13 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from ..data.catalogue import train_items, with_suffix
+from ..data.catalogue import file_name, train_items, with_suffix
 from ..derived.dataset import SUFFIXES
 from ..derived.held_out import SUFFIX
 from ..engine.checked_evaluation import checked_model, evaluated
 from ..engine.checkpoint import classes_in, read_checkpoint
 from ..engine.configuration import setup_config
+from ..engine.resumption import saved_config
 from ..metrics.fusion import lambda_grid
 from ..metrics.lambda_selection import LambdaCurve, lambda_curve, mean_curve
 from ..reporting.curve_pictures import Line, draw_panels
@@ -39,12 +47,22 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     parser.add_argument(
         "--queries", nargs="+", choices=KINDS, default=KINDS[:2], help="what is done to them"
     )
-    parser.add_argument("opts", nargs=argparse.REMAINDER, help="config keys and values")
-    args = parser.parse_args(argv)
+    parser.add_argument(
+        "--sets",
+        nargs="+",
+        default=[],
+        metavar="NAME",
+        help="sets to choose by that were not trained on, in place of held-out identities",
+    )
+    parser.add_argument("opts", nargs="*", metavar="KEY VALUE", help="config keys and values")
+    args = parser.parse_intermixed_args(argv)
     log_to_stderr()
     with user_errors():
         cfg = config_of(args)
-        check_trained_without(cfg)
+        if args.sets:
+            check_not_trained_on(cfg, args.sets)
+        else:
+            check_trained_without(cfg)
         model = checked_model(cfg)
         grid = lambda_grid(cfg.TEST.DSR.LAMBDA_STEP)
         curves = {}
@@ -95,12 +113,13 @@ def lambda_lines(curves: dict[str, LambdaCurve]) -> list[Line]:
 
 
 def config_of(args: argparse.Namespace) -> Any:
-    """The config, with the held-out identities as its test sets."""
+    """The config, with what lambda is chosen by as its test sets."""
     cfg = setup_config(args)
     cfg.defrost()
+    stems = args.sets or [with_suffix(name, SUFFIX) for name in cfg.DATASETS.NAMES]
     cfg.DATASETS.TESTS = tuple(
-        with_suffix(name, SUFFIX + (kind if kind != "Whole" else ""))
-        for name in cfg.DATASETS.NAMES
+        with_suffix(name, kind) if kind != "Whole" else name
+        for name in stems
         for kind in args.queries
     )
     # All lambdas are measured below; intervals are of no use for a choice.
@@ -109,6 +128,22 @@ def config_of(args: argparse.Namespace) -> Any:
     cfg.TEST.DSR.ENABLED = True
     cfg.freeze()
     return cfg
+
+
+def check_not_trained_on(cfg: Any, names: Sequence[str]) -> None:
+    """Refuse a set that the checkpoint was trained on, as its lambda would be an oracle's.
+
+    Raises:
+        ValueError: the config or the checkpoint names it as a training set.
+    """
+    saved = saved_config(read_checkpoint(cfg.MODEL.WEIGHTS)) or {}
+    trained = {*cfg.DATASETS.NAMES, *saved.get("DATASETS", {}).get("NAMES", ())}
+    for name in names:
+        if file_name(name) in map(file_name, trained):
+            raise ValueError(
+                f"{cfg.MODEL.WEIGHTS} was trained on {name}: choose by another set, or keep "
+                "identities from training by DATASETS.HELD_OUT and leave out --sets."
+            )
 
 
 def check_trained_without(cfg: Any) -> None:
