@@ -90,6 +90,7 @@ def loaded(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     monkeypatch.setattr(search, "pictures_of", lambda _: Pictures([], []))
     monkeypatch.setattr(index, "check", stop)
     monkeypatch.setattr(calibrate, "check_trained_without", checked)
+    monkeypatch.setattr(calibrate, "check_not_trained_on", checked)
     monkeypatch.setattr(calibrate, "checked_model", stop)
     monkeypatch.setattr(train, "start", started)
     monkeypatch.setattr(evaluate, "start", started)

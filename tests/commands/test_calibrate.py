@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -14,14 +15,18 @@ from partialreid.engine.model_file import read_header, read_model_file
 from partialreid.search.calibration import from_plain
 from tests import tiny
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a model file in half precision and its twin, trained without 6 of 12 people."""
     folder = tmp_path_factory.mktemp("calibrated")
-    options = {"SOLVER__MAX_EPOCH": 1, "TEST__EVAL_PERIOD": 0, "SOLVER__IMS_PER_BATCH": 8}
-    for name, held_out in (("all", 0), ("twin", 6)):
-        tiny.run(folder / "data", folder / name, DATASETS__HELD_OUT=held_out, **options)
+    options = {"TEST__EVAL_PERIOD": 0, "SOLVER__IMS_PER_BATCH": 8}
+    # After one epoch all people are alike to a network.
+    for name, held_out, epochs in (("all", 0, 3), ("twin", 6, 1)):
+        own = {"DATASETS__HELD_OUT": held_out, "SOLVER__MAX_EPOCH": epochs}
+        tiny.run(folder / "data", folder / name, **own, **options)
     words = [str(folder / "all" / "model_final.pth"), str(folder / "m.safetensors"), "--half"]
     assert export(words) == 0
     return folder
@@ -70,3 +75,23 @@ def test_what_cannot_teach_is_refused(
     (line,) = [text for text in capsys.readouterr().err.splitlines() if "error: " in text]
     assert said in line
     assert read_header(str(trained / "m.safetensors")) == before
+
+
+def test_other_people_teach_the_model_itself(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    people, path = tmp_path / "people", tmp_path / "m.safetensors"
+    shutil.copytree(trained / "data" / "SyntheticPartial-seed0-12x10", people)
+    shutil.copy(trained / "m.safetensors", path)
+    argv = [path, "DATASETS.ROOT", tmp_path / "data", "OUTPUT_DIR", tmp_path, "MODEL.DEVICE", "cpu"]
+    assert main([str(word) for word in (*argv, "--sets", f"folder:{people}")]) == 0
+    taught = path.read_bytes()
+    learnt = from_plain(read_header(str(path)).calibration)
+    assert learnt.learnt_on == "10 identities of folder:people, 120 queries whole, cut and hidden"
+    written = json.loads((tmp_path / "calibration.json").read_text())
+    assert written["run"]["config"]["MODEL"]["WEIGHTS"] == str(path)
+
+    with pytest.raises(SystemExit):
+        main([str(word) for word in (*argv, "--sets", f"folder:{people}", "SyntheticPartial")])
+    assert f"{path} was trained on SyntheticPartial: take" in capsys.readouterr().err
+    assert path.read_bytes() == taught

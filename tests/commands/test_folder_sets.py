@@ -112,7 +112,7 @@ def test_select_lambda_by_other_people(
     ):
         with pytest.raises(SystemExit):
             select_lambda.main([*argv, *more, "--sets", known])
-        assert f"was trained on {known}: choose by another set" in capsys.readouterr().err
+        assert f"was trained on {known}: take another set" in capsys.readouterr().err
     argv += ["DATASETS.NAMES", "('Market1501',)"]
 
     others = ["--sets", "SyntheticPartial", "--queries", "Whole", "Occluded"]

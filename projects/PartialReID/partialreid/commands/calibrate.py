@@ -1,12 +1,14 @@
-"""Learn what a model's distances mean, on identities that were kept from training.
+"""Learn what a model's distances mean, on identities that were not trained on.
 
+    partialreid calibrate model.safetensors --sets folder:/data/people
     partialreid calibrate model.safetensors --twin logs/held_out/model_final.pth
 
-A model file that was trained on all identities knows nobody whom it has not seen. A twin does: a
-checkpoint of the same recipe, trained with DATASETS.HELD_OUT. Its held-out identities are asked
-whole, cut and hidden, each with and without its images in the gallery; from distance and margin of
-the first answers the probabilities are learnt that a verdict comes from. They are written into the
-model file, and how far they can be trusted into OUTPUT_DIR/calibration.json.
+Known people in other images teach it best: those that it will be used on, or any that the model was
+not trained on. Where there are none, a twin stands in: a checkpoint of the same recipe, trained by
+DATASETS.HELD_OUT, with its held-out identities. All are asked whole, cut and hidden, each with and
+without its images in the gallery; from distance and margin of the first answers the probabilities
+are learnt that a verdict comes from. They are written into the model file, and how far they can be
+trusted into OUTPUT_DIR/calibration.json.
 """
 
 from __future__ import annotations
@@ -18,6 +20,8 @@ from typing import Any
 
 import numpy as np
 
+from ..data.catalogue import with_suffix
+from ..data.folder_set import without_folders_above
 from ..derived.dataset import SUFFIXES
 from ..derived.held_out import SUFFIX
 from ..engine.checked_evaluation import checked_model, evaluated
@@ -31,7 +35,7 @@ from ..runtime.files import write_json
 from ..search.first_answers import FirstAnswers, first_answers
 from ..search.verdict_report import calibrated, cross_report
 from .output import log_to_stderr, say
-from .select_lambda import check_trained_without
+from .select_lambda import check_not_trained_on, check_trained_without
 
 KINDS = ("", *SUFFIXES)  # whole, cut, hidden
 
@@ -39,9 +43,10 @@ KINDS = ("", *SUFFIXES)  # whole, cut, hidden
 def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     parser = argparse.ArgumentParser(prog=prog, description=__doc__.splitlines()[0])
     parser.add_argument("model", type=os.path.expanduser, help="the model file, *.safetensors")
-    parser.add_argument(
+    teacher = parser.add_mutually_exclusive_group(required=True)
+    teacher.add_argument("--sets", nargs="+", metavar="NAME", help="sets of people not trained on")
+    teacher.add_argument(
         "--twin",
-        required=True,
         type=os.path.expanduser,
         metavar="CHECKPOINT",
         help="of the same recipe, trained with DATASETS.HELD_OUT",
@@ -51,7 +56,10 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     log_to_stderr()
     with user_errors():
         cfg = config_of(args)
-        check_trained_without(cfg)
+        if args.sets:
+            check_not_trained_on(cfg, args.sets)
+        else:
+            check_trained_without(cfg)
         model = checked_model(cfg)
         kind = cfg.TEST.DSR.DISTANCE
         parts = []
@@ -60,8 +68,10 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
             parts.append(first_answers(evaluator.distances[kind].numpy(), evaluator.ids))
         answers = FirstAnswers(*(np.concatenate(values) for values in zip(*parts, strict=True)))
         report = cross_report(answers, kind)
+        people = len(np.unique(answers.identity))
+        names = ", ".join(map(without_folders_above, args.sets or cfg.DATASETS.NAMES))
         learnt_on = (
-            f"{cfg.DATASETS.HELD_OUT} held-out identities of {', '.join(cfg.DATASETS.NAMES)}, "
+            f"{people} {'' if args.sets else 'held-out '}identities of {names}, "
             f"{len(answers.right) // 2} queries whole, cut and hidden"
         )
         found = calibrated(answers, kind, learnt_on)
@@ -77,19 +87,23 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
 
 
 def config_of(args: argparse.Namespace) -> Any:
-    """The config of the model file with the weights, and the held-out identities, of its twin.
+    """The config of the model file, with what teaches as its test sets.
+
+    Those are the sets of `args`, or else the held-out identities of the twin, with its weights.
 
     Raises:
         ValueError: a file is absent, or the twin does not say what it was trained without.
     """
     cfg = model_config(args.model, list(args.opts or []))
-    trained = saved_config(read_checkpoint(args.twin))
-    held_out = (trained or {}).get("DATASETS", {}).get("HELD_OUT", 0)
     cfg.defrost()
-    cfg.MODEL.WEIGHTS = args.twin
-    cfg.DATASETS.HELD_OUT = held_out
+    stems = args.sets
+    if args.twin:
+        trained = saved_config(read_checkpoint(args.twin))
+        cfg.MODEL.WEIGHTS = args.twin
+        cfg.DATASETS.HELD_OUT = (trained or {}).get("DATASETS", {}).get("HELD_OUT", 0)
+        stems = [with_suffix(name, SUFFIX) for name in cfg.DATASETS.NAMES]
     cfg.DATASETS.TESTS = tuple(
-        name + SUFFIX + kind for name in cfg.DATASETS.NAMES for kind in KINDS
+        with_suffix(name, kind) if kind else name for name in stems for kind in KINDS
     )
     cfg.TEST.DSR.LAMBDA_SELECTION = "fixed"
     cfg.TEST.DSR.BOOTSTRAP_ROUNDS = 0

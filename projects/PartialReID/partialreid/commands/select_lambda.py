@@ -24,11 +24,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..data.catalogue import file_name, train_items, with_suffix
+from ..data.folder_set import without_folders_above
 from ..derived.dataset import SUFFIXES
 from ..derived.held_out import SUFFIX
 from ..engine.checked_evaluation import checked_model, evaluated
 from ..engine.checkpoint import classes_in, read_checkpoint
 from ..engine.configuration import setup_config
+from ..engine.model_file import is_model_file
 from ..engine.resumption import saved_config
 from ..metrics.fusion import lambda_grid
 from ..metrics.lambda_selection import LambdaCurve, lambda_curve, mean_curve
@@ -131,18 +133,21 @@ def config_of(args: argparse.Namespace) -> Any:
 
 
 def check_not_trained_on(cfg: Any, names: Sequence[str]) -> None:
-    """Refuse a set that the checkpoint was trained on, as its lambda would be an oracle's.
+    """Refuse a set that a network was trained on: what is chosen or learnt by it flatters.
+
+    A model file names the folders that it was trained on without those above them.
 
     Raises:
         ValueError: the config or the checkpoint names it as a training set.
     """
     saved = saved_config(read_checkpoint(cfg.MODEL.WEIGHTS)) or {}
     trained = {*cfg.DATASETS.NAMES, *saved.get("DATASETS", {}).get("NAMES", ())}
+    short = without_folders_above if is_model_file(cfg.MODEL.WEIGHTS) else file_name
     for name in names:
-        if file_name(name) in map(file_name, trained):
+        if short(name) in map(short, trained):
             raise ValueError(
-                f"{cfg.MODEL.WEIGHTS} was trained on {name}: choose by another set, or keep "
-                "identities from training by DATASETS.HELD_OUT and leave out --sets."
+                f"{cfg.MODEL.WEIGHTS} was trained on {name}: take another set, or keep identities "
+                "from training by DATASETS.HELD_OUT and leave out --sets."
             )
 
 
