@@ -1,8 +1,10 @@
-"""The example of docs/own_pictures.md does what it says."""
+"""The examples of docs/own_pictures.md do what they say."""
 
 from __future__ import annotations
 
+import ast
 import contextlib
+import dataclasses
 import io
 import re
 import shutil
@@ -11,18 +13,19 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from partialreid.search.parts import Part
 from tests.paths import ROOT
 from tests.search.conftest import model_file  # noqa: F401
 
 TEXT = (ROOT / "docs" / "own_pictures.md").read_text(encoding="utf-8")
 
 
-def test_the_example(
+def test_the_examples(
     model_file: Path,  # noqa: F811
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    (example,) = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
+    search, compare = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
     monkeypatch.chdir(tmp_path)
     shutil.copy(model_file, "demo.safetensors")
     people = sorted(next((model_file.parent / "data").glob("*/gallery")).iterdir())[:4]
@@ -30,9 +33,25 @@ def test_the_example(
     for person in people:
         shutil.copy(person, "crops")
     Image.open(people[0]).convert("RGB").crop((0, 0, 32, 32)).save("half.jpg")
+    Image.open(people[0]).convert("RGB").save("whole.jpg")
     said = io.StringIO()
     with contextlib.redirect_stdout(said):
-        exec(example, {})
+        names: dict[str, object] = {}
+        exec(search, names)
     assert re.fullmatch(r"crops/\S+ \d\.\d{4} unsure\n", said.getvalue())
     assert Image.open("why.png").width > 300
     assert {path.name for path in Path("answer").iterdir()} == {"index.html", "answers.json"}
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said):
+        exec(compare, names)
+    distances, summed, _ = said.getvalue().splitlines()
+    total, count = summed.split()
+    assert float(total) == pytest.approx(ast.literal_eval(distances)["reconstruction"], abs=1e-4)
+    assert int(count) == len(names["pair"].parts) > 0
+    assert Image.open("pair.png").width > 300
+
+
+def test_what_a_part_is_called() -> None:
+    table = TEXT.split("| of a part |")[1].split("\n\n")[0]
+    named = re.findall(r"`(\w+)`", " ".join(re.findall(r"^\| (.*?) \|", table, re.MULTILINE)))
+    assert named == [field.name for field in dataclasses.fields(Part)]

@@ -17,6 +17,7 @@ from ..reporting.answer_page import PageAnswer, PageQuery, data_of
 from .calibration import Calibration, verdict_of
 from .gallery import Gallery
 from .indexed import IndexedGallery
+from .parts import Part
 from .ranking import Ranked
 from .reasons import Reasons
 from .saved_answers import save_answers
@@ -50,6 +51,7 @@ class Match:
     metadata: Mapping[str, Any]
     picture: Picture = field(repr=False, compare=False)
     _explain: Callable[[], Image.Image] = field(repr=False, compare=False)
+    _parts: Callable[[], tuple[Part, ...]] = field(repr=False, compare=False)
 
     def explain(self) -> Image.Image:
         """Why the image is as near as it is: a picture, see docs/explanation.md.
@@ -61,6 +63,14 @@ class Match:
             OSError: a picture is no longer where it was.
         """
         return self._explain()
+
+    def parts(self) -> tuple[Part, ...]:
+        """What the reconstruction distance is the sum of, one part for each column of the query.
+
+        Raises:
+            OSError: a picture is no longer where it was.
+        """
+        return self._parts()
 
     def plain(self) -> dict[str, Any]:
         """What is known, as plain values."""
@@ -208,6 +218,7 @@ def answers_of(
                     gallery.metadata[place],
                     gallery.pictures[place],
                     partial(reasons.picture, q, _with_rival(i, places, people)),
+                    partial(reasons.parts, q, place),
                 )
             )
         found.append(Answer(query, kind, matches, in_gallery, record))

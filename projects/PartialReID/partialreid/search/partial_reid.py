@@ -31,6 +31,7 @@ from .gallery import Gallery
 from .index_update import update_index
 from .indexed import IndexedGallery
 from .model_digest import model_digest
+from .pair import Pair, pair_of
 from .ranking import ranked
 from .reasons import Reasons
 from .sources import Pictures, pictures_of
@@ -194,6 +195,22 @@ class PartialReID:
             self._record(gallery),
         )
         return answers if isinstance(query, list) else answers[0]
+
+    def compare(self, query: Picture, gallery: Picture) -> Pair:
+        """How far apart two pictures are, and what the distance is the sum of.
+
+        The numbers are those of a `search` for the first in a gallery that holds the second. The
+        order of both counts: the distance is what is left over of the first once it is put
+        together from the second.
+
+        Args:
+            query, gallery: two pictures.
+
+        Raises:
+            OSError, ValueError: one of them cannot be read.
+        """
+        answer = self.search(query, self.gallery([gallery]), k=1)
+        return pair_of(answer, float(self.cfg.TEST.DSR.LAMBDA))
 
     def _record(self, gallery: AnyGallery) -> dict[str, Any]:
         """What the numbers of an answer depend on."""

@@ -7,24 +7,35 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from PIL import Image
 from torch import Tensor
 from torchvision.transforms.functional import to_pil_image
 
 from ..evaluation.configured_distances import configured_matcher
-from ..images.pictures import Picture, picture_name
+from ..images.pictures import Picture, picture_name, rgb_of
+from ..matching.explained import Explained
 from ..matching.pyramid import level_shapes
-from ..matching.windows import Patches, pyramid_patches
+from ..matching.windows import pyramid_patches
 from ..reporting.explanation import Candidate, draw_explanation
 from ..reporting.explanation_patches import Shown
 from .extraction import Embedded, Extractor
-from .gallery import Gallery
-from .indexed import IndexedGallery
+from .parts import Part, Window, parts_of, picture_windows
 
 # Pixels of the input for a cell of the map, of all backbones that there are.
 STRIDES = (4, 8, 14, 16, 32)
+
+
+class Explainable(Protocol):
+    """A gallery whose images can be looked at one by one."""
+
+    @property
+    def pictures(self) -> Sequence[Picture]:
+        """What shows the pixels of each image."""
+
+    def columns(self, place: int) -> Tensor:
+        """The columns (C, M) of one image."""
 
 
 class Reasons:
@@ -44,7 +55,7 @@ class Reasons:
         cfg: Any,
         queries: Sequence[Picture],
         embedded: Embedded,
-        gallery: Gallery | IndexedGallery,
+        gallery: Explainable,
     ) -> None:
         self._extractor, self._cfg = extractor, cfg
         self._queries, self._embedded, self._gallery = queries, embedded, gallery
@@ -59,27 +70,65 @@ class Reasons:
         Raises:
             OSError: a picture is no longer where it was.
         """
-        columns, weights = self._embedded.columns[query], self._embedded.weights[query]
-        matcher = configured_matcher(self._cfg.TEST.DSR)
         candidates = []
         for place in places:
-            theirs = self._gallery.columns(place).to(columns)
-            shown = self._shown(self._gallery.pictures[place], theirs)
-            candidates.append(Candidate(shown, matcher.explained(columns, theirs, weights)))
-        return draw_explanation(self._shown(self._queries[query], columns), candidates)
+            explained, theirs = self._explained(query, place)
+            candidates.append(
+                Candidate(self._shown(self._gallery.pictures[place], theirs), explained)
+            )
+        own = self._embedded.columns[query].shape[1]
+        return draw_explanation(self._shown(self._queries[query], own), candidates)
 
-    def _shown(self, picture: Picture, columns: Tensor) -> Shown:
-        """The picture as the network saw it, with the patches of its columns (C, N)."""
+    def parts(self, query: int, place: int) -> tuple[Part, ...]:
+        """What the reconstruction distance of one gallery image is the sum of.
+
+        Args:
+            query: which of the queries.
+            place: in the gallery, of the image.
+
+        Raises:
+            OSError: a picture is no longer where it was.
+        """
+        explained, theirs = self._explained(query, place)
+        own = self._embedded.columns[query].shape[1]
+        windows = (
+            self._windows(self._queries[query], own),
+            self._windows(self._gallery.pictures[place], theirs),
+        )
+        return parts_of(explained, *windows)
+
+    def _explained(self, query: int, place: int) -> tuple[Explained, int]:
+        """The distance of a gallery image taken apart, and the number M of its columns."""
+        columns, weights = self._embedded.columns[query], self._embedded.weights[query]
+        theirs = self._gallery.columns(place).to(columns)
+        matcher = configured_matcher(self._cfg.TEST.DSR)
+        return matcher.explained(columns, theirs, weights), theirs.shape[1]
+
+    def _shown(self, picture: Picture, count: int) -> Shown:
+        """The picture as the network saw it, with the patches of its map, of `count` columns."""
         pixels = self._extractor.pixels(picture)
-        size = (pixels.shape[1], pixels.shape[2])
-        name = os.path.basename(picture_name(picture))
+        patches = pyramid_patches(*self._cells(pixels, count), *self._pyramid())
+        return Shown(to_pil_image(pixels.byte()), patches, os.path.basename(picture_name(picture)))
+
+    def _windows(self, picture: Picture, count: int) -> list[Window]:
+        """Where the `count` columns of a picture come from, in its own pixels."""
+        cells = self._cells(self._extractor.pixels(picture), count)
+        return picture_windows(cells, rgb_of(picture).size, *self._pyramid())
+
+    def _cells(self, pixels: Tensor, count: int) -> tuple[int, int]:
+        """H and W of the map of an input (3, h, w)."""
+        return map_size((pixels.shape[1], pixels.shape[2]), count, *self._pyramid())
+
+    def _pyramid(self) -> tuple[tuple[int, ...], int]:
+        """Kernels and stride."""
         heads = self._cfg.MODEL.HEADS.DSR
-        patches = patches_of(size, columns.shape[1], tuple(heads.KERNELS), heads.STRIDE)
-        return Shown(to_pil_image(pixels.byte()), patches, name)
+        return tuple(heads.KERNELS), heads.STRIDE
 
 
-def patches_of(size: tuple[int, int], count: int, kernels: Sequence[int], stride: int) -> Patches:
-    """The patches of an image's map, whose size the number of its columns tells.
+def map_size(
+    size: tuple[int, int], count: int, kernels: Sequence[int], stride: int
+) -> tuple[int, int]:
+    """H and W of an image's map, as the number of its columns tells.
 
     Args:
         size: height and width of the input, in pixels.
@@ -94,5 +143,5 @@ def patches_of(size: tuple[int, int], count: int, kernels: Sequence[int], stride
         if max(kernels) <= min(cells):
             shapes = level_shapes(*cells, kernels, stride)
             if sum(rows * columns for rows, columns in shapes) == count:
-                return pyramid_patches(*cells, kernels, stride)
+                return cells
     raise ValueError(f"no map of an image of {size[0]} x {size[1]} pixels has {count} columns.")
