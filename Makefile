@@ -29,11 +29,11 @@ $(STAMP): setup.py Makefile
 	@touch $@
 
 demo: install
-	@echo "== the demo: draw SyntheticPartial, train a small network on it, evaluate, draw rankings"
+	@echo "== the demo: draw SyntheticPartial, train a small network on it, evaluate, show rankings"
 	$(BIN)/partialreid train --config-file demo.yml
 	$(BIN)/partialreid rankings --config-file demo.yml MODEL.WEIGHTS logs/demo/model_final.pth
 	@echo "== done. Log: logs/demo/log.txt; checkpoint: logs/demo/model_final.pth;"
-	@echo "   results: logs/demo/results.json; pictures: logs/demo/rankings/"
+	@echo "   results: logs/demo/results.json; ranked lists: logs/demo/rankings/SyntheticPartial.html"
 
 test: install lint types unit
 

@@ -86,7 +86,7 @@ def test_compare_and_rankings(here: Path, tmp_path: Path) -> None:
     argv = ["--config-file", CONFIG, "--queries", "1"]
     assert rankings.main([*argv, *keys(here, tmp_path, DATASETS__TESTS=str(tuple(tests)))]) == 0
     drawn = {path.name for path in (tmp_path / "rankings").iterdir()}
-    assert drawn == {f"{file_name(name)}.png" for name in tests}
+    assert drawn == {f"{file_name(name)}.html" for name in tests}
 
 
 def test_select_lambda(here: Path, tmp_path: Path) -> None:

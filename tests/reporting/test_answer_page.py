@@ -24,7 +24,7 @@ def made_page(folder: Path) -> Path:
     """A page of two queries with three answers, of which two are explained."""
     answers = [
         PageAnswer(
-            rank,
+            {"fused": rank},
             name,
             data_of(Image.new("RGB", (60, 120), colour)),
             {"global": (0.3, 0.1, 0.2)[rank - 1], "fused": 0.1 * rank},
@@ -49,7 +49,7 @@ def test_it_needs_nothing_but_itself(tmp_path: Path) -> None:
     assert text.count("</script>") == 2  # no name ends the data
     data = json.loads(re.search(r'id="data">(.*?)</script>', text, re.DOTALL)[1])
     assert [answer["path"] for answer in data["queries"][0]["answers"]] == list(NAMES)
-    assert data["queries"][0]["answers"][0]["image"].startswith("data:image/jpeg;base64,")
+    assert data["queries"][0]["answers"][0]["image"].startswith("data:image/webp;base64,")
     assert [path.name for path in tmp_path.iterdir()] == ["index.html"]
 
 
@@ -101,6 +101,7 @@ def test_in_a_browser_with_mouse_and_keyboard(browser: Any, tmp_path: Path) -> N
     assert not dialog.is_displayed()
     browser.find_element("class name", "answer").send_keys(Keys.ENTER)
     assert dialog.is_displayed() and NAMES[0] in browser.find_element("id", "which").text
+    assert browser.find_element("id", "distances").text == "Distances: global 0.3000, fused 0.1000."
     reason = browser.find_element("id", "reason")
     assert int(reason.get_attribute("naturalWidth")) == 300
     dialog.send_keys(Keys.ARROW_RIGHT)
@@ -122,3 +123,99 @@ def test_on_a_phone_nothing_sticks_out(browser: Any, tmp_path: Path) -> None:
     assert wide <= 360
     left = [card.rect["x"] for card in browser.find_elements("class name", "answer")[:3]]
     assert left[0] == left[2] < left[1]  # two beside each other
+
+
+def made_test_set(folder: Path) -> Path:
+    """A page of two queries: lists of two, of which only one by each distance are explained."""
+    image = data_of(Image.new("RGB", (60, 120), (90, 90, 90)))
+    reason = data_of(Image.new("RGB", (1200, 900), (200, 200, 200)), None)
+    # By rank in the fused list: file, rank by the global distance, explanation, right.
+    rows = [("w1.jpg", 2, reason, False), ("w2.jpg", 9, "", False), ("w3.jpg", 1, reason, False)]
+    rows += [("r1.jpg", 30, "", True)]
+    answers = [
+        PageAnswer(
+            {"fused": fused, "global": near},
+            name,
+            image,
+            {"fused": 0.1 * fused, "global": 0.01 * near},
+            reason=why,
+            right=right,
+        )
+        for fused, (name, near, why, right) in zip((1, 2, 3, 40), rows, strict=True)
+    ]
+    queries = [
+        PageQuery("a.jpg", image, None, answers, "first right answer: 40 of 99", "The hardest"),
+        PageQuery("b.jpg", image, None, answers[:2], "", "The others"),
+    ]
+    path = folder / "set.html"
+    notes = ["A rule.", "Another one."]
+    write_page(str(path), "A set", "Two of 99.", "fused", KINDS, queries, length=2, notes=notes)
+    return path
+
+
+@IN_A_BROWSER
+def test_lists_of_a_test_set(browser: Any, tmp_path: Path) -> None:
+    from selenium.webdriver.common.keys import Keys
+
+    browser.get(made_test_set(tmp_path).as_uri())
+    heads = [head.text for head in browser.find_elements("tag name", "h2")]
+    assert heads == ["The hardest", "The others"]
+    assert "40 of 99" in browser.find_element("class name", "asked").text
+    # What is right and what is wrong is said in words; behind the list stands the first right one.
+    assert names_in(browser) == ["w1.jpg", "w2.jpg", "r1.jpg"]
+    cards = browser.find_elements("css selector", ".query:first-of-type .answer")
+    assert [card.text.splitlines()[:2] for card in cards] == [
+        ["1. 0.1000", "wrong"],
+        ["2. 0.2000", "wrong"],
+        ["40. 4.0000", "first right"],
+    ]
+    assert len(browser.find_elements("css selector", ".query:first-of-type .far")) == 1
+    # Notes open by a key, and are not in the way before.
+    notes = browser.find_element("id", "notes")
+    assert "A rule." not in notes.text
+    notes.find_element("tag name", "summary").send_keys(Keys.ENTER)
+    assert "A rule." in notes.text and "Another one." in notes.text
+    # Another distance has another list, with ranks of its own.
+    browser.find_element("css selector", "input[value=global]").send_keys(Keys.SPACE)
+    assert names_in(browser) == ["w3.jpg", "w1.jpg", "r1.jpg"]
+    last = browser.find_elements("css selector", ".query:first-of-type .answer")[2]
+    assert last.text.startswith("30. 0.3000\nfirst right")
+    # From one explanation to the next, over answers without one.
+    browser.find_element("css selector", "input[value=global]").click()
+    browser.find_element("class name", "answer").send_keys(Keys.ENTER)
+    which = browser.find_element("id", "which")
+    assert which.text == "1. wrong: w3.jpg"
+    browser.find_element("id", "after").send_keys(Keys.ENTER)
+    assert which.text == "2. wrong: w1.jpg"
+    browser.find_element("id", "before").send_keys(Keys.ENTER)
+    assert which.text == "1. wrong: w3.jpg"
+    assert [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []
+
+
+@IN_A_BROWSER
+def test_an_explanation_on_a_phone_is_moved_sideways(browser: Any, tmp_path: Path) -> None:
+    from selenium.webdriver.common.keys import Keys
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    size = {"width": 390, "height": 844, "deviceScaleFactor": 2, "mobile": True}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    browser.get(made_test_set(tmp_path).as_uri())
+    assert browser.execute_script("return document.documentElement.scrollWidth") <= 390
+    browser.find_element("css selector", "input[value=global]").click()
+    browser.find_element("class name", "answer").click()
+    pane, which = browser.find_element("id", "pane"), browser.find_element("id", "which")
+    assert pane.rect["x"] >= 0 and pane.rect["x"] + pane.rect["width"] <= 390
+    # There the arrow keys move the picture, elsewhere they go to the next one.
+    pane.send_keys(Keys.ARROW_RIGHT)
+    moved = "return arguments[0].scrollLeft > 0"
+    WebDriverWait(browser, 5).until(lambda _: browser.execute_script(moved, pane))
+    assert which.text == "1. wrong: w3.jpg"
+    browser.find_element("id", "close").send_keys(Keys.ARROW_RIGHT)
+    assert which.text == "2. wrong: w1.jpg"
+
+
+@IN_A_BROWSER
+def test_a_page_of_answers_has_no_notes(browser: Any, tmp_path: Path) -> None:
+    browser.get(made_page(tmp_path).as_uri())
+    assert not browser.find_element("id", "notes").is_displayed()
+    assert not browser.find_elements("tag name", "h2")

@@ -22,7 +22,7 @@ COMMANDS = {
     "train": ("train", "train a network, then evaluate it"),
     "evaluate": ("evaluate", "evaluate a checkpoint"),
     "compare": ("compare", "compare several checkpoints on several test sets in one table"),
-    "rankings": ("rankings", "draw ranked lists of a test set"),
+    "rankings": ("rankings", "show ranked lists of a test set, and why they are so"),
     "export": ("export", "write a checkpoint and its config into one model file"),
     "calibrate": ("calibrate", "learn what a model's distances mean"),
     "select-lambda": ("select_lambda", "choose lambda on identities that were kept from training"),

@@ -20,7 +20,7 @@ from ..runtime.files import write_text
 TEMPLATE = Path(__file__).with_suffix(".html")
 PLACE = "{{DATA}}"
 LARGEST = (192, 384)  # width and height of a picture in the page
-QUALITY = 88  # of JPEG
+QUALITY = 80  # of WebP, which takes half of what JPEG takes
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,8 @@ class PageAnswer:
     """A gallery image in a list.
 
     Attributes:
-        rank: from 1.
+        ranks: from 1, by the name of each distance; by one whose name is missing, the rank is not
+            known.
         path: shown below it.
         image: see `data_of`.
         distances: by the name of each.
@@ -39,7 +40,7 @@ class PageAnswer:
         right: whether it does show the person; None where that is not known.
     """
 
-    rank: int
+    ranks: Mapping[str, int]
     path: str
     image: str
     distances: Mapping[str, float]
@@ -59,12 +60,16 @@ class PageQuery:
         image: see `data_of`.
         in_gallery: probability that the gallery shows the person; None where not known.
         answers: nearest first.
+        note: what else is said of it.
+        group: the heading that it stands under; "" for none.
     """
 
     path: str
     image: str
     in_gallery: float | None
     answers: Sequence[PageAnswer]
+    note: str = ""
+    group: str = ""
 
 
 def data_of(image: Image.Image, largest: tuple[int, int] | None = LARGEST) -> str:
@@ -73,12 +78,19 @@ def data_of(image: Image.Image, largest: tuple[int, int] | None = LARGEST) -> st
     if largest is not None:
         image.thumbnail(largest, Image.Resampling.BICUBIC)
     buffer = io.BytesIO()
-    image.save(buffer, "JPEG", quality=QUALITY)
-    return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"
+    image.save(buffer, "WEBP", quality=QUALITY)
+    return f"data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"
 
 
 def write_page(
-    path: str, title: str, about: str, kind: str, kinds: Sequence[str], queries: Sequence[PageQuery]
+    path: str,
+    title: str,
+    about: str,
+    kind: str,
+    kinds: Sequence[str],
+    queries: Sequence[PageQuery],
+    length: int | None = None,
+    notes: Sequence[str] = (),
 ) -> None:
     """Write a page, whole or not at all.
 
@@ -88,12 +100,23 @@ def write_page(
         kind: the distance by which lists are ranked.
         kinds: all distances, which the reader can sort by.
         queries: with their lists.
+        length: by each distance the images up to this rank are shown, and behind them the first
+            right one where none of them is; None: all.
+        notes: paragraphs that the reader can open.
 
     Raises:
         OSError: it cannot be written.
     """
     shown = [asdict(query) for query in queries]
-    plain = {"title": title, "about": about, "kind": kind, "kinds": list(kinds), "queries": shown}
+    plain = {
+        "title": title,
+        "about": about,
+        "notes": list(notes),
+        "kind": kind,
+        "kinds": list(kinds),
+        "length": length,
+        "queries": shown,
+    }
     # Nothing in a name may end the script that the data lie in.
     data = json.dumps(plain).replace("<", "\\u003c")
     template = TEMPLATE.read_text(encoding="utf-8")

@@ -7,14 +7,12 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, overload
 
-import numpy as np
 from PIL import Image
 
 from ..images.pictures import Picture, picture_name, rgb_of
-from ..metrics.ranking import Array
 from ..metrics.report import Distance
 from ..reporting.answer_page import PageAnswer, PageQuery, data_of
-from .calibration import Calibration, verdict_of
+from .calibration import Calibration, margin_of, verdict_of
 from .gallery import Gallery
 from .indexed import IndexedGallery
 from .parts import Part
@@ -131,7 +129,7 @@ class Answer(Sequence[Match]):
         """
         answers = [
             PageAnswer(
-                match.rank,
+                {self.kind: match.rank},
                 match.path,
                 data_of(rgb_of(match.picture)),
                 {name: match.distances[name] for name in match.distances},
@@ -202,7 +200,7 @@ def answers_of(
         for i, place in enumerate(places[:k]):
             probability = None
             if known is not None:
-                margin = _margin(i, row, people)
+                margin = margin_of(i, row, people)
                 probability = known.probability(float(row[i]), margin)
                 if i == 0:
                     in_gallery = known.in_gallery(float(row[i]), margin)
@@ -232,11 +230,3 @@ def _with_rival(i: int, places: Sequence[int], people: Sequence[Any]) -> list[in
             return [places[i], places[j]]
     others = [place for j, place in enumerate(places) if j != i]
     return [places[i], *others[:1]]
-
-
-def _margin(i: int, row: Array, people: Sequence[Any]) -> float | None:
-    """How much farther than image i the nearest one of another identity is; None if unknown."""
-    others = np.array([person is not None and person != people[i] for person in people])
-    if people[i] is None or not others.any():
-        return None
-    return float(row[others].min() - row[i])
