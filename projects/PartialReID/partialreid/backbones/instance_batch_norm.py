@@ -28,6 +28,10 @@ class InstanceBatchNorm(IBN):
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalise a map (B, C, H, W), in its dtype."""
+        if torch.compiler.is_compiling():
+            # The loop over parts of a batch would be written down for the batch that it is traced
+            # with.
+            return super().forward(x)
         weight = torch.cat([self.IN.weight, self.BN.weight])
         bias = torch.cat([self.IN.bias, self.BN.bias])
         if not self.BN.training:

@@ -49,7 +49,7 @@ class DSR2018Head(PyramidHead):
         pooled = self.pool_layer(features)
         neck = self.bottleneck(pooled)[..., 0, 0]
         if not self.training:
-            weights = columns.new_zeros(len(columns), columns.shape[2])
+            weights = columns.new_zeros(columns.shape[0], columns.shape[2])
             weights[:, :first] = 1 / first
             return neck, columns, weights
         logits = class_logits(neck, self.weight, self.cls_layer)
