@@ -33,7 +33,7 @@ from partialreid.engine.checkpoint import read_checkpoint
 from partialreid.engine.checks import check_output_dir
 from partialreid.engine.configuration import setup_config
 from partialreid.engine.inference import load_model
-from partialreid.engine.model_file import without_machine
+from partialreid.engine.model_header import without_machine
 from partialreid.engine.remembered_outputs import RememberedOutputs
 from partialreid.engine.resumption import saved_config
 from partialreid.images.lists import Item, list_images

@@ -17,13 +17,11 @@ from torch import Tensor, nn
 
 from partialreid.engine.checkpoint import load_weights, read_checkpoint
 from partialreid.engine.model_file import (
-    FORMAT,
-    HEADER,
     read_header,
     read_model_file,
-    without_machine,
     write_model_file,
 )
+from partialreid.engine.model_header import FORMAT, HEADER, without_machine
 from partialreid.keys.config_files import PATHS, merge_tree
 from partialreid.keys.unread_keys import leaves
 

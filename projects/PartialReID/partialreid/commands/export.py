@@ -25,7 +25,8 @@ from ..engine.checkpoint import classes_in, read_checkpoint
 from ..engine.checks import check_values
 from ..engine.configuration import setup_config, tree_config
 from ..engine.inference import load_model
-from ..engine.model_file import check_place, without_machine, write_model_file
+from ..engine.model_file import check_place, write_model_file
+from ..engine.model_header import without_machine
 from ..engine.resumption import saved_config
 from ..engine.weight_average import average_of
 from ..keys.network_check import check_network

@@ -16,12 +16,7 @@ from ..keys.released_model import find_model
 from ..keys.unread_keys import leaves
 from ..runtime.device import resolve_device
 from .model_file import read_header
-
-# Keys of MODEL that say how a network is run or what its training began with, not which one it is.
-FREE = (
-    *("MODEL.DEVICE", "MODEL.CHANNELS_LAST"),
-    *("MODEL.BACKBONE.PRETRAIN", "MODEL.BACKBONE.PRETRAIN_PATH"),
-)
+from .model_header import FREE
 
 
 def setup_config(args: argparse.Namespace) -> Any:

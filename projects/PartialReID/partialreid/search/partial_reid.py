@@ -16,7 +16,8 @@ from ..dsr_evaluation import DTYPES
 from ..engine.checks import check_values
 from ..engine.configuration import model_config
 from ..engine.inference import load_model
-from ..engine.model_file import Header, read_header
+from ..engine.model_file import read_header
+from ..engine.model_header import Header
 from ..images.pictures import Picture, picture_name
 from ..images.reading import ImageError, Unreadable, refuse_unreadable, unreadable
 from ..index.gallery import Index
