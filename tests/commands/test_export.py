@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 import yaml
+from fastreid.config import CfgNode
 
 from partialreid.commands import compare, evaluate, select_lambda
 from partialreid.commands.export import main
@@ -18,7 +19,12 @@ from partialreid.engine.checkpoint import read_checkpoint
 from partialreid.engine.checks import check_config
 from partialreid.engine.configuration import setup_config
 from partialreid.engine.inference import load_model
-from partialreid.engine.model_file import read_header
+from partialreid.engine.model_file import (
+    read_header,
+    read_model_file,
+    write_calibration,
+    write_model_file,
+)
 from tests import tiny
 
 SET = "SyntheticPartial"
@@ -171,6 +177,26 @@ def test_an_exported_file_is_exported_again(trained: Path, tmp_path: Path) -> No
     assert after.config["TEST"]["DSR"].pop("LAMBDA") == 0.5
     before.config["TEST"]["DSR"].pop("LAMBDA")
     assert after.config == before.config
+
+
+def test_a_calibration_goes_along_where_distances_stay(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    learnt, again = tmp_path / "learnt.safetensors", tmp_path / "again.safetensors"
+    # Of an older version, which did not know all keys.
+    state, header = read_model_file(str(trained / "model.safetensors"))
+    del header.config["TEST"]["DSR"]["SHORTLIST"]
+    write_model_file(str(learnt), state, CfgNode(header.config), header.record)
+    write_calibration(str(learnt), {"kind": "fused"})
+    for words, wanted in (
+        ([], {"kind": "fused"}),
+        (["--half", "MODEL.DEVICE", "cpu"], {"kind": "fused"}),
+        (["TEST.DSR.LAMBDA", "0.25"], None),
+        (["--average", str(trained / "model.safetensors")], None),
+    ):
+        assert main([str(learnt), str(again), *words]) == 0
+        assert read_header(str(again)).calibration == wanted, words
+        assert ("calibration" in capsys.readouterr().err) == (wanted is None)
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ it, that of the file config.yaml beside it, or of --config-file. KEY VALUE pairs
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,14 +26,15 @@ from ..engine.checkpoint import classes_in, read_checkpoint
 from ..engine.checks import check_values
 from ..engine.configuration import setup_config, tree_config
 from ..engine.inference import load_model
-from ..engine.model_file import check_place, write_model_file
-from ..engine.model_header import without_machine
+from ..engine.model_file import check_place, is_model_file, read_header, write_model_file
+from ..engine.model_header import config_tree, without_machine
 from ..engine.resumption import saved_config
 from ..engine.weight_average import average_of
 from ..keys.network_check import check_network
 from ..runtime.errors import user_errors
 from .output import log_to_stderr, say
 
+logger = logging.getLogger(__name__)
 BESIDE = "config.yaml"  # FastReID writes it into OUTPUT_DIR
 
 
@@ -69,12 +71,12 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
         check_values(cfg, eval_only=True)
         check_network(cfg, eval_only=True)
         load_model(cfg, args.checkpoint)  # says what does not fit
-        record = training_record(data, cfg)
+        record, calibration = training_record(data, cfg), kept_calibration(args, cfg)
         state = data["model"]
         if args.average:
             state = average_of({path: read_checkpoint(path)["model"] for path in paths})
             record["averaged"] = len(paths)
-        write_model_file(args.output, state, cfg, record, args.half)
+        write_model_file(args.output, state, cfg, record, args.half, calibration)
         say(f"written to {args.output}: {os.path.getsize(args.output) / 1e6:.1f} MB")
     return 0
 
@@ -100,6 +102,27 @@ def config_of(args: argparse.Namespace, data: dict[str, Any]) -> Any:
             )
         tree = _tree_of(source)
     return tree_config(without_machine(tree), source, args.opts)
+
+
+def kept_calibration(args: argparse.Namespace, cfg: Any) -> dict[str, Any] | None:
+    """What the distances of a model file mean, where the new file's are the same.
+
+    Args:
+        args: of the command line.
+        cfg: config of the new file.
+    """
+    if not is_model_file(args.checkpoint):
+        return None
+    header = read_header(args.checkpoint)
+    # As this version reads it, which may know more keys than the one that wrote it.
+    own = config_tree(tree_config(header.config, args.checkpoint, []))
+    if header.calibration and (args.average or config_tree(cfg) != own):
+        logger.warning(
+            f'the calibration of "{args.checkpoint}" is left out, as it holds for its own weights '
+            "and config: learn it anew by `partialreid calibrate`"
+        )
+        return None
+    return header.calibration
 
 
 def _tree_of(path: str) -> dict[str, Any]:
