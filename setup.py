@@ -38,8 +38,10 @@ REQUIREMENTS = [
 ]
 # For those who name one of its networks in MODEL.BACKBONE.TIMM.
 TIMM = ["timm>=1.0"]
+# For `partialreid export` into a file of ONNX; to run one, onnxruntime is enough.
+ONNX = ["onnx", "onnxscript", "onnxruntime"]
 # The first setuptools that builds a wheel by itself, which a test does.
-DEVELOPMENT = ["pytest", "pytest-xdist>=3.7", "ruff", "mypy", "setuptools>=70.1", *TIMM]
+DEVELOPMENT = ["pytest", "pytest-xdist>=3.7", "ruff", "mypy", "setuptools>=70.1", *TIMM, *ONNX]
 
 setup(
     name="partialreid",
@@ -57,5 +59,5 @@ setup(
     },
     entry_points={"console_scripts": ["partialreid = partialreid.commands.dispatch:main"]},
     install_requires=REQUIREMENTS,
-    extras_require={"timm": TIMM, "dev": DEVELOPMENT},
+    extras_require={"timm": TIMM, "onnx": ONNX, "dev": DEVELOPMENT},
 )

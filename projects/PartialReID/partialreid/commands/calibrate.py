@@ -27,7 +27,7 @@ from ..derived.held_out import SUFFIX
 from ..engine.checked_evaluation import checked_model, evaluated
 from ..engine.checkpoint import read_checkpoint
 from ..engine.configuration import model_config
-from ..engine.model_file import write_calibration
+from ..engine.model_file import check_place, write_calibration
 from ..engine.resumption import saved_config
 from ..reporting.run_record import run_record
 from ..runtime.errors import user_errors
@@ -55,6 +55,7 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     args = parser.parse_intermixed_args(argv)
     log_to_stderr()
     with user_errors():
+        check_place(args.model)
         cfg = config_of(args)
         if args.sets:
             check_not_trained_on(cfg, args.sets)

@@ -18,7 +18,7 @@ from ..data.catalogue import file_name
 from ..dsr_evaluation import DsrEvaluator
 from ..engine.checked_evaluation import checked_model, evaluated
 from ..engine.configuration import setup_config
-from ..engine.model_file import read_header
+from ..engine.onnx_network import header_of
 from ..metrics.query_examples import RULE
 from ..reporting.answer_page import write_page
 from ..reporting.results_table import fused_label
@@ -49,7 +49,7 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
         folder = os.path.join(cfg.OUTPUT_DIR, "rankings")
         os.makedirs(folder, exist_ok=True)
         # A checkpoint has no calibration, and one that another config goes with would not hold.
-        learnt = read_header(cfg.MODEL.WEIGHTS).calibration if args.model else None
+        learnt = header_of(cfg.MODEL.WEIGHTS).calibration if args.model else None
         calibration = from_plain(learnt) if learnt else None
         extractor = Extractor(network.eval(), cfg, device_of(network))
         wanted = Wanted(args.queries, args.length, args.explain)

@@ -12,9 +12,8 @@ from torch import nn
 
 from ..dsr_evaluation import DsrEvaluator
 from ..keys.unread_keys import warn_of_idle_keys
-from .checkpoint import read_checkpoint
 from .checks import check_config, check_output_dir, check_test_sets
-from .inference import build_evaluator, evaluate_model, load_model
+from .inference import build_evaluator, check_weights, evaluate_model, load_model
 
 
 def check_evaluation(cfg: Any, processes: int) -> None:
@@ -25,11 +24,11 @@ def check_evaluation(cfg: Any, processes: int) -> None:
         processes: of the whole job.
 
     Raises:
-        ValueError, OSError, RuntimeError: as the checks of `checks` and `read_checkpoint`.
+        ValueError, OSError, RuntimeError: as the checks of `checks` and `check_weights`.
     """
     check_config(cfg, processes, eval_only=True)
     check_output_dir(cfg.OUTPUT_DIR)
-    read_checkpoint(cfg.MODEL.WEIGHTS)
+    check_weights(cfg)
     check_test_sets(cfg)
 
 

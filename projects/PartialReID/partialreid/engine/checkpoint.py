@@ -17,7 +17,7 @@ from torch import Tensor
 from ..runtime.checkpoint_age import age_of
 from ..runtime.files import whole_file, write_text
 from ..runtime.finite import name_first, not_finite
-from .model_file import LEFT_OUT, is_model_file, read_model_file
+from .model_file import LEFT_OUT, is_model_file, is_onnx_file, read_model_file
 
 logger = logging.getLogger(__name__)
 
@@ -44,6 +44,11 @@ def read_checkpoint(path: str) -> dict[str, Any]:
         )
     if is_model_file(path):
         return _read_model_file(path)
+    if is_onnx_file(path):
+        raise ValueError(
+            f'"{path}" is a file of ONNX, which can be run and nothing else: name the checkpoint '
+            "or the model file that it was written from."
+        )
     try:
         data = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:

@@ -15,8 +15,9 @@ from ..keys.config_files import expand_paths, find_config, merge_file, merge_opt
 from ..keys.released_model import find_model
 from ..keys.unread_keys import leaves
 from ..runtime.device import resolve_device
-from .model_file import read_header
+from .model_file import is_onnx_file
 from .model_header import FREE
+from .onnx_network import header_of
 
 
 def setup_config(args: argparse.Namespace) -> Any:
@@ -67,7 +68,8 @@ def model_config(path: str, opts: Sequence[str]) -> Any:
     """The config of a model file, whose weights it names, with keys and values over it.
 
     Args:
-        path: as `find_model` takes it; "" means the released model.
+        path: as `find_model` takes it; "" means the released model. A file of ONNX counts as a
+            model file.
         opts: keys and values one after another.
 
     Raises:
@@ -75,18 +77,20 @@ def model_config(path: str, opts: Sequence[str]) -> Any:
             network.
     """
     path = find_model(path)
-    tree = read_header(path).config
+    tree = header_of(path).config
     own, cfg = tree_config(tree, path, []), tree_config(tree, path, opts)
     before = dict(leaves(own))
     for key, value in leaves(cfg):
         if key.startswith("MODEL.") and key not in FREE and value != before[key]:
+            other = "give its weights to another network by --config-file FILE and MODEL.WEIGHTS"
+            other = "export another file" if is_onnx_file(path) else f"{other} {path}"
             raise ValueError(
                 f'{key} is {before[key]!r} in the model file "{path}" and cannot be {value!r}: '
-                "leave it out or, to use the weights in another network, give --config-file FILE "
-                f"and MODEL.WEIGHTS {path}."
+                f"leave it out or {other}."
             )
     cfg.defrost()
     cfg.MODEL.WEIGHTS = path
+    cfg.MODEL.DEVICE = _device(cfg)
     cfg.freeze()
     return cfg
 
@@ -100,9 +104,14 @@ def _default() -> Any:
 def _finished(cfg: Any, opts: Sequence[str]) -> Any:
     merge_options(cfg, opts)
     expand_paths(cfg)
-    cfg.MODEL.DEVICE = resolve_device(cfg.MODEL.DEVICE)
+    cfg.MODEL.DEVICE = _device(cfg)
     settle_statistics(cfg)
     if cfg.SEED < 0:
         cfg.SEED = drawn_seed()
     cfg.freeze()
     return cfg
+
+
+def _device(cfg: Any) -> str:
+    """The device of a config; that of a file of ONNX is the CPU, on which ONNX Runtime runs it."""
+    return "cpu" if is_onnx_file(cfg.MODEL.WEIGHTS) else resolve_device(cfg.MODEL.DEVICE)

@@ -26,6 +26,8 @@ from ..runtime.files import write_json
 from ..runtime.freed_memory import keep_freed_memory, release_freed_memory
 from ..runtime.progress import progress
 from .checkpoint import classes_in, load_weights, read_checkpoint
+from .model_file import is_onnx_file
+from .onnx_network import configured_onnx
 
 logger = logging.getLogger(__name__)
 RESULTS = "results.json"
@@ -71,12 +73,28 @@ def evaluate_model(model: nn.Module, loader: Any, evaluator: DsrEvaluator) -> di
     return evaluator.evaluate()
 
 
+def check_weights(cfg: Any) -> None:
+    """Read what MODEL.WEIGHTS names, so that it is known to be whole before long work.
+
+    Raises:
+        ValueError: there is none, or it cannot be read.
+    """
+    if is_onnx_file(cfg.MODEL.WEIGHTS):
+        configured_onnx(cfg, cfg.MODEL.WEIGHTS)
+    else:
+        read_checkpoint(cfg.MODEL.WEIGHTS)
+
+
 def load_model(cfg: Any, weights: str, allow_partial: bool = False) -> nn.Module:
     """The model of a config with the weights of a checkpoint, its classes read from there.
+
+    Of a file of ONNX it is the network that ONNX Runtime runs.
 
     Raises:
         ValueError: no checkpoint is given, or it cannot be read or does not fit.
     """
+    if is_onnx_file(weights):
+        return configured_onnx(cfg, weights)
     state = read_checkpoint(weights)["model"]
     cfg = cfg.clone()
     cfg.defrost()

@@ -22,6 +22,7 @@ from ..unreached_parameters import CLASSIFIERS
 from .model_header import HEADER, Header, header_text, read_metadata
 
 SUFFIX = ".safetensors"
+ONNX = ".onnx"
 # Tensors up to this size keep their precision. Of a MobileNetV2 they are a tenth of the numbers:
 # batch norm and depthwise convolutions, whose rounding would do nine tenths of the harm.
 SMALL = 10_000
@@ -32,6 +33,11 @@ LEFT_OUT = tuple(f"heads.{name}" for name in CLASSIFIERS)
 def is_model_file(path: str) -> bool:
     """Whether a path is that of a model file, by its ending."""
     return path.endswith(SUFFIX)
+
+
+def is_onnx_file(path: str) -> bool:
+    """Whether a path is that of a network in ONNX, by its ending."""
+    return path.endswith(ONNX)
 
 
 def write_model_file(

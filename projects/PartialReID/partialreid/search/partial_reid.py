@@ -16,8 +16,8 @@ from ..dsr_evaluation import DTYPES
 from ..engine.checks import check_values
 from ..engine.configuration import model_config
 from ..engine.inference import load_model
-from ..engine.model_file import read_header
 from ..engine.model_header import Header
+from ..engine.onnx_network import header_of
 from ..images.pictures import Picture, picture_name
 from ..images.reading import ImageError, Unreadable, refuse_unreadable, unreadable
 from ..index.gallery import Index
@@ -66,10 +66,10 @@ class PartialReID:
 
     @classmethod
     def load(cls, path: str | os.PathLike[str] = "", *options: str) -> PartialReID:
-        """Read a model file.
+        """Read a model file, or a file of ONNX, which ONNX Runtime then runs.
 
         Args:
-            path: of a model file; by default the released model.
+            path: of the file; by default the released model.
             *options: config keys and values one after another, such as "MODEL.DEVICE", "cpu".
 
         Raises:
@@ -77,9 +77,9 @@ class PartialReID:
         """
         cfg = model_config(os.fspath(path), list(options))
         check_values(cfg, eval_only=True)
-        header = read_header(cfg.MODEL.WEIGHTS)
         network = load_model(cfg, cfg.MODEL.WEIGHTS).eval()
-        return cls(network, cfg, device_of(network), _calibration(header))
+        calibration = _calibration(header_of(cfg.MODEL.WEIGHTS))
+        return cls(network, cfg, device_of(network), calibration)
 
     def embed(self, pictures: Picture | Iterable[Picture]) -> Embedded:
         """Features, columns and weights of pictures, in their order.
