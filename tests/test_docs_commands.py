@@ -30,9 +30,10 @@ from partialreid.commands import (
 )
 from partialreid.data.catalogue import is_data_set
 from partialreid.engine.configuration import model_config, setup_config
-from partialreid.engine.model_file import is_model_file, write_model_file
+from partialreid.engine.model_file import is_model_file, is_onnx_file, write_model_file
 from partialreid.search.partial_reid import PartialReID
 from partialreid.search.sources import Pictures
+from tests import made_onnx
 from tests.paths import ROOT
 from tests.test_docs import DOCUMENTS, name_of
 
@@ -96,6 +97,8 @@ def loaded(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     monkeypatch.setattr(evaluate, "start", started)
     monkeypatch.setattr(export, "load_model", checked)
     monkeypatch.setattr(export, "write_model_file", stop)
+    monkeypatch.setattr(export, "write_onnx_file", stop)
+    monkeypatch.setattr(export, "check_onnx_export", lambda: None)
     monkeypatch.setattr(select_lambda, "check_trained_without", checked)
     monkeypatch.setattr(select_lambda, "check_not_trained_on", checked)
     monkeypatch.setattr(select_lambda, "checked_model", stop)
@@ -124,7 +127,8 @@ def write_files(words: list[str]) -> None:
     """
     cfg = setup_config(argparse.Namespace(config_file="demo.yml", opts=[]))
     twins = [words[i + 1] for i, word in enumerate(words) if word == "--twin"]
-    read = [UNNAMED, *twins, *(word for word in words if is_model_file(word))]
+    named = [word for word in words if is_model_file(word) or is_onnx_file(word)]
+    read = [UNNAMED, *twins, *named]
     if words[0] == "export":
         averaged = [words[i + 1] for i, word in enumerate(words) if word == "--average"]
         read = [words[1], *averaged]
@@ -132,6 +136,8 @@ def write_files(words: list[str]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         if is_model_file(path.name):
             write_model_file(str(path), {}, cfg, {})
+        elif is_onnx_file(path.name):
+            made_onnx.write(path, made_onnx.metadata(cfg))
         else:
             torch.save({"model": {}, "config": cfg.dump()}, path)
 
@@ -167,6 +173,8 @@ def test_all_commands_are_found() -> None:
         ["export", "demo.pth", "demo.safetensors", "TEST.DSR.NO_SUCH_KEY", "1"],
         ["export", "demo.pth", "demo.safetensors", "--config-file", "no_such.yml"],
         ["evaluate", "--model", "demo.safetensors", "MODEL.HEADS.POOL_LAYER", "FastAvgPool"],
+        ["evaluate", "--model", "demo.onnx", "MODEL.HEADS.POOL_LAYER", "FastAvgPool"],
+        ["export", "demo.pth", "demo.pb", "--format", "onnx"],
     ],
     ids=" ".join,
 )

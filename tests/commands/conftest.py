@@ -1,4 +1,4 @@
-"""What the tests of the command line share: a job that could start, and none that does."""
+"""What the tests of the command line share: a job that could start, and what is said of others."""
 
 from __future__ import annotations
 
@@ -42,3 +42,17 @@ def options(tmp_path: Path, make_market) -> Callable[..., list[str]]:
         return [str(value) for value in (*given, *changes)]
 
     return make
+
+
+@pytest.fixture
+def refused(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    """A function that runs a command, which must refuse its command line in one sentence."""
+
+    def run(command: Callable[..., int], *argv: object) -> str:
+        with pytest.raises(SystemExit) as caught:
+            command([str(word) for word in argv])
+        assert caught.value.code == 2
+        (said,) = [line for line in capsys.readouterr().err.splitlines() if "error: " in line]
+        return said
+
+    return run

@@ -39,20 +39,6 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture
-def refused(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
-    """A function that runs a command, which must refuse its command line in one sentence."""
-
-    def run(command: Callable[..., int], *argv: object) -> str:
-        with pytest.raises(SystemExit) as caught:
-            command([str(word) for word in argv])
-        assert caught.value.code == 2
-        (said,) = [line for line in capsys.readouterr().err.splitlines() if "error: " in line]
-        return said
-
-    return run
-
-
 def results(output: Path) -> Any:
     return json.loads((output / "results.json").read_text())[SET]
 

@@ -23,7 +23,7 @@ COMMANDS = {
     "evaluate": ("evaluate", "evaluate a checkpoint"),
     "compare": ("compare", "compare several checkpoints on several test sets in one table"),
     "rankings": ("rankings", "show ranked lists of a test set, and why they are so"),
-    "export": ("export", "write a checkpoint and its config into one model file"),
+    "export": ("export", "write a checkpoint into one model file, or its network into ONNX"),
     "calibrate": ("calibrate", "learn what a model's distances mean"),
     "select-lambda": ("select_lambda", "choose lambda on identities that were kept from training"),
 }

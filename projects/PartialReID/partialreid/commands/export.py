@@ -3,6 +3,10 @@
     partialreid export logs/demo/model_final.pth demo.safetensors
     partialreid evaluate --model demo.safetensors
 
+Into a file that ends with .onnx it writes the network itself, which runs without torch:
+
+    partialreid export logs/demo/model_final.pth demo.onnx
+
 --average takes a further checkpoint of the same training, such as that of the epoch before: the
 mean of all weights is written.
 
@@ -22,12 +26,21 @@ from typing import Any
 import yaml
 
 from ..data.folder_set import without_folders_above
-from ..engine.checkpoint import classes_in, read_checkpoint
+from ..engine.checkpoint import classes_in, load_weights, read_checkpoint
 from ..engine.checks import check_values
 from ..engine.configuration import setup_config, tree_config
 from ..engine.inference import load_model
-from ..engine.model_file import check_place, is_model_file, read_header, write_model_file
+from ..engine.model_file import (
+    ONNX,
+    SUFFIX,
+    check_place,
+    is_model_file,
+    is_onnx_file,
+    read_header,
+    write_model_file,
+)
 from ..engine.model_header import config_tree, without_machine
+from ..engine.onnx_export import check_onnx_export, write_onnx_file
 from ..engine.resumption import saved_config
 from ..engine.weight_average import average_of
 from ..keys.network_check import check_network
@@ -36,12 +49,19 @@ from .output import log_to_stderr, say
 
 logger = logging.getLogger(__name__)
 BESIDE = "config.yaml"  # FastReID writes it into OUTPUT_DIR
+# What --format can be, with the ending that the file then has.
+FORMATS = {"safetensors": SUFFIX, "onnx": ONNX}
 
 
 def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     parser = argparse.ArgumentParser(prog=prog, description=__doc__.splitlines()[0])
     parser.add_argument("checkpoint", type=os.path.expanduser, help="model_final.pth of a training")
-    parser.add_argument("output", type=os.path.expanduser, help="the file to be, *.safetensors")
+    parser.add_argument(
+        "output", type=os.path.expanduser, help="the file to be, *.safetensors or *.onnx"
+    )
+    parser.add_argument(
+        "--format", choices=FORMATS, help="of the file (default: what its ending says)"
+    )
     parser.add_argument(
         "--config-file", default="", metavar="FILE", help="in place of the config of the training"
     )
@@ -61,7 +81,7 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     args = parser.parse_intermixed_args(argv)
     log_to_stderr()
     with user_errors():
-        check_place(args.output)
+        check_output(args)
         paths = (args.checkpoint, *args.average)
         for path in paths:
             if not os.path.isfile(path):
@@ -70,15 +90,35 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
         cfg = config_of(args, data)
         check_values(cfg, eval_only=True)
         check_network(cfg, eval_only=True)
-        load_model(cfg, args.checkpoint)  # says what does not fit
+        model = load_model(cfg, args.checkpoint)  # says what does not fit
         record, calibration = training_record(data, cfg), kept_calibration(args, cfg)
         state = data["model"]
         if args.average:
             state = average_of({path: read_checkpoint(path)["model"] for path in paths})
             record["averaged"] = len(paths)
-        write_model_file(args.output, state, cfg, record, args.half, calibration)
+        if is_onnx_file(args.output):
+            if args.average:
+                load_weights(model, state, args.checkpoint, allow_partial=False)
+            write_onnx_file(args.output, model, cfg, record, calibration)
+        else:
+            write_model_file(args.output, state, cfg, record, args.half, calibration)
         say(f"written to {args.output}: {os.path.getsize(args.output) / 1e6:.1f} MB")
     return 0
+
+
+def check_output(args: argparse.Namespace) -> None:
+    """Check what the command line says of the file to be, before there is one.
+
+    Raises:
+        ValueError: its name does not end as that of its kind, or it cannot be written here.
+    """
+    kind = args.format or ("onnx" if is_onnx_file(args.output) else "safetensors")
+    check_place(args.output, FORMATS[kind])
+    if kind != "onnx":
+        return
+    if args.half:
+        raise ValueError("--half is for *.safetensors: the weights of a file of ONNX are float32.")
+    check_onnx_export()
 
 
 def config_of(args: argparse.Namespace, data: dict[str, Any]) -> Any:
