@@ -84,7 +84,8 @@ def test_other_people_teach_the_model_itself(
     shutil.copytree(trained / "data" / "SyntheticPartial-seed0-12x10", people)
     shutil.copy(trained / "m.safetensors", path)
     argv = [path, "DATASETS.ROOT", tmp_path / "data", "OUTPUT_DIR", tmp_path, "MODEL.DEVICE", "cpu"]
-    assert main([str(word) for word in (*argv, "--sets", f"folder:{people}")]) == 0
+    path, *keys = argv  # keys may stand behind the set
+    assert main([str(word) for word in (path, "--people", f"folder:{people}", *keys)]) == 0
     taught = path.read_bytes()
     learnt = from_plain(read_header(str(path)).calibration)
     assert learnt.learnt_on == "10 identities of folder:people, 120 queries whole, cut and hidden"
@@ -92,6 +93,11 @@ def test_other_people_teach_the_model_itself(
     assert written["run"]["config"]["MODEL"]["WEIGHTS"] == str(path)
 
     with pytest.raises(SystemExit):
-        main([str(word) for word in (*argv, "--sets", f"folder:{people}", "SyntheticPartial")])
+        main(
+            [
+                str(word)
+                for word in (*argv, "--people", f"folder:{people}", "--people", "SyntheticPartial")
+            ]
+        )
     assert f"{path} was trained on SyntheticPartial: take" in capsys.readouterr().err
     assert path.read_bytes() == taught

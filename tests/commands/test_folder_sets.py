@@ -111,11 +111,11 @@ def test_select_lambda_by_other_people(
         (["DATASETS.NAMES", "('Market1501',)"], f"folder:{here / 'my people é'}"),
     ):
         with pytest.raises(SystemExit):
-            select_lambda.main([*argv, *more, "--sets", known])
+            select_lambda.main([*argv, *more, "--people", known])
         assert f"was trained on {known}: take another set" in capsys.readouterr().err
     argv += ["DATASETS.NAMES", "('Market1501',)"]
 
-    others = ["--sets", "SyntheticPartial", "--queries", "Whole", "Occluded"]
+    others = ["--people", "SyntheticPartial", "--queries", "Whole", "Occluded"]
     assert select_lambda.main([*argv, *others]) == 0
     record = json.loads((tmp_path / "lambda.json").read_text())
     assert list(record["curves"]) == ["SyntheticPartial", "SyntheticPartialOccluded", "mean"]

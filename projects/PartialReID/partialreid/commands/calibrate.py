@@ -1,6 +1,6 @@
 """Learn what a model's distances mean, on identities that were not trained on.
 
-    partialreid calibrate model.safetensors --sets folder:/data/people
+    partialreid calibrate model.safetensors --people folder:/data/people
     partialreid calibrate model.safetensors --twin logs/held_out/model_final.pth
 
 Known people in other images teach it best: those that it will be used on, or any that the model was
@@ -44,7 +44,12 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     parser = argparse.ArgumentParser(prog=prog, description=__doc__.splitlines()[0])
     parser.add_argument("model", type=os.path.expanduser, help="the model file, *.safetensors")
     teacher = parser.add_mutually_exclusive_group(required=True)
-    teacher.add_argument("--sets", nargs="+", metavar="NAME", help="sets of people not trained on")
+    teacher.add_argument(
+        "--people",
+        action="append",
+        metavar="NAME",
+        help="a set of people not trained on; once for each",
+    )
     teacher.add_argument(
         "--twin",
         type=os.path.expanduser,
@@ -57,8 +62,8 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     with user_errors():
         check_place(args.model)
         cfg = config_of(args)
-        if args.sets:
-            check_not_trained_on(cfg, args.sets)
+        if args.people:
+            check_not_trained_on(cfg, args.people)
         else:
             check_trained_without(cfg)
         model = checked_model(cfg)
@@ -70,9 +75,9 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
         answers = FirstAnswers(*(np.concatenate(values) for values in zip(*parts, strict=True)))
         report = cross_report(answers, kind)
         people = len(np.unique(answers.identity))
-        names = ", ".join(map(without_folders_above, args.sets or cfg.DATASETS.NAMES))
+        names = ", ".join(map(without_folders_above, args.people or cfg.DATASETS.NAMES))
         learnt_on = (
-            f"{people} {'' if args.sets else 'held-out '}identities of {names}, "
+            f"{people} {'' if args.people else 'held-out '}identities of {names}, "
             f"{len(answers.right) // 2} queries whole, cut and hidden"
         )
         found = calibrated(answers, kind, learnt_on)
@@ -97,7 +102,7 @@ def config_of(args: argparse.Namespace) -> Any:
     """
     cfg = model_config(args.model, list(args.opts or []))
     cfg.defrost()
-    stems = args.sets
+    stems = args.people
     if args.twin:
         trained = saved_config(read_checkpoint(args.twin))
         cfg.MODEL.WEIGHTS = args.twin

@@ -10,7 +10,7 @@ chooses by another set, which no result is reported on:
 
     partialreid select-lambda --config-file market_mobilenetv2.yml \
         MODEL.WEIGHTS logs/market_mobilenetv2/model_final.pth \
-        --sets folder:/data/people --queries Whole Partial Occluded
+        --people folder:/data/people --queries Whole Partial Occluded
 
 The lambda of the best Rank-1, in the mean over these sets, is printed; OUTPUT_DIR/lambda.json and
 lambda.png hold the curves.
@@ -50,19 +50,20 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
         "--queries", nargs="+", choices=KINDS, default=KINDS[:2], help="what is done to them"
     )
     parser.add_argument(
-        "--sets",
-        nargs="+",
+        "--people",
+        action="append",
         default=[],
         metavar="NAME",
-        help="sets to choose by that were not trained on, in place of held-out identities",
+        help="a set to choose by that was not trained on, in place of held-out identities; once "
+        "for each",
     )
     parser.add_argument("opts", nargs="*", metavar="KEY VALUE", help="config keys and values")
     args = parser.parse_intermixed_args(argv)
     log_to_stderr()
     with user_errors():
         cfg = config_of(args)
-        if args.sets:
-            check_not_trained_on(cfg, args.sets)
+        if args.people:
+            check_not_trained_on(cfg, args.people)
         else:
             check_trained_without(cfg)
         model = checked_model(cfg)
@@ -118,7 +119,7 @@ def config_of(args: argparse.Namespace) -> Any:
     """The config, with what lambda is chosen by as its test sets."""
     cfg = setup_config(args)
     cfg.defrost()
-    stems = args.sets or [with_suffix(name, SUFFIX) for name in cfg.DATASETS.NAMES]
+    stems = args.people or [with_suffix(name, SUFFIX) for name in cfg.DATASETS.NAMES]
     cfg.DATASETS.TESTS = tuple(
         with_suffix(name, kind) if kind != "Whole" else name
         for name in stems
@@ -147,7 +148,7 @@ def check_not_trained_on(cfg: Any, names: Sequence[str]) -> None:
         if short(name) in map(short, trained):
             raise ValueError(
                 f"{cfg.MODEL.WEIGHTS} was trained on {name}: take another set, or keep identities "
-                "from training by DATASETS.HELD_OUT and leave out --sets."
+                "from training by DATASETS.HELD_OUT and leave out --people."
             )
 
 
