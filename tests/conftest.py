@@ -137,6 +137,17 @@ def standin(monkeypatch: pytest.MonkeyPatch) -> Iterator[StandInGpu]:
 
 
 @pytest.fixture
+def as_trained(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Evaluations of this process run the network as it was trained, as a training's own do.
+
+    Their numbers are then the same to the last digit. Rounding ranks what a tiny training makes.
+    """
+    from partialreid.engine import inference
+
+    monkeypatch.setattr(inference, "evaluation_network", lambda model, cfg: model)
+
+
+@pytest.fixture
 def make_config() -> Callable[..., Any]:
     """A function that makes the default config on the CPU, with keys and values to change."""
 

@@ -56,6 +56,15 @@ def run(root: Path, output: Path, *flags: str, **changes: Any) -> dict[str, Any]
     return json.loads((output / "results.json").read_text())
 
 
+def evaluate(root: Path, weights: Path, output: Path, **changes: Any) -> dict[str, Any]:
+    """Evaluate a checkpoint of the tiny job: its results.json.
+
+    Rounding ranks what so small a training makes, and a training's own evaluation, which folds no
+    batch norm, rounds otherwise.
+    """
+    return run(root, output, "--eval-only", MODEL__WEIGHTS=weights, **changes)
+
+
 def records(output: Path, name: str) -> list[dict[str, Any]]:
     """The lines of a training's metrics.json that hold a value of this name."""
     lines = (output / "metrics.json").read_text().splitlines()

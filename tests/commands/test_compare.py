@@ -19,9 +19,10 @@ COMMAND = [sys.executable, "-m", "partialreid", "compare"]
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a data root and a trained tiny network."""
+    """A folder with a data root, a trained tiny network and its evaluation."""
     folder = tmp_path_factory.mktemp("trained")
     tiny.run(folder / "data", folder / "run", SOLVER__MAX_EPOCH=1, TEST__EVAL_PERIOD=0)
+    tiny.evaluate(folder / "data", folder / "run" / "model_final.pth", folder / "evaluated")
     return folder
 
 
@@ -44,7 +45,7 @@ def test_it_writes_table_json_and_picture(trained: Path, tmp_path: Path) -> None
     argv += ["--tests", "SyntheticPartial", "SyntheticPartialOccluded", "--opts", *keys]
     assert main(argv) == 0
     record = json.loads((tmp_path / "out" / "compare.json").read_text())
-    results = json.loads((trained / "run" / "results.json").read_text())["SyntheticPartial"]
+    results = json.loads((trained / "evaluated" / "results.json").read_text())["SyntheticPartial"]
     for name in ("plain", "same again"):
         found = record[name]["SyntheticPartial"]
         for distance in ("global", "reconstruction", "fused"):
@@ -129,7 +130,7 @@ def test_two_processes_and_options_of_a_system(trained: Path, tmp_path: Path) ->
     # Only the main process says what it does.
     assert done.stderr.count("Reconstruction distance: 40 queries") == 2
     record = json.loads((tmp_path / "out" / "compare.json").read_text())
-    results = json.loads((trained / "run" / "results.json").read_text())["SyntheticPartial"]
+    results = json.loads((trained / "evaluated" / "results.json").read_text())["SyntheticPartial"]
     assert [record[name]["run"]["processes"] for name in record] == [2, 2]
     codes = [record[name]["run"]["protocol"]["codes"] for name in record]
     assert codes == ["ridge", "lasso"]

@@ -32,9 +32,10 @@ SET = "SyntheticPartial"
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a data root, a trained tiny network and its model file."""
+    """A folder with a data root, a trained tiny network, its evaluation and its model file."""
     folder = tmp_path_factory.mktemp("trained")
     tiny.run(folder / "data", folder / "run", SOLVER__MAX_EPOCH=1, TEST__EVAL_PERIOD=0, SEED=3)
+    tiny.evaluate(folder / "data", folder / "run" / "model_final.pth", folder / "evaluated")
     assert main([str(folder / "run" / "model_final.pth"), str(folder / "model.safetensors")]) == 0
     return folder
 
@@ -43,28 +44,41 @@ def results(output: Path) -> Any:
     return json.loads((output / "results.json").read_text())[SET]
 
 
+def protocol(output: Path) -> Any:
+    return json.loads((output / "results.json").read_text())["run"]["protocol"]
+
+
 def model_config(path: Path, *opts: object) -> Any:
     words = [str(word) for word in ("MODEL.DEVICE", "cpu", *opts)]
     return setup_config(argparse.Namespace(config_file="", model=str(path), opts=words))
 
 
-def test_it_evaluates_alone_as_the_training_did(
+def test_it_evaluates_alone_as_its_checkpoint_does(
     trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     keys = ["DATASETS.ROOT", str(trained / "data"), "MODEL.DEVICE", "cpu", "OUTPUT_DIR", "out"]
     monkeypatch.chdir(tmp_path)
     assert evaluate.main(["--model", str(trained / "model.safetensors"), *keys]) == 0
-    assert results(tmp_path / "out") == results(trained / "run")
+    assert results(tmp_path / "out") == results(trained / "evaluated")
     run = json.loads((tmp_path / "out" / "results.json").read_text())["run"]
     assert run["config"]["MODEL"]["WEIGHTS"] == str(trained / "model.safetensors")
     assert run["config"]["MODEL"]["BACKBONE"]["DEPTH"] == "0.25x"
+
+
+def test_it_evaluates_in_bfloat16_where_that_is_asked_for(trained: Path, tmp_path: Path) -> None:
+    keys = ["DATASETS.ROOT", trained / "data", "MODEL.DEVICE", "cpu", "OUTPUT_DIR", tmp_path]
+    half = [str(key) for key in (*keys, "MODEL.INFERENCE_DTYPE", "bfloat16")]
+    assert evaluate.main(["--model", str(trained / "model.safetensors"), *half]) == 0
+    assert protocol(tmp_path)["inference_dtype"] == "bfloat16"
+    for folder in ("run", "evaluated"):
+        assert protocol(trained / folder)["inference_dtype"] == "float32"
 
 
 def test_it_is_a_checkpoint_of_its_config(trained: Path, tmp_path: Path) -> None:
     weights = trained / "model.safetensors"
     keys = tiny.options(trained / "data", tmp_path, MODEL__WEIGHTS=weights)
     assert evaluate.main(["--config-file", tiny.CONFIG, *keys]) == 0
-    assert results(tmp_path) == results(trained / "run")
+    assert results(tmp_path) == results(trained / "evaluated")
 
 
 def test_keys_go_over_the_config(trained: Path, tmp_path: Path) -> None:
@@ -73,7 +87,7 @@ def test_keys_go_over_the_config(trained: Path, tmp_path: Path) -> None:
     assert evaluate.main(["--model", str(trained / "model.safetensors"), *keys]) == 0
     found = results(tmp_path)
     assert (found["lambda_selection"], found["lambda"]) == ("fixed", 0.25)
-    assert found["global"] == results(trained / "run")["global"]
+    assert found["global"] == results(trained / "evaluated")["global"]
 
 
 def test_what_it_holds(trained: Path) -> None:
@@ -329,7 +343,7 @@ def test_a_comparison_takes_it(trained: Path, tmp_path: Path, refused: Callable[
     argv += ["--opts", "MODEL.DEVICE", "cpu", "DATASETS.ROOT", str(trained / "data")]
     assert compare.main(argv) == 0
     found = json.loads((tmp_path / "compare.json").read_text())["A"]
-    assert found[SET]["fused"] == results(trained / "run")["fused"]
+    assert found[SET]["fused"] == results(trained / "evaluated")["fused"]
     assert found["run"]["config"]["TEST"]["DSR"]["FILL"] == 50
     assert found["run"]["config"]["MODEL"]["WEIGHTS"] == model
 

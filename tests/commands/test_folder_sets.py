@@ -33,7 +33,7 @@ def keys(folder: Path, output: Path, **changes: object) -> list[str]:
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with drawn people in `my people é`, and a network that some of them trained."""
+    """Drawn people in `my people é`, a network that some of them trained, and its evaluation."""
     folder = tmp_path_factory.mktemp("trained")
     people = folder / "my people é"
     SyntheticPartial(str(folder / "data"), synthetic_train_ids=12, synthetic_test_ids=10)
@@ -42,6 +42,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     names = {"DATASETS__NAMES": f"('folder:{people}',)", "DATASETS__TESTS": tests}
     changes = {"SOLVER__MAX_EPOCH": 1, "TEST__EVAL_PERIOD": 0, "DATASETS__HELD_OUT": HELD_OUT}
     tiny.run(folder / "data", folder / "run", **names, **changes)
+    tiny.evaluate(folder / "data", folder / "run" / "model_final.pth", folder / "evaluated")
     return folder
 
 
@@ -79,7 +80,7 @@ def test_compare_and_rankings(here: Path, tmp_path: Path) -> None:
     assert compare.main(argv) == 0
     found = json.loads((tmp_path / "compare.json").read_text())["A"]
     assert list(found) == [*tests, "run"]
-    results = json.loads((here / "run" / "results.json").read_text())["SyntheticPartial"]
+    results = json.loads((here / "evaluated" / "results.json").read_text())["SyntheticPartial"]
     assert found[tests[0]]["fused"] == results["fused"] != found[tests[1]]["fused"]
     assert f"| {tests[1]} " in (tmp_path / "compare.md").read_text()
 
@@ -119,7 +120,7 @@ def test_select_lambda_by_other_people(
     assert select_lambda.main([*argv, *others]) == 0
     record = json.loads((tmp_path / "lambda.json").read_text())
     assert list(record["curves"]) == ["SyntheticPartial", "SyntheticPartialOccluded", "mean"]
-    results = json.loads((here / "run" / "results.json").read_text())["SyntheticPartial"]
+    results = json.loads((here / "evaluated" / "results.json").read_text())["SyntheticPartial"]
     ends = [record["curves"]["SyntheticPartial"]["mAP"][i] for i in (0, -1)]
     assert ends == pytest.approx([results[kind]["mAP"] for kind in ("global", "reconstruction")])
 

@@ -68,6 +68,7 @@ def test_model_best_is_the_best(trained: Path) -> None:
     assert best["best_metric"] == pytest.approx(max(metrics))
 
 
+@pytest.mark.usefixtures("as_trained")
 def test_eval_only_reproduces_the_table(root: Path, trained: Path, tmp_path: Path) -> None:
     weights = trained / "model_final.pth"
     again = tiny.run(root, tmp_path, "--eval-only", MODEL__WEIGHTS=weights)
@@ -141,6 +142,7 @@ def test_two_processes_give_the_numbers_of_one(root: Path, trained: Path, tmp_pa
         assert two["SyntheticPartial"][name] == pytest.approx(wanted, abs=1e-3)
 
 
+@pytest.mark.usefixtures("as_trained")
 def test_two_processes_train(root: Path, tmp_path: Path) -> None:
     """Batch-norm statistics differ between processes; evaluated are those that are saved."""
     data = tiny.run(root, tmp_path, "--num-gpus", "2", SOLVER__MAX_EPOCH=1, TEST__IMS_PER_BATCH=2)

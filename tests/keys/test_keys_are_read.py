@@ -25,6 +25,7 @@ from partialreid.commands.job import run
 from partialreid.commands.train import build_parser
 from partialreid.data.catalogue import load_dataset
 from partialreid.engine.configuration import setup_config
+from partialreid.engine.evaluation_network import evaluation_network
 from partialreid.keys.reading_rules import NEVER
 from partialreid.keys.recorded_config import RecordedNode, recorded
 from partialreid.keys.unread_keys import leaves
@@ -54,6 +55,7 @@ READERS = {
     "MODEL.PIXEL_MEAN": LOSSES,
     "MODEL.PIXEL_STD": LOSSES,
     "MODEL.CHANNELS_LAST": "partialbaseline",
+    "MODEL.INFERENCE_DTYPE": "engine.evaluation_network",
     "MODEL.BACKBONE.NAME": "fastreid.modeling.backbones.build",
     "MODEL.BACKBONE.DEPTH": RESNET,
     "MODEL.BACKBONE.LAST_STRIDE": RESNET,
@@ -268,7 +270,7 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Seen:
     model = build_model(recorded(get_cfg_of(teacher), RecordedNode)[0])
     torch.save({"model": model.state_dict()}, folder / "teacher.pth")
     cfg.KD.MODEL_CONFIG, cfg.KD.MODEL_WEIGHTS = [str(teacher)], [str(folder / "teacher.pth")]
-    build_model(cfg)
+    evaluation_network(build_model(cfg), cfg)
 
     # What a run reads before its trainer: the log, the seed.
     args = argparse.Namespace(config_file="", eval_only=False, allow_partial=False, resume=False)

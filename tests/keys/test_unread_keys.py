@@ -11,6 +11,7 @@ import pytest
 from fastreid.data.datasets import DATASET_REGISTRY
 from fastreid.data.datasets.bases import ImageDataset
 from fastreid.modeling.meta_arch import META_ARCH_REGISTRY
+from torch import nn
 
 from partialreid.engine.checks import check_config
 from partialreid.engine.configuration import setup_config
@@ -112,6 +113,7 @@ CASES: list[tuple[str, Any, list[Any], list[Any]]] = [
     ("DATASETS.MASK_THRESHOLD", 100, [ARCHITECTURE, "FPRBaseline"], ["DATASETS.MASKS", "masks"]),
     ("DATASETS.MASK_THRESHOLD", 100, ["DATASETS.MASKS", "masks"], [ARCHITECTURE, "FPRBaseline"]),
     ("KD.EMA.MOMENTUM", 0.9, [], []),
+    ("MODEL.INFERENCE_DTYPE", "bfloat16", [], ["MODEL.INFERENCE_DTYPE", "float32"]),
     ("MODEL.CHANNELS_LAST", "on", ["MODEL.META_ARCHITECTURE", "Baseline"],
      ["MODEL.META_ARCHITECTURE", "PartialBaseline"]),
     ("TEST.FLIP.ENABLED", True, ["MODEL.META_ARCHITECTURE", "Baseline"],
@@ -232,6 +234,20 @@ def test_a_derived_architecture_reads_what_its_base_reads(
     assert idle_keys(cfg, eval_only=False) == {
         "MODEL.LOSSES.VERIFICATION.PAIRS": f"{ARCHITECTURE} is OwnFPR"
     }
+
+
+def test_an_architecture_of_a_user_computes_in_what_it_likes(
+    cfg: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Own(nn.Module):
+        def __init__(self, cfg: Any) -> None:
+            super().__init__()
+
+    monkeypatch.setitem(META_ARCH_REGISTRY._obj_map, "Own", Own)
+    merge(cfg, ["MODEL.INFERENCE_DTYPE", "bfloat16"])
+    assert idle_keys(cfg, eval_only=True) == {}
+    merge(cfg, [ARCHITECTURE, "Own"])
+    assert idle_keys(cfg, eval_only=True)["MODEL.INFERENCE_DTYPE"] == f"{ARCHITECTURE} is Own"
 
 
 def test_every_rule_has_a_case() -> None:

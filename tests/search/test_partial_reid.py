@@ -210,6 +210,23 @@ def test_an_index_of_another_model_or_folder_is_refused(
     again.open(into).close()  # what is extracted stays the same
 
 
+def test_in_bfloat16_it_searches_the_same_index(
+    model: PartialReID, model_file: Path, people: tuple[list[str], list[str]], tmp_path: Path
+) -> None:
+    shutil.copytree(Path(people[1][0]).parent, tmp_path / "people")
+    into = str(tmp_path / "people.index")
+    model.index(tmp_path / "people", into).close()
+    half = PartialReID.load(model_file, "MODEL.DEVICE", "cpu", "MODEL.INFERENCE_DTYPE", "bfloat16")
+    for one, name in ((model, "float32"), (half, "bfloat16")):
+        with one.open(into) as index:
+            answer = one.search(people[1][0], index)
+        assert answer.record["inference_dtype"] == name
+        assert -1e-6 < answer[0].distance < 0.05
+    ours, theirs = (one.embed(people[0][:3]) for one in (half, model))
+    assert not torch.equal(ours.features, theirs.features)
+    assert (ours.features * theirs.features).sum(1).min() > 0.99
+
+
 def test_an_index_leaves_nothing_out_without_a_word(
     model: PartialReID, people: tuple[list[str], list[str]], tmp_path: Path
 ) -> None:

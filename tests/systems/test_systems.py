@@ -66,6 +66,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("as_trained")
 @pytest.mark.parametrize("system", SYSTEMS)
 def test_trains_and_evaluates(system: str, root: Path, tmp_path: Path) -> None:
     results = tiny.run(root, tmp_path, **SYSTEMS[system])

@@ -16,6 +16,7 @@ from .matching import coarse, lasso, pyramid, reconstruction, shortlists
 from .matching.coarse_shortlist import SAMPLE
 from .metrics import single_shot, uncertainty
 from .runtime.device import DEVICES, resolve_device
+from .runtime.inference_dtype import INFERENCE_DTYPES
 from .runtime.memory_budget import AUTO
 
 
@@ -30,6 +31,10 @@ def add_partialreid_config(cfg: Any) -> None:
     cfg.MODEL.DEVICE = resolve_device("auto")
     # Memory format of the backbone: "auto" is on for the CPU, where it is 1.5 to 2 times faster.
     cfg.MODEL.CHANNELS_LAST = "auto"  # "auto", "on", "off"
+    # What the backbone computes in once it is trained; all after its map is float32. "auto":
+    # bfloat16 where the processor or the GPU multiplies in it, float32 elsewhere. A training, with
+    # its evaluations, does not read it: see SOLVER.AMP.
+    cfg.MODEL.INFERENCE_DTYPE = "float32"  # "auto", "float32", "bfloat16"
 
     # Network of build_timm_backbone, as timm names it: vit_small_patch14_dinov2, or with the name
     # of its weights, resnet50.a1_in1k. PRETRAIN_PATH is then a file of timm's.
@@ -195,6 +200,7 @@ def add_partialreid_config(cfg: Any) -> None:
 CHOICES = {
     "MODEL.DEVICE": DEVICES,
     "MODEL.CHANNELS_LAST": ("auto", "on", "off"),
+    "MODEL.INFERENCE_DTYPE": INFERENCE_DTYPES,
     "INPUT.KEEP_RATIO": ("off", "fit", "width", "height", "area"),
     "DATASETS.DERIVED.KIND": (*KINDS, "mixed"),
     "DATASETS.DERIVED.SIDES": ("window", "any"),

@@ -27,6 +27,7 @@ from ..derived.held_out import SUFFIX
 from ..engine.checked_evaluation import checked_model, evaluated
 from ..engine.checkpoint import read_checkpoint
 from ..engine.configuration import model_config
+from ..engine.evaluation_network import dtype_of
 from ..engine.model_file import check_place, write_calibration
 from ..engine.resumption import saved_config
 from ..reporting.run_record import run_record
@@ -82,9 +83,10 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
         )
         found = calibrated(answers, kind, learnt_on)
         write_calibration(args.model, found.as_plain())
+        run = run_record(cfg, 1, dtype_of(model))
         write_json(
             os.path.join(cfg.OUTPUT_DIR, "calibration.json"),
-            {"calibration": found.as_plain(), "report": report, "run": run_record(cfg, 1)},
+            {"calibration": found.as_plain(), "report": report, "run": run},
         )
         for name, value in report.items():
             say(f"{name}: {value:.4f}")

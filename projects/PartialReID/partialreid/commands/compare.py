@@ -29,7 +29,8 @@ from torch import nn
 from ..engine.checked_evaluation import checked_model, evaluated
 from ..engine.checks import check_output_dir
 from ..engine.configuration import model_config, setup_config
-from ..engine.inference import load_model
+from ..engine.evaluation_network import dtype_of
+from ..engine.inference import load_for_evaluation
 from ..engine.launching import launch, processes_here
 from ..engine.model_file import is_model_file, is_onnx_file
 from ..engine.remembered_outputs import RememberedOutputs
@@ -120,16 +121,15 @@ def compare(
             model = None  # its memory goes before the next one's comes
             # In the memory of the machine, wherever the network runs.
             budget = memory_budget(cfg.TEST.DSR.MEMORY_GB, "cpu", comm.get_local_size())
-            model = RememberedOutputs(
-                load_model(cfg, cfg.MODEL.WEIGHTS), budget.columns, args.output
-            )
+            fast = load_for_evaluation(cfg, cfg.MODEL.WEIGHTS)
+            model = RememberedOutputs(fast, budget.columns, args.output)
             loaded = network
         parts: dict[str, object] = {}
         for test in args.tests:
             logger.info(f"{name} on {test}")
             parts[test] = evaluate(cfg, model, test)
         speed = {"images_per_second": model.images / model.seconds}
-        parts[RUN] = {**run_record(cfg, world_size()), **speed}
+        parts[RUN] = {**run_record(cfg, world_size(), dtype_of(model)), **speed}
         record[name] = parts
         if rank() == 0:
             write_comparison(args.output, record)

@@ -15,7 +15,7 @@ from typing import Any
 from fastreid.utils import comm
 
 from ..engine.checked_evaluation import check_evaluation
-from ..engine.inference import evaluate_test_sets, load_model
+from ..engine.inference import evaluate_test_sets, load_for_evaluation
 from ..keys.unread_keys import warn_of_idle_keys
 from .job import job_parser, start
 
@@ -33,7 +33,7 @@ def evaluate(cfg: Any, args: argparse.Namespace) -> dict[str, Any]:
     """Evaluate in one process of the job; the results are those of the main one."""
     if comm.is_main_process():
         warn_of_idle_keys(cfg, eval_only=True)
-    model = load_model(cfg, cfg.MODEL.WEIGHTS, args.allow_partial)
+    model = load_for_evaluation(cfg, cfg.MODEL.WEIGHTS, args.allow_partial)
     return evaluate_test_sets(cfg, model)
 
 

@@ -30,6 +30,7 @@ from ..derived.held_out import SUFFIX
 from ..engine.checked_evaluation import checked_model, evaluated
 from ..engine.checkpoint import classes_in, read_checkpoint
 from ..engine.configuration import setup_config
+from ..engine.evaluation_network import dtype_of
 from ..engine.model_file import is_model_file
 from ..engine.resumption import saved_config
 from ..metrics.fusion import lambda_grid
@@ -85,7 +86,7 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
                 }
                 for name, curve in {**curves, "mean": mean}.items()
             },
-            "run": run_record(cfg, 1),
+            "run": run_record(cfg, 1, dtype_of(model)),
         }
         write_json(os.path.join(cfg.OUTPUT_DIR, "lambda.json"), record)
         draw_panels(

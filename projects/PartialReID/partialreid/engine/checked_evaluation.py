@@ -13,7 +13,7 @@ from torch import nn
 from ..dsr_evaluation import DsrEvaluator
 from ..keys.unread_keys import warn_of_idle_keys
 from .checks import check_config, check_output_dir, check_test_sets
-from .inference import build_evaluator, check_weights, evaluate_model, load_model
+from .inference import build_evaluator, check_weights, evaluate_model, load_for_evaluation
 
 
 def check_evaluation(cfg: Any, processes: int) -> None:
@@ -41,12 +41,12 @@ def checked_model(cfg: Any, processes: int = 1, allow_partial: bool = False) -> 
         allow_partial: load a checkpoint whose keys match in part.
 
     Raises:
-        ValueError, OSError, RuntimeError: as `check_evaluation` and `load_model`.
+        ValueError, OSError, RuntimeError: as `check_evaluation` and `load_for_evaluation`.
     """
     check_evaluation(cfg, processes)
     if comm.is_main_process():
         warn_of_idle_keys(cfg, eval_only=True)
-    return load_model(cfg, cfg.MODEL.WEIGHTS, allow_partial)
+    return load_for_evaluation(cfg, cfg.MODEL.WEIGHTS, allow_partial)
 
 
 def evaluated(cfg: Any, model: nn.Module, name: str) -> tuple[list[Any], DsrEvaluator]:

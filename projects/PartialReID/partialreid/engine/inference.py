@@ -26,6 +26,7 @@ from ..runtime.files import write_json
 from ..runtime.freed_memory import keep_freed_memory, release_freed_memory
 from ..runtime.progress import progress
 from .checkpoint import classes_in, load_weights, read_checkpoint
+from .evaluation_network import dtype_of, evaluation_network
 from .model_file import is_onnx_file
 from .onnx_network import configured_onnx
 
@@ -108,6 +109,11 @@ def load_model(cfg: Any, weights: str, allow_partial: bool = False) -> nn.Module
     return model
 
 
+def load_for_evaluation(cfg: Any, weights: str, allow_partial: bool = False) -> nn.Module:
+    """As `load_model`, made fast by `evaluation_network`: it is for evaluating alone."""
+    return evaluation_network(load_model(cfg, weights, allow_partial), cfg)
+
+
 def build_evaluator(cfg: Any, name: str, keep_distances: bool = False) -> tuple[Any, DsrEvaluator]:
     """Loader of one test set and the evaluator that fits it."""
     loader, num_query = build_test_loader(cfg, name)
@@ -134,6 +140,7 @@ def evaluate_test_sets(cfg: Any, model: nn.Module) -> dict[str, Any]:
         return {}
     logger.info("Results in per cent:\n" + results_table(reports))
     path = os.path.join(cfg.OUTPUT_DIR, RESULTS)
-    write_json(path, {**reports, "run": run_record(cfg, comm.get_world_size())})
+    record = run_record(cfg, comm.get_world_size(), dtype_of(model))
+    write_json(path, {**reports, "run": record})
     logger.info(f"Results written to {path}")
     return next(iter(results.values())) if len(results) == 1 else results

@@ -24,7 +24,7 @@ OF_A_MACHINE = (*PATHS, "MODEL.DEVICE")
 OF_DATA_SETS = ("DATASETS.NAMES", "DATASETS.TESTS")
 # Keys of MODEL that say how a network is run or what its training began with, not which one it is.
 FREE = (
-    *("MODEL.DEVICE", "MODEL.CHANNELS_LAST"),
+    *("MODEL.DEVICE", "MODEL.CHANNELS_LAST", "MODEL.INFERENCE_DTYPE"),
     *("MODEL.BACKBONE.PRETRAIN", "MODEL.BACKBONE.PRETRAIN_PATH"),
 )
 

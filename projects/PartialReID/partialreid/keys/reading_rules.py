@@ -139,6 +139,11 @@ def _frozen(cfg: Any) -> str:
     return "" if cfg.MODEL.FREEZE_LAYERS else "MODEL.FREEZE_LAYERS is empty"
 
 
+def _trained_otherwise(cfg: Any) -> str:
+    dtype = cfg.MODEL.INFERENCE_DTYPE
+    return "" if dtype == "float32" else "the evaluations of a training are in float32"
+
+
 def _some_reconstructed(cfg: Any) -> str:
     dsr = cfg.TEST.DSR
     return "" if dsr.SHORTLIST != "none" and dsr.TOPK else "all gallery images are reconstructed"
@@ -193,6 +198,7 @@ IN_TRAINING: tuple[tuple[str, Reason], ...] = (
     ("DATASETS.MASK_THRESHOLD", _not("DATASETS.MASKS", "")),
     ("SOLVER.CLIP_GRADIENTS.NORM_TYPE", _only("SOLVER.CLIP_GRADIENTS.CLIP_TYPE", "norm")),
     ("KD", _only(ARCHITECTURE, "Distiller")),
+    ("MODEL.INFERENCE_DTYPE", _trained_otherwise),
 )
 OF_COLUMNS = (
     *("KAPPA", "CODES", "LASSO_BETA", "LASSO_TOLERANCE", "SQUARED", "TOPK", "SHORTLIST", "COARSE"),
@@ -202,6 +208,7 @@ OF_COLUMNS = (
 IN_BOTH: tuple[tuple[str, Reason], ...] = (
     ("MODEL.BACKBONE.TIMM", _only("MODEL.BACKBONE.NAME", "build_timm_backbone")),
     ("MODEL.CHANNELS_LAST", _built_on("PartialBaseline")),
+    ("MODEL.INFERENCE_DTYPE", _built_on("Baseline")),
     ("MODEL.HEADS.NORM", _only("MODEL.HEADS.WITH_BNNECK", True)),
     ("TEST.FLIP.ENABLED", _built_on("PartialBaseline")),
     ("INPUT.KEEP_RATIO_STEP", _not("INPUT.KEEP_RATIO", "off")),

@@ -21,8 +21,14 @@ def _version(package: str) -> str | None:
         return None
 
 
-def run_record(cfg: Any, world_size: int) -> dict[str, object]:
-    """Versions, machine, commit, seed, protocol and config of a run."""
+def run_record(cfg: Any, world_size: int, dtype: str = "float32") -> dict[str, object]:
+    """Versions, machine, commit, seed, protocol and config of a run.
+
+    Args:
+        cfg: config.
+        world_size: how many processes.
+        dtype: what the network computed in; a config may say "auto".
+    """
     return {
         "versions": {
             "python": platform.python_version(),
@@ -35,13 +41,13 @@ def run_record(cfg: Any, world_size: int) -> dict[str, object]:
         "seed": cfg.SEED,
         "processes": world_size,
         "device": cfg.MODEL.DEVICE,
-        "protocol": protocol(cfg),
+        "protocol": protocol(cfg, dtype),
         "config": yaml.safe_load(cfg.dump()),
     }
 
 
-def protocol(cfg: Any) -> dict[str, object]:
-    """All keys that decide the numbers of an evaluation besides the network and the images.
+def protocol(cfg: Any, dtype: str = "float32") -> dict[str, object]:
+    """All that decides the numbers of an evaluation besides the network and the images.
 
     What moves them by rounding alone, as batches and memory do, is left out.
     """
@@ -81,6 +87,7 @@ def protocol(cfg: Any) -> dict[str, object]:
         "keep_ratio_step": images.KEEP_RATIO_STEP,
         "keep_ratio_longest": images.KEEP_RATIO_LONGEST,
         "flip": test.FLIP.ENABLED,
+        "inference_dtype": dtype,
     }
 
 

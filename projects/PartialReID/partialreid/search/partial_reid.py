@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from ..dsr_evaluation import DTYPES
 from ..engine.checks import check_values
 from ..engine.configuration import model_config
+from ..engine.evaluation_network import dtype_of, evaluation_network
 from ..engine.inference import load_model
 from ..engine.model_header import Header
 from ..engine.onnx_network import header_of
@@ -61,7 +62,9 @@ class PartialReID:
     ) -> None:
         self.cfg, self.calibration = cfg, calibration
         self._state = network.state_dict()
-        self.extractor = Extractor(network, cfg, device)
+        fast = evaluation_network(network, cfg)
+        self._dtype = dtype_of(fast)
+        self.extractor = Extractor(fast, cfg, device)
         self.skipped: list[Unreadable] = []
 
     @classmethod
@@ -221,6 +224,7 @@ class PartialReID:
             "commit": commit_of_source(),
             "model": os.path.basename(self.cfg.MODEL.WEIGHTS),
             "device": str(self.extractor.device),
+            "inference_dtype": self._dtype,
             "gallery": len(gallery),
             "distance": settings.DISTANCE,
             "lambda": settings.LAMBDA,
