@@ -14,6 +14,7 @@ from benchmarks import (
     evaluation,
     index,
     index_kills,
+    network,
     predict,
     ranking,
     recall,
@@ -76,6 +77,19 @@ def test_evaluation(small_results: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         monkeypatch.setattr(evaluation, name, value)
     evaluation.main()
     assert result(small_results, "evaluation")["largest_difference_to_loop"] < 1e-4
+
+
+def test_network(small_results: Path) -> None:
+    keys = ["MODEL.DEVICE", "cpu", "MODEL.BACKBONE.DEPTH", "0.25x"]
+    network.main([*keys, "--images", "2", "--rounds", "1"])
+    found = result(small_results, "network")
+    plain, folded, half = found["rows"]
+    assert [row["network"] for row in found["rows"]] == [network.PLAIN, *network.DTYPES]
+    assert plain["times"] == 1 and folded["times"] > 0 < half["times"]
+    largest = "largest difference in columns of unit length"
+    assert plain[largest] == 0 < folded[largest] < 1e-4 < half[largest] < 0.2
+    assert 0.9 < half["smallest cosine of features"] < folded["smallest cosine of features"]
+    assert found["auto"] in ("float32", "bfloat16") and found["machine"]["torch"]
 
 
 @pytest.mark.slow
