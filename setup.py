@@ -1,7 +1,7 @@
 """Packaging: maps `import partialreid` to projects/PartialReID/partialreid.
 
 The configs lie beside the package in the repository, where FastReID's users look for them, and
-inside it in a wheel.
+inside it in a wheel; so does the released model, which lies in models/.
 """
 
 import re
@@ -51,11 +51,20 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     python_requires=">=3.10",
-    packages=[*find_packages(PROJECT, include=["partialreid*"]), "partialreid.configs"],
-    package_dir={"": PROJECT, "partialreid.configs": f"{PROJECT}/configs"},
+    packages=[
+        *find_packages(PROJECT, include=["partialreid*"]),
+        "partialreid.configs",
+        "partialreid.models",
+    ],
+    package_dir={
+        "": PROJECT,
+        "partialreid.configs": f"{PROJECT}/configs",
+        "partialreid.models": "models",
+    },
     package_data={
         "partialreid": ["py.typed", "reporting/*.html"],
         "partialreid.configs": ["*.yml"],
+        "partialreid.models": ["*.safetensors", "README.md"],
     },
     entry_points={"console_scripts": ["partialreid = partialreid.commands.dispatch:main"]},
     install_requires=REQUIREMENTS,

@@ -44,7 +44,7 @@ COMMAND = re.compile(rf"^ *(?:\$ )?{VARIABLES}({PROGRAM})((?: .*)?)$", re.MULTIL
 UNNAMED = "released.safetensors"  # in place of the model that a command takes by itself
 # Sets of a user that the documents take for examples: the script of docs/registering.md registers
 # the first and then is `train_net.py`.
-OWN_SETS = ("People", "folder:/data/people")
+OWN_SETS = ("People", "folder:/data/people", "folder:datasets/CUHK03-val")
 
 
 def words_of(program: str, rest: str) -> list[str]:

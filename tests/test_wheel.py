@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import partialreid
+from partialreid.commands import evaluate
 from tests import tiny
 from tests.paths import ROOT
 
@@ -41,7 +42,8 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     source.mkdir()
     for name in ("setup.py", "pyproject.toml", "LICENSE", "README.md"):
         shutil.copy(ROOT / name, source)
-    shutil.copytree(PROJECT, source / PROJECT.relative_to(ROOT), ignore=LEFT_OUT)
+    for folder_of in (PROJECT, ROOT / "models"):
+        shutil.copytree(folder_of, source / folder_of.relative_to(ROOT), ignore=LEFT_OUT)
     # With the setuptools that runs here: nothing is downloaded.
     options = ["--no-deps", "--no-build-isolation", "--wheel-dir", folder]
     run(*PIP, "wheel", source, *options, cwd=folder)
@@ -74,7 +76,9 @@ def test_what_it_holds(wheel: Path) -> None:
     configs = {Path("partialreid", "configs", path.name) for path in PROJECT.glob("configs/*.yml")}
     assert len(configs) >= 7
     others = {Path("partialreid", name) for name in ("py.typed", "reporting/answer_page.html")}
-    expected = modules | configs | others
+    models = {Path("partialreid", "models", path.name) for path in (ROOT / "models").iterdir()}
+    assert len(models) == 2
+    expected = modules | configs | others | models
     assert held == {path.as_posix() for path in expected}
 
 
@@ -113,4 +117,9 @@ def test_it_trains_and_evaluates_away_from_the_repository(
     keys = tiny.options("sets", "evaluated", MODEL__WEIGHTS="trained/model_final.pth")
     run(command, "evaluate", "--config-file", "demo.yml", *keys, **away)
     evaluated = json.loads((tmp_path / "empty" / "evaluated" / "results.json").read_text())
-    assert evaluated["SyntheticPartial"]["global"] == trained["SyntheticPartial"]["global"]
+    # The same from the repository. A training's own evaluation, not folded, rounds otherwise.
+    weights = tmp_path / "empty" / "trained" / "model_final.pth"
+    keys = tiny.options(tmp_path / "empty" / "sets", tmp_path / "here", MODEL__WEIGHTS=weights)
+    assert evaluate.main(["--config-file", "demo.yml", *keys]) == 0
+    here = json.loads((tmp_path / "here" / "results.json").read_text())
+    assert evaluated["SyntheticPartial"]["global"] == here["SyntheticPartial"]["global"]
