@@ -1,0 +1,103 @@
+"""The one model in the repository: what it is, and that it gives the figures that are published."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.results_table import RESULTS
+from partialreid.commands import evaluate, search
+from partialreid.engine.configuration import model_config
+from partialreid.engine.inference import load_model
+from partialreid.engine.model_file import read_header
+from partialreid.keys.released_model import RELEASED
+from partialreid.search.calibration import from_plain
+from partialreid.synthetic.dataset import SyntheticPartial
+from tests.paths import ROOT
+
+MODEL = ROOT / "models" / RELEASED
+OURS = "ours"
+
+
+def published(name: str) -> dict[str, Any]:
+    """What `partialreid compare` found of it on a test set."""
+    return json.loads(RESULTS.read_text(encoding="utf-8"))[OURS][name]
+
+
+def test_it_is_small_and_alone() -> None:
+    assert MODEL.stat().st_size <= 6e6
+    files = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    kinds = (".pth", ".pt", ".safetensors", ".onnx", ".npz", ".bin")
+    weights = [name for name in files.stdout.splitlines() if Path(name).suffix in kinds]
+    conformance = [name for name in weights if name.startswith("tests/conformance/")]
+    assert sorted(weights) == sorted([f"models/{RELEASED}", *conformance])
+    assert all((ROOT / name).stat().st_size < 1e6 for name in conformance)
+
+
+def test_what_it_says_of_itself() -> None:
+    header = read_header(str(MODEL))
+    assert header.record["data_sets"] == ["Market1501"]
+    assert header.record["classes"] == 751 and header.record["held_out"] == 0
+    assert header.config["MODEL"]["META_ARCHITECTURE"] == "ReconstructionBaseline"
+    assert header.commit and not header.commit.endswith("-dirty")
+    # No folder of anybody's machine.
+    assert "/home" not in json.dumps(header.config) and "OUTPUT_DIR" not in header.config
+    assert header.calibration is not None
+    assert from_plain(header.calibration).kind == header.config["TEST"]["DSR"]["DISTANCE"]
+    assert json.loads(RESULTS.read_text())[OURS]["run"]["protocol"]["lambda"] == pytest.approx(
+        header.config["TEST"]["DSR"]["LAMBDA"]
+    )
+
+
+def test_it_is_found_by_its_name_and_by_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in (RELEASED, ""):
+        cfg = model_config(name, ["MODEL.DEVICE", "cpu"])
+        assert Path(cfg.MODEL.WEIGHTS) == MODEL
+    network = load_model(cfg, cfg.MODEL.WEIGHTS)
+    assert sum(p.numel() for p in network.parameters()) < 3e6
+    with pytest.raises(ValueError, match=rf'"other.safetensors" is not there.*{RELEASED}'):
+        model_config("other.safetensors", [])
+
+
+@pytest.mark.slow
+def test_a_stranger_finds_drawn_people(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No training, no config, no model is named; of ten people chance finds one in ten."""
+    monkeypatch.chdir(tmp_path)
+    drawn = SyntheticPartial(str(tmp_path / "data"), synthetic_train_ids=2, synthetic_test_ids=10)
+    Path("crops").symlink_to(Path(drawn.gallery[0][0]).parent)
+    queries = [path for path, *_ in drawn.query[::2]]
+    assert (
+        search.main(
+            [*queries, "--gallery", "crops", "--out", "answer", "-k", "3", "--explain", "1"]
+        )
+        == 0
+    )
+    assert "<html" in Path("answer/index.html").read_text(encoding="utf-8")
+    answers = json.loads(Path("answer/answers.json").read_text())["answers"]
+    assert len(answers) == len(queries) == 20
+    right = sum(
+        Path(one["query"]).name[:4] == Path(one["matches"][0]["path"]).name[:4] for one in answers
+    )
+    assert right >= 14
+
+
+@pytest.mark.slow
+def test_it_gives_the_published_figures(data_root: Callable[..., Path], tmp_path: Path) -> None:
+    name, root = "PartialiLIDS", data_root("Partial_iLIDS/Probe")
+    keys = ["DATASETS.ROOT", str(root), "DATASETS.TESTS", f"('{name}',)"]
+    keys += ["OUTPUT_DIR", str(tmp_path), "MODEL.DEVICE", "cpu"]
+    assert evaluate.main(["--model", str(MODEL), *keys]) == 0
+    found = json.loads((tmp_path / "results.json").read_text())[name]
+    for distance in ("global", "reconstruction", "fused"):
+        for metric, value in published(name)[distance].items():
+            assert f"{found[distance][metric]:.1f}" == f"{value:.1f}", (distance, metric)

@@ -1,0 +1,70 @@
+"""The published table is the record of its measurement, and says how it was measured."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from benchmarks.results_table import PUBLISHED, RESULTS, SETS, set_table, short_table
+from tests.paths import ROOT
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "results_table.md").read_text(encoding="utf-8")
+UPSTREAM = "FastReID-DSR, the original's checkpoint and protocol"
+
+
+@pytest.fixture(scope="module")
+def record() -> dict[str, Any]:
+    return json.loads(RESULTS.read_text(encoding="utf-8"))
+
+
+def test_no_number_was_copied_by_hand(record: dict[str, Any]) -> None:
+    assert short_table(record) in README
+    assert short_table(record) in PAGE
+    for name in SETS:
+        assert set_table(record, name) in PAGE
+
+
+def test_published_figures_are_those_of_their_page() -> None:
+    page = (ROOT / "docs" / "published.md").read_text(encoding="utf-8")
+    for name, figures in PUBLISHED.items():
+        method = name.removeprefix("published: ")
+        (line,) = [x for x in page.splitlines() if x.startswith(f"| {method} ")]
+        for rank1, m_ap in (figure.split(" / ") for figure in figures):
+            assert f"{rank1} ({m_ap})" in line
+
+
+def test_one_protocol_and_one_recipe(record: dict[str, Any]) -> None:
+    """Rows differ in their method: not in protocol, schedule, backbone, data or seed."""
+    ours = [parts["run"] for name, parts in record.items() if name != UPSTREAM]
+    assert len(ours) >= 2
+    shared = {
+        *("MODEL.BACKBONE.NAME", "MODEL.BACKBONE.DEPTH", "MODEL.BACKBONE.WITH_IBN"),
+        *("SOLVER", "DATASETS.NAMES", "DATASETS.HELD_OUT", "DATASETS.DERIVED", "SEED"),
+        *("INPUT.SIZE_TEST", "INPUT.KEEP_RATIO", "INPUT.CJ", "INPUT.REA"),
+    }
+    for run in ours:
+        protocol = run["protocol"]
+        assert protocol["lambda_selection"] == "fixed" and protocol["cameras"] == "constant"
+        assert (protocol["gallery"] == "full" and not protocol["squared"]) or "fpr" in str(run)
+        for key in shared:
+            assert at(run["config"], key) == at(ours[0]["config"], key), key
+    upstream = record[UPSTREAM]["run"]["protocol"]
+    assert upstream["lambda_selection"] == "oracle"
+    assert upstream["shortlist"] == "global" and upstream["keep_ratio"] == "off"
+
+
+def test_it_tells_of_no_machine_but_its_kind(record: dict[str, Any]) -> None:
+    for parts in record.values():
+        config = parts["run"]["config"]
+        assert not config["MODEL"]["WEIGHTS"].startswith("/")
+        assert not config["OUTPUT_DIR"].startswith("/") and not config["DATASETS"]["ROOT"]
+
+
+def at(config: dict[str, Any], key: str) -> Any:
+    """The value, or the node, of a config under a key with dots."""
+    for name in key.split("."):
+        config = config[name]
+    return config
