@@ -26,7 +26,6 @@ from fastreid.data.datasets.bases import ImageDataset
 from tabulate import tabulate
 
 from benchmarks.bench import ROOT
-from partialreid.commands.select_lambda import check_trained_without
 from partialreid.data.catalogue import is_held_out
 from partialreid.engine.checked_evaluation import check_evaluation, evaluated
 from partialreid.engine.checkpoint import read_checkpoint
@@ -36,6 +35,7 @@ from partialreid.engine.inference import load_model
 from partialreid.engine.model_header import without_machine
 from partialreid.engine.remembered_outputs import RememberedOutputs
 from partialreid.engine.resumption import saved_config
+from partialreid.engine.unseen_people import check_trained_without
 from partialreid.images.lists import Item, list_images
 from partialreid.metrics.ranking import query_metrics, query_scores
 from partialreid.metrics.uncertainty import bootstrap_intervals

@@ -30,13 +30,13 @@ from ..engine.configuration import model_config
 from ..engine.evaluation_network import dtype_of
 from ..engine.model_file import check_place, write_calibration
 from ..engine.resumption import saved_config
+from ..engine.unseen_people import check_unseen
 from ..reporting.run_record import run_record
 from ..runtime.errors import user_errors
 from ..runtime.files import write_json
 from ..search.first_answers import FirstAnswers, first_answers
 from ..search.verdict_report import calibrated, cross_report
 from .output import log_to_stderr, say
-from .select_lambda import check_not_trained_on, check_trained_without
 
 KINDS = ("", *SUFFIXES)  # whole, cut, hidden
 
@@ -63,10 +63,7 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     with user_errors():
         check_place(args.model)
         cfg = config_of(args)
-        if args.people:
-            check_not_trained_on(cfg, args.people)
-        else:
-            check_trained_without(cfg)
+        check_unseen(cfg, args.people)
         model = checked_model(cfg)
         kind = cfg.TEST.DSR.DISTANCE
         parts = []

@@ -23,16 +23,13 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from ..data.catalogue import file_name, train_items, with_suffix
-from ..data.folder_set import without_folders_above
+from ..data.catalogue import with_suffix
 from ..derived.dataset import SUFFIXES
 from ..derived.held_out import SUFFIX
 from ..engine.checked_evaluation import checked_model, evaluated
-from ..engine.checkpoint import classes_in, read_checkpoint
 from ..engine.configuration import setup_config
 from ..engine.evaluation_network import dtype_of
-from ..engine.model_file import is_model_file
-from ..engine.resumption import saved_config
+from ..engine.unseen_people import check_unseen
 from ..metrics.fusion import lambda_grid
 from ..metrics.lambda_selection import LambdaCurve, lambda_curve, mean_curve
 from ..reporting.curve_pictures import Line, draw_panels
@@ -63,10 +60,7 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     log_to_stderr()
     with user_errors():
         cfg = config_of(args)
-        if args.people:
-            check_not_trained_on(cfg, args.people)
-        else:
-            check_trained_without(cfg)
+        check_unseen(cfg, args.people)
         model = checked_model(cfg)
         grid = lambda_grid(cfg.TEST.DSR.LAMBDA_STEP)
         curves = {}
@@ -132,43 +126,3 @@ def config_of(args: argparse.Namespace) -> Any:
     cfg.TEST.DSR.ENABLED = True
     cfg.freeze()
     return cfg
-
-
-def check_not_trained_on(cfg: Any, names: Sequence[str]) -> None:
-    """Refuse a set that a network was trained on: what is chosen or learnt by it flatters.
-
-    A model file names the folders that it was trained on without those above them.
-
-    Raises:
-        ValueError: the config or the checkpoint names it as a training set.
-    """
-    saved = saved_config(read_checkpoint(cfg.MODEL.WEIGHTS)) or {}
-    trained = {*cfg.DATASETS.NAMES, *saved.get("DATASETS", {}).get("NAMES", ())}
-    short = without_folders_above if is_model_file(cfg.MODEL.WEIGHTS) else file_name
-    for name in names:
-        if short(name) in map(short, trained):
-            raise ValueError(
-                f"{cfg.MODEL.WEIGHTS} was trained on {name}: take another set, or keep identities "
-                "from training by DATASETS.HELD_OUT and leave out --people."
-            )
-
-
-def check_trained_without(cfg: Any) -> None:
-    """Refuse a checkpoint that has seen the held-out identities: its lambda would be an oracle's.
-
-    Raises:
-        ValueError: its classes are not the identities that are left, or it does not hold them.
-    """
-    classes = classes_in(read_checkpoint(cfg.MODEL.WEIGHTS)["model"])
-    if not classes:
-        raise ValueError(
-            f"{cfg.MODEL.WEIGHTS} holds no classifiers, which show on how many identities it was "
-            "trained: take the checkpoint of the training."
-        )
-    trained = len({pid for _, pid, _ in train_items(cfg)})
-    if classes != trained:
-        raise ValueError(
-            f"{cfg.MODEL.WEIGHTS} was trained on {classes} identities, but without "
-            f"DATASETS.HELD_OUT {cfg.DATASETS.HELD_OUT} there are {trained}: train with the same "
-            "DATASETS.NAMES and DATASETS.HELD_OUT, above 0."
-        )

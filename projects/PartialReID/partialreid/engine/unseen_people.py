@@ -1,0 +1,67 @@
+"""Whether a network has never seen the people that something is chosen, or learnt, by.
+
+Who chooses by people of the training is flattered: a network knows those.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ..data.catalogue import file_name, train_items
+from ..data.folder_set import without_folders_above
+from .checkpoint import classes_in, read_checkpoint
+from .model_file import is_model_file
+from .resumption import saved_config
+
+
+def check_unseen(cfg: Any, names: Sequence[str] | None) -> None:
+    """Check the sets that are named or, where none is, the held-out identities.
+
+    Raises:
+        ValueError: as `check_not_trained_on` and `check_trained_without`.
+    """
+    if names:
+        check_not_trained_on(cfg, names)
+    else:
+        check_trained_without(cfg)
+
+
+def check_not_trained_on(cfg: Any, names: Sequence[str]) -> None:
+    """Refuse a set that a network was trained on: what is chosen or learnt by it flatters.
+
+    A model file names the folders that it was trained on without those above them.
+
+    Raises:
+        ValueError: the config or the checkpoint names it as a training set.
+    """
+    saved = saved_config(read_checkpoint(cfg.MODEL.WEIGHTS)) or {}
+    trained = {*cfg.DATASETS.NAMES, *saved.get("DATASETS", {}).get("NAMES", ())}
+    short = without_folders_above if is_model_file(cfg.MODEL.WEIGHTS) else file_name
+    for name in names:
+        if short(name) in map(short, trained):
+            raise ValueError(
+                f"{cfg.MODEL.WEIGHTS} was trained on {name}: take another set, or keep identities "
+                "from training by DATASETS.HELD_OUT and leave out --people."
+            )
+
+
+def check_trained_without(cfg: Any) -> None:
+    """Refuse a checkpoint that has seen the held-out identities: its lambda would be an oracle's.
+
+    Raises:
+        ValueError: its classes are not the identities that are left, or it does not hold them.
+    """
+    classes = classes_in(read_checkpoint(cfg.MODEL.WEIGHTS)["model"])
+    if not classes:
+        raise ValueError(
+            f"{cfg.MODEL.WEIGHTS} holds no classifiers, which show on how many identities it was "
+            "trained: take the checkpoint of the training."
+        )
+    trained = len({pid for _, pid, _ in train_items(cfg)})
+    if classes != trained:
+        raise ValueError(
+            f"{cfg.MODEL.WEIGHTS} was trained on {classes} identities, but without "
+            f"DATASETS.HELD_OUT {cfg.DATASETS.HELD_OUT} there are {trained}: train with the same "
+            "DATASETS.NAMES and DATASETS.HELD_OUT, above 0."
+        )
