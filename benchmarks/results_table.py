@@ -13,6 +13,7 @@ import sys
 from typing import Any
 
 from benchmarks.bench import ROOT
+from partialreid.reporting.comparison import comparison_table
 
 RESULTS = ROOT / "docs" / "results" / "table.json"
 SETS = {
@@ -29,14 +30,11 @@ PUBLISHED = {
     "published: FPR": ("81.0 / 76.6", "68.1 / 61.8"),
     "published: FastReID-DSR": ("82.7 / 76.8", "73.1 / 79.8"),
 }
-DISTANCES = ("global", "reconstruction", "fused")
 
 
 def main() -> int:
     record = json.loads(RESULTS.read_text(encoding="utf-8"))
-    print(short_table(record))
-    for name, title in SETS.items():
-        print(f"\n## {title}\n\n{set_table(record, name)}")
+    print(short_table(record), comparison_table(record), sep="\n\n")
     return 0
 
 
@@ -54,26 +52,6 @@ def short_table(record: dict[str, Any]) -> str:
     for system, (reid, ilids) in PUBLISHED.items():
         lines.append(f"| *{system}* | *{reid}* | | *{ilids}* | | | |")
     return "\n".join(lines)
-
-
-def set_table(record: dict[str, Any], name: str) -> str:
-    """One test set: Rank-1 / mAP with 95 % intervals, by each distance."""
-    lines = ["| system | " + " | ".join(DISTANCES) + " | lambda |", "|---" * 5 + "|"]
-    for system, parts in record.items():
-        report = parts[name]
-        cells = [
-            " / ".join(cell(report, d, metric) for metric in ("Rank-1", "mAP")) for d in DISTANCES
-        ]
-        how = report["lambda_selection"]
-        cells.append(f"{report['lambda']:.2f}" + (", an oracle's" if how == "oracle" else ""))
-        lines.append(f"| {system} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
-
-
-def cell(report: dict[str, Any], distance: str, metric: str) -> str:
-    """A metric in per cent with its interval."""
-    low, high = report["intervals"][distance][metric]
-    return f"{report[distance][metric]:.1f} [{low:.1f}, {high:.1f}]"
 
 
 if __name__ == "__main__":
