@@ -174,6 +174,13 @@ def test_an_index_answers_as_a_gallery_in_memory_does(
                 assert match.metadata == other.metadata
         some = index.where(["number>=8"])
         assert len(some) == 4
+        # A second selection is one of the first, in either order.
+        for first, second in (("number>=8", "number<=9"), ("number<=9", "number>=8")):
+            both = index.where([first]).where([second])
+            assert {m.metadata["number"] for m in model.search(queries[0], both)} == {8, 9}
+        none = index.where(["number>=8"]).where(["number<=7"])
+        with pytest.raises(ValueError, match="empty: add pictures, or select by other conditions"):
+            model.search(queries[0], none)
         few = model.search(queries[0], some, k=10)
         assert {match.metadata["number"] for match in few} == {8, 9, 10, 11}
         assert few[0].explain().size == index_picture(model, table, few, queries[0])

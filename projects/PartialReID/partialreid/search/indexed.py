@@ -9,6 +9,7 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from ..images.pictures import Picture
@@ -55,10 +56,15 @@ class IndexedGallery:
     def where(self, conditions: Where) -> IndexedGallery:
         """The pictures for which all conditions hold, such as ["camera=3", "time>=2024-05-01"].
 
+        Of a gallery that conditions have selected it is a further selection.
+
         Raises:
             ValueError: a condition cannot be read, or no picture has such a name.
         """
-        return IndexedGallery(self.index, self.index.select(conditions))
+        rows = self.index.select(conditions)
+        if self.rows is not None:
+            rows = rows[torch.isin(rows, torch.as_tensor(self.rows))]
+        return IndexedGallery(self.index, rows)
 
     def close(self) -> None:
         """Let go of the index; it cannot be searched any more."""

@@ -184,7 +184,7 @@ class PartialReID:
         if k < 1:
             raise ValueError(f"k is {k}: a list holds at least one picture.")
         if not len(gallery):
-            raise ValueError("the gallery is empty: add pictures first.")
+            raise ValueError("the gallery is empty: add pictures, or select by other conditions.")
         queries = query if isinstance(query, list) else [query]
         settings = self.cfg.TEST.DSR
         embedded = self.extractor.every(queries)
