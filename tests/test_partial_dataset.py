@@ -204,7 +204,7 @@ def test_empty_part_is_an_error(tmp_path: Path, empty: str) -> None:
     root = partial_reid(tmp_path, ("001_001.jpg",), ("001_001.jpg",))
     folder = root / (REPACK_QUERY if empty == "query" else REPACK_GALLERY)
     (folder / "001_001.jpg").rename(folder / "001_001.txt")
-    with pytest.raises(ValueError, match=f"the {empty} is empty.*{folder}.*\\.tiff"):
+    with pytest.raises(ValueError, match=f"the {empty} is empty.*{folder}.*\\.png"):
         PartialREID(root=str(root))
 
 

@@ -250,7 +250,7 @@ def spoil(path: Path, what: str) -> None:
     elif what == "no identity":
         (path / "query/_1.png").touch()
     elif what == "not read":
-        (path / "gallery/Bob_c2_1.gif").touch()
+        (path / "gallery/Bob_c2_1.heic").touch()
 
 
 @pytest.mark.parametrize(
@@ -258,7 +258,7 @@ def spoil(path: Path, what: str) -> None:
     [
         ("no train", FileNotFoundError, 'there is no folder "{}/train".*CSV'),
         ("no query", FileNotFoundError, 'there is no folder "{}/query".*CSV'),
-        ("empty gallery", ValueError, 'there are no images in "{}/gallery"; they end in .jpg'),
+        ("empty gallery", ValueError, 'there are no images in "{}/gallery"; they have.*.jpg'),
         (
             "one camera is missing",
             ValueError,
@@ -270,7 +270,7 @@ def spoil(path: Path, what: str) -> None:
             '1 of 4 queries have no valid match.*"{}/query/Bob_c1_8.png".*first _',
         ),
         ("no identity", ValueError, 'no identity in the file name of "{}/query/_1.png"'),
-        ("not read", ValueError, '1 images in "{}/gallery" are not read.*Bob_c2_1.gif'),
+        ("not read", ValueError, '1 images in "{}/gallery" are of kinds.*Bob_c2_1.heic'),
     ],
 )
 def test_what_is_wrong_with_a_folder(

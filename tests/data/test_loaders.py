@@ -47,7 +47,7 @@ def reading_error(loader: Iterable[Any]) -> str:
         # collector comes upon it.
         error.__traceback__ = None
         assert said is not None and "Traceback" not in said and "\n" not in said
-        assert said.endswith("Replace the file, or fetch the data set again.")
+        assert said.endswith("Replace the file, or leave it out.")
         return said
     raise AssertionError("nothing was wrong")
 

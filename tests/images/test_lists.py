@@ -126,7 +126,46 @@ def test_worker_of_a_loader_names_the_broken_file(tmp_path: Path) -> None:
 
 
 def test_images_that_are_not_read_are_refused(tmp_path: Path) -> None:
-    for name in ("001_1.jpg", "002_1.gif", "003_1.HEIC"):
+    for name in ("001_1.jpg", "002_1.jxl", "003_1.HEIC"):
         (tmp_path / name).touch()
-    with pytest.raises(ValueError, match=r"2 images.*\.webp are: .*002_1\.gif.*003_1\.HEIC"):
+    with pytest.raises(ValueError, match=r"2 images.*does not read: .*002_1\.jxl.*003_1\.HEIC"):
         list_images(tmp_path)
+    # Who looks at each of them can say of each what is wrong.
+    found = list_images(tmp_path, with_unread=True)
+    assert [Path(path).name for path in found] == ["001_1.jpg", "002_1.jxl", "003_1.HEIC"]
+
+
+@pytest.mark.parametrize(
+    "ending",
+    ["gif", "jp2", "avif", "ppm", "pgm", "tga", "jfif", "jpe", "apng", "ico", "pcx", "dds", "qoi"],
+)
+def test_what_pillow_reads_is_an_image(tmp_path: Path, ending: str) -> None:
+    (tmp_path / "set").mkdir()
+    path = tmp_path / "set" / f"a.{ending.upper()}"
+    image = noise("L" if ending == "pgm" else "RGB")
+    image.save(path, {"apng": "PNG", "jpe": "JPEG"}.get(ending))
+    assert list_images(tmp_path / "set") == [str(path)]
+    assert read_image(path).mode == "RGB"
+
+
+def test_an_image_without_an_ending_is_known_by_its_content(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    noise().save(tmp_path / "0001", "PNG")
+    (tmp_path / "README").write_text("no image")
+    (tmp_path / "absent").symlink_to(tmp_path / "nowhere")
+    assert list_images(tmp_path) == [str(tmp_path / "0001")]
+    assert caplog.messages[0].endswith(': 2 ("README", "absent")')
+
+
+def test_what_is_left_out_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    noise().save(tmp_path / "a.png")
+    assert len(list_images(tmp_path)) == 1 and not caplog.text
+    names = ("sub/note.txt", "Thumbs.db", ".DS_Store", "list.csv", "film.mpg", "x.h5", ".git/b.png")
+    for name in names:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    assert len(list_images(tmp_path)) == 1
+    (said,) = caplog.messages
+    assert said.startswith(f'left out of "{tmp_path}", as no images by their names: 7 (')
+    assert said.endswith('".DS_Store", ".git", "Thumbs.db", "film.mpg", "list.csv" and 2 more)')

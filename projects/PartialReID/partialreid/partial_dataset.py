@@ -21,7 +21,7 @@ from fastreid.data.datasets import DATASET_REGISTRY
 from fastreid.data.datasets.bases import ImageDataset
 
 from .config import CHOICES
-from .images.lists import IMAGE_SUFFIXES, Item, list_images
+from .images.lists import Item, list_images
 from .images.protocol_check import check_protocol
 
 logger = logging.getLogger(__name__)
@@ -101,7 +101,7 @@ class PartialTestSet(ImageDataset):
 
         hint = (
             f'Queries are read from "{self.query_dir}", the gallery from "{self.gallery_dir}"; '
-            f"images end in {' '.join(IMAGE_SUFFIXES)}."
+            "images have the endings that Pillow knows, such as .jpg or .png."
         )
         if cameras == "filename":
             hint += ' With TEST.DSR.CAMERAS "constant" the number of the shot drops no match.'

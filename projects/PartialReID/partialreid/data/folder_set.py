@@ -15,7 +15,7 @@ from functools import cached_property
 from fastreid.data.datasets.bases import ImageDataset
 
 from ..images.image_table import PARTS, SUFFIX, listed_images
-from ..images.lists import IMAGE_SUFFIXES, Item, name_some
+from ..images.lists import Item, name_some
 from ..images.named_files import Labelled, named_images
 from ..images.protocol_check import check_protocol
 from ..partial_dataset import GALLERY_CAMERA, QUERY_CAMERA
@@ -143,8 +143,8 @@ class FolderSet(ImageDataset):
         images = named_images(folder)
         if not images:
             raise ValueError(
-                f'{self.name}: there are no images in "{folder}"; they end in '
-                f"{' '.join(IMAGE_SUFFIXES)}."
+                f'{self.name}: there are no images in "{folder}"; they have the endings that '
+                "Pillow knows, such as .jpg or .png."
             )
         return images
 

@@ -17,7 +17,8 @@ from typing import Any
 from fastreid.data.datasets.dukemtmcreid import DukeMTMC
 from fastreid.data.datasets.market1501 import Market1501
 
-from ..images.lists import IMAGE_SUFFIXES, UNREAD_SUFFIXES, Item, name_some
+from ..images.image_names import UNREAD_SUFFIXES, read_suffixes
+from ..images.lists import Item, name_some
 
 LISTED = ("AirportALERT", "cuhk03", "msmt17", "vehicleid", "veriwild")
 """Modules whose sets take their images from a list: what else lies in the folders is not theirs."""
@@ -137,11 +138,11 @@ def _left_out(there: set[str], read: set[str], endings: set[str]) -> set[str]:
 
     What differs from an image that was read in its ending alone belongs to it, as a mask may.
     """
-    stems = {os.path.splitext(file)[0] for file in read}
+    stems, suffixes = {os.path.splitext(file)[0] for file in read}, read_suffixes()
     return {
         file
         for file in there - read
-        if _ending(file).lower() in IMAGE_SUFFIXES + UNREAD_SUFFIXES
+        if _ending(file).lower() in suffixes.union(UNREAD_SUFFIXES)
         and _ending(file) not in endings
         and os.path.splitext(file)[0] not in stems
         and not file.startswith(".")

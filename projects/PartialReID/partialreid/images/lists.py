@@ -1,24 +1,23 @@
 """Lists of images as FastReID keeps them: (path, identity, camera), and their order.
 
-Pure Python. The images of a folder are found, and lists put into an order that does not depend on
-the file system.
+The images of a folder are found, and lists put into an order that does not depend on the file
+system.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from .image_names import UNREAD_SUFFIXES, is_image_inside, read_suffixes
+
+logger = logging.getLogger(__name__)
+
 Item = tuple[str, int | str, int | str]
 """Path of the image, identity, camera: numbers in test lists, names in FastReID's train lists."""
 
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp")
-# Images that nothing here looks for. They are refused: left out, they would be missed in a gallery.
-UNREAD_SUFFIXES = (
-    *(".jpe", ".jfif", ".jp2", ".j2k", ".jxl", ".gif", ".ppm", ".pgm", ".pnm", ".tga"),
-    *(".heic", ".heif", ".avif"),
-)
 NAMED = 5  # an error names this many files and counts the others
 
 
@@ -32,12 +31,18 @@ def _reraise(error: OSError) -> None:
     raise error
 
 
-def list_images(folder: str | os.PathLike[str]) -> list[str]:
+def list_images(folder: str | os.PathLike[str], *, with_unread: bool = False) -> list[str]:
     """Paths of the images in a folder and in the folders below it.
 
-    Hidden files are left out, as archives made on macOS hold a `._` twin of every image, and so
-    are hidden folders, where file managers and notebooks keep copies. Links to folders are
-    followed.
+    Images are the files whose endings are those of a kind that Pillow reads, and those without an
+    ending that it knows by their content. What else there is is left out, and a warning names it.
+    So are hidden files, as archives made on macOS hold a `._` twin of every image, and hidden
+    folders, where file managers and notebooks keep copies. Links to folders are followed.
+
+    Args:
+        folder: that is listed.
+        with_unread: list images of kinds that Pillow does not read as well, for a caller who looks
+            at each; else they are an error.
 
     Returns:
         Paths sorted by file name, then by path, so that a flat folder and one with a folder per
@@ -45,29 +50,43 @@ def list_images(folder: str | os.PathLike[str]) -> list[str]:
 
     Raises:
         OSError: the folder, or one below it, cannot be listed.
-        ValueError: there are images in formats that are not read, or a link leads to a folder
-            whose images are listed already.
+        ValueError: there are images of kinds that are not read, or a link leads to a folder whose
+            images are listed already.
     """
-    found, unread, seen = [], [], set()
+    suffixes, seen = read_suffixes(), set[str]()
+    found, unread, left_out = list[str](), list[str](), list[str]()
     for parent, folders, names in os.walk(folder, onerror=_reraise, followlinks=True):
         if (real := os.path.realpath(parent)) in seen:
             raise ValueError(
                 f'"{parent}" is another folder in "{folder}" once more: remove the link.'
             )
         seen.add(real)
-        folders[:] = [name for name in folders if not name.startswith(".")]
+        hidden = [name for name in folders if name.startswith(".")]
+        folders[:] = [name for name in folders if name not in hidden]
+        left_out += [os.path.join(parent, name, "") for name in hidden]
         for name in names:
-            if not name.startswith("."):
-                if name.lower().endswith(IMAGE_SUFFIXES):
-                    found.append(os.path.join(parent, name))
-                elif name.lower().endswith(UNREAD_SUFFIXES):
-                    unread.append(os.path.join(parent, name))
-    if unread:
+            path, ending = os.path.join(parent, name), os.path.splitext(name)[1].lower()
+            if name.startswith("."):
+                left_out.append(path)
+            elif ending in suffixes or (not ending and is_image_inside(path)):
+                found.append(path)
+            else:
+                (unread if ending in UNREAD_SUFFIXES else left_out).append(path)
+    if unread and not with_unread:
+        # Left out, they would be missed in a gallery.
         raise ValueError(
-            f'{len(unread)} images in "{folder}" are not read, as only {" ".join(IMAGE_SUFFIXES)} '
-            f"are: {name_some(sorted(unread))}. Convert them or move them away."
+            f'{len(unread)} images in "{folder}" are of kinds that Pillow does not read: '
+            f"{name_some(sorted(unread))}. Convert them or move them away."
         )
-    return sorted(found, key=lambda path: (os.path.basename(path), Path(path).as_posix()))
+    if left_out:
+        below = sorted(os.path.relpath(path, folder) for path in left_out)
+        logger.warning(
+            f'left out of "{folder}", as no images by their names: {len(below)} '
+            f"({name_some(below)})"
+        )
+    return sorted(
+        [*found, *unread], key=lambda path: (os.path.basename(path), Path(path).as_posix())
+    )
 
 
 def sort_items(items: Sequence[Item]) -> list[Item]:

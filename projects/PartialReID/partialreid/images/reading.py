@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from ..runtime.progress import progress
 from .lists import Item, name_some
@@ -51,9 +51,11 @@ def read_image(path: str | os.PathLike[str]) -> Image.Image:
             return as_rgb(Image.open(file))
     except Exception as error:  # the decoders raise at least six different types
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        if isinstance(error, UnidentifiedImageError):  # which says what object it was read from
+            reason = "cannot identify image file, as it is of no kind that Pillow reads"
         raise ImageError(
-            f'cannot read the image "{os.fspath(path)}": {reason}. Replace the file, or fetch the '
-            "data set again."
+            f'cannot read the image "{os.fspath(path)}": {reason}. Replace the file, or leave it '
+            "out."
         ) from error
 
 
