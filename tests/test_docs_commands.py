@@ -6,6 +6,7 @@ Each goes through the real parser, and its configs load with their keys; then it
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib.util
 import re
 import shlex
@@ -89,6 +90,8 @@ def loaded(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
     monkeypatch.setattr(PartialReID, "load", opened)
     monkeypatch.setattr(search, "pictures_of", lambda _: Pictures([], []))
+    monkeypatch.setattr(search, "readable", lambda found, *_: (found, []))
+    monkeypatch.setattr(search, "new_folder", lambda _: contextlib.nullcontext())
     monkeypatch.setattr(index, "check", stop)
     monkeypatch.setattr(calibrate, "check_unseen", checked)
     monkeypatch.setattr(calibrate, "checked_model", stop)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import shutil
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from partialreid.reporting.answer_page import PageAnswer, PageQuery, data_of, write_page
+from partialreid.reporting.answer_page import PageAnswer, PageQuery, data_of, page_of
 
 IN_A_BROWSER = pytest.mark.needs("selenium", "chromium", "chromedriver")
 KINDS = ("global", "fused")
@@ -39,7 +40,8 @@ def made_page(folder: Path) -> Path:
     image = data_of(Image.new("RGB", (60, 60)))
     queries = [PageQuery("half.jpg", image, 0.9, answers), PageQuery("b.jpg", image, None, answers)]
     path = folder / "index.html"
-    write_page(str(path), "Who is it?", "Three pictures.", "fused", KINDS, queries)
+    page = page_of("Who is it?", "Three pictures.", "fused", KINDS, queries)
+    path.write_text(page, encoding="utf-8")
     return path
 
 
@@ -125,6 +127,67 @@ def test_on_a_phone_nothing_sticks_out(browser: Any, tmp_path: Path) -> None:
     assert left[0] == left[2] < left[1]  # two beside each other
 
 
+@IN_A_BROWSER
+def test_names_break_at_their_joints(browser: Any, tmp_path: Path) -> None:
+    """A word that is cut in two cannot be read; see where each line of a name begins."""
+    image = data_of(Image.new("RGB", (60, 120)))
+    names = ["0100_c1_01_partial.png", "person-in-the_yard.jpeg", "x" * 60 + ".png"]
+    answers = [
+        PageAnswer({"fused": 1}, f"a/{name}", image, {"fused": 0.1, "global": 0.1})
+        for name in names
+    ]
+    page = page_of("Who?", "", "fused", KINDS, [PageQuery("q.jpg", image, None, answers)])
+    (tmp_path / "index.html").write_text(page, encoding="utf-8")
+    browser.get((tmp_path / "index.html").as_uri())
+    lines = browser.execute_script(
+        """return [...document.querySelectorAll("li .name")].map((name) => {
+            const found = [];
+            let top = null;
+            for (const node of name.childNodes) {
+                for (let i = 0; i < (node.length || 0); i++) {
+                    const range = document.createRange();
+                    range.setStart(node, i);
+                    range.setEnd(node, i + 1);
+                    const now = range.getBoundingClientRect().top;
+                    if (now !== top) found.push("");
+                    top = now;
+                    found[found.length - 1] += node.data[i];
+                }
+            }
+            return found;
+        });"""
+    )
+    assert ["".join(some) for some in lines] == names
+    assert all(len(some) > 1 for some in lines)
+    for some in lines[:2]:
+        pairs = itertools.pairwise(some)
+        assert all(before[-1] in "_-" or after[0] == "." for before, after in pairs)
+    wide = "return document.documentElement.scrollWidth <= document.documentElement.clientWidth"
+    assert browser.execute_script(wide)
+
+
+@IN_A_BROWSER
+def test_what_is_said_of_an_answer_and_a_picture_that_is_lost(browser: Any, tmp_path: Path) -> None:
+    image = data_of(Image.new("RGB", (60, 120)))
+    said = ("the query itself", "picture is gone")
+    answers = [
+        PageAnswer({"fused": 1}, "a.jpg", shown, {"fused": 0.1, "global": 0.1}, note=note)
+        for shown, note in zip((image, ""), said, strict=True)
+    ]
+    page = page_of("Who?", "", "fused", KINDS, [PageQuery("q.jpg", "", None, answers)])
+    (tmp_path / "index.html").write_text(page, encoding="utf-8")
+    browser.get((tmp_path / "index.html").as_uri())
+    cards = browser.find_elements("class name", "answer")
+    assert [note in card.text for note, card in zip(said, cards, strict=True)] == [True, True]
+    pictures = [len(card.find_elements("tag name", "img")) for card in cards]
+    assert pictures == [1, 0]
+    labels = [
+        one.get_attribute("aria-label") for one in browser.find_elements("class name", "lost")
+    ]
+    assert labels == ["no picture: query q.jpg", "no picture: answer 1: a.jpg"]
+    assert cards[0].rect["height"] == pytest.approx(cards[1].rect["height"], abs=1)
+
+
 def made_test_set(folder: Path) -> Path:
     """A page of two queries: lists of two, of which only one by each distance are explained."""
     image = data_of(Image.new("RGB", (60, 120), (90, 90, 90)))
@@ -149,7 +212,8 @@ def made_test_set(folder: Path) -> Path:
     ]
     path = folder / "set.html"
     notes = ["A rule.", "Another one."]
-    write_page(str(path), "A set", "Two of 99.", "fused", KINDS, queries, length=2, notes=notes)
+    page = page_of("A set", "Two of 99.", "fused", KINDS, queries, length=2, notes=notes)
+    path.write_text(page, encoding="utf-8")
     return path
 
 

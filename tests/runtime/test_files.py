@@ -9,7 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from partialreid.runtime.files import whole_file, write_json, write_text, written_into
+from partialreid.runtime.files import (
+    whole_file,
+    whole_files,
+    write_json,
+    write_text,
+    written_into,
+)
 
 
 def test_json_is_whole_or_absent(tmp_path: Path) -> None:
@@ -55,6 +61,45 @@ def test_a_full_disk_names_the_file(tmp_path: Path, wrapped: bool) -> None:
     assert "make room there" in str(caught.value)
     assert path.read_text() == "before"
     assert [file.name for file in tmp_path.iterdir()] == ["x.json"]
+
+
+@pytest.mark.parametrize("earlier", [False, True])
+def test_of_files_that_belong_together_all_are_written_or_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, earlier: bool
+) -> None:
+    paths = [tmp_path / "page", tmp_path / "numbers"]
+    if earlier:
+        for path in paths:
+            path.write_text("before")
+    there = sorted(file.name for file in tmp_path.iterdir())
+    synced: list[int] = []
+
+    def sync(file: int) -> None:
+        synced.append(file)
+        if len(synced) == 2:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", sync)
+    said = r"page.*numbers.*No space left"
+    with pytest.raises(OSError, match=said) as caught, whole_files(*paths) as files:
+        for file in files:
+            file.write(b"after")
+    assert "\n" not in str(caught.value)
+    assert sorted(file.name for file in tmp_path.iterdir()) == there
+    assert all(path.read_text() == "before" for path in paths if earlier)
+    with whole_files(*paths) as files:
+        for file in files:
+            file.write(b"after")
+            assert not earlier or paths[0].read_text() == "before"
+    assert [path.read_text() for path in paths] == ["after", "after"]
+
+
+def test_a_folder_in_the_way_of_one_keeps_the_other_as_it_was(tmp_path: Path) -> None:
+    (tmp_path / "b").mkdir()
+    said, paths = r"cannot be written \(Is a directory\)", (tmp_path / "a", tmp_path / "b")
+    with pytest.raises(OSError, match=said), whole_files(*paths) as files:
+        files[0].write(b"after")
+    assert [file.name for file in tmp_path.iterdir()] == ["b"]
 
 
 def test_a_folder_that_is_not_there_or_in_the_way(tmp_path: Path) -> None:

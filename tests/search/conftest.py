@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -24,3 +25,12 @@ def model_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def model(model_file: Path) -> PartialReID:
     return PartialReID.load(model_file, "MODEL.DEVICE", "cpu")
+
+
+@pytest.fixture
+def crops(model_file: Path, tmp_path: Path) -> Path:
+    """A folder of four drawn people, alone in its own."""
+    (tmp_path / "crops").mkdir()
+    for person in sorted(next((model_file.parent / "data").glob("*/gallery")).iterdir())[:4]:
+        shutil.copy(person, tmp_path / "crops")
+    return tmp_path / "crops"

@@ -20,10 +20,11 @@ from ..engine.checked_evaluation import checked_model, evaluated
 from ..engine.configuration import setup_config
 from ..engine.onnx_network import header_of
 from ..metrics.query_examples import RULE
-from ..reporting.answer_page import write_page
+from ..reporting.answer_page import page_of
 from ..reporting.results_table import fused_label
 from ..runtime.device_batches import device_of
 from ..runtime.errors import user_errors
+from ..runtime.files import write_text
 from ..search.calibration import from_plain
 from ..search.extraction import Extractor
 from ..search.ranked_test_set import Wanted, page_queries, ranking_distance
@@ -57,8 +58,7 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
             items, evaluator = evaluated(cfg, network, name)
             pages = page_queries(items, evaluator, extractor, calibration, wanted)
             target = os.path.join(folder, f"{file_name(name)}.html")
-            write_page(
-                target,
+            page = page_of(
                 f"Ranked lists of {name}",
                 about_of(cfg, evaluator, len(pages)),
                 ranking_distance(evaluator),
@@ -67,6 +67,7 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
                 length=args.length,
                 notes=notes_of(cfg, evaluator),
             )
+            write_text(target, page)
             say(f"ranked lists of {len(pages)} queries: {target}")
     return 0
 

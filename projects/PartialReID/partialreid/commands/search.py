@@ -13,13 +13,13 @@ import argparse
 import os
 from collections.abc import Sequence
 
-from ..images.pictures import Picture
 from ..index.database import is_index
 from ..runtime.errors import user_errors
-from ..search.answers import save_every
+from ..runtime.folders import new_folder
+from ..search.answers import Answer
 from ..search.partial_reid import AnyGallery, PartialReID
 from ..search.saved_answers import PAGE
-from ..search.sources import pictures_of
+from ..search.sources import Pictures, pictures_of, readable
 from .model_options import add_model_options, model_of
 from .output import log_to_stderr, say
 from .rankings import positive
@@ -44,24 +44,35 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     add_model_options(parser)
     args = parser.parse_args(argv)
     log_to_stderr()
-    with user_errors():
-        if os.path.exists(args.out) and not os.path.isdir(args.out):
-            raise ValueError(f'--out "{args.out}" is a file: name a folder for the answers.')
-        queries: list[Picture] = []
+    with user_errors(), new_folder(args.out):
+        asked = Pictures([], [])
         for source in args.queries:
-            queries += pictures_of(source).pictures
+            found = pictures_of(source)
+            asked.pictures.extend(found.pictures)
+            asked.metadata.extend(found.metadata)
+        # Before the model and the gallery, which take their time.
+        queries, skipped = readable(asked, args.skip_unreadable, "queries")
         model = model_of(args)
         gallery = gallery_of(model, args)
-        answers = model.search(queries, gallery, args.k)
-        save_every(args.out, answers, args.explain)
+        skipped += model.skipped
+        answers = model.search(queries.pictures, gallery, args.k)
+        answers.save(args.out, args.explain)
         for answer in answers:
-            first = answer[0]
-            sure = "" if first.probability is None else f", {first.verdict} {first.probability:.0%}"
-            say(f"{answer.query}: {first.path} at {first.distance:.4f}{sure}")
-        for one in model.skipped:
+            say_of(answer)
+        for one in skipped:
             say(f"left out: {one.reason}")
         say(f"answers: {os.path.join(args.out, PAGE)}")
     return 0
+
+
+def say_of(answer: Answer) -> None:
+    """The first match of a query, and whether the gallery holds the query itself."""
+    first = answer[0]
+    sure = "" if first.probability is None else f", {first.verdict} {first.probability:.0%}"
+    say(f"{answer.query}: {first.path} at {first.distance:.4f}{sure}")
+    for match in answer:
+        if match.same_picture:
+            say(f"{answer.query}: is in the gallery itself, as {match.path}, and stays in the list")
 
 
 def gallery_of(model: PartialReID, args: argparse.Namespace) -> AnyGallery:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TypeAlias
+from typing import TypeAlias, TypeGuard
 
 import numpy as np
 from PIL import Image
@@ -14,11 +14,25 @@ from .reading import as_rgb, read_image
 Picture: TypeAlias = "str | os.PathLike[str] | Image.Image | np.ndarray | Tensor"
 """A path; a PIL image of any mode; an array (H, W, 3), (H, W, 4) or (H, W) or a tensor (3, H, W) of
 unsigned bytes, in the order red, green, blue."""
+KINDS = (str, os.PathLike, Image.Image, np.ndarray, Tensor)
 
 
 def picture_name(picture: Picture) -> str:
     """The path of a picture that is a file; "" for one that is not."""
     return os.fspath(picture) if isinstance(picture, (str, os.PathLike)) else ""
+
+
+def is_picture(value: object) -> TypeGuard[Picture]:
+    """Whether a value can be a picture, by its type."""
+    return isinstance(value, KINDS)
+
+
+def no_picture(value: object) -> TypeError:
+    """The error of a value that is no picture."""
+    return TypeError(
+        "a picture is a path, a PIL image, an array (H, W, 3) or a tensor (3, H, W), not "
+        f"{type(value).__name__}"
+    )
 
 
 def rgb_of(picture: Picture) -> Image.Image:
@@ -41,10 +55,7 @@ def rgb_of(picture: Picture) -> Image.Image:
         values = values.permute(1, 2, 0) if values.dim() == 3 else values
         image = _from_array(values.numpy(), f"a tensor {tuple(picture.shape)}", "(3, H, W)")
     else:
-        raise TypeError(
-            "a picture is a path, a PIL image, an array (H, W, 3) or a tensor (3, H, W), not "
-            f"{type(picture).__name__}"
-        )
+        raise no_picture(picture)
     if not min(image.size):
         raise ValueError(f"a picture of {image.width} x {image.height} pixels has none")
     return image

@@ -97,18 +97,15 @@ class Database:
         """Make an index without images, whole or not at all.
 
         Args:
-            path: of its folder, which is not there yet.
+            path: of its folder, which is not there yet, or empty.
             about: what is written into the table of that name.
 
         Raises:
             ValueError: there is something at `path`, or no folder to make it in.
             OSError: it cannot be written.
         """
-        if os.path.lexists(path):
-            raise ValueError(f'"{path}" is there already: open it, or choose another name.')
+        Database.require_place(path)
         parent, name = os.path.split(os.path.abspath(path))
-        if not os.path.isdir(parent):
-            raise ValueError(f'the folder of "{path}" is not there: make it, or choose another.')
         made = tempfile.mkdtemp(prefix=f"{name}.", suffix=".tmp", dir=parent)
         try:
             with database_errors(path):
@@ -125,9 +122,25 @@ class Database:
             umask = os.umask(0)
             os.umask(umask)
             os.chmod(made, 0o777 & ~umask)
+            if os.path.isdir(path):
+                os.rmdir(path)  # which is empty; not everywhere is a folder renamed over another
             os.rename(made, path)
         finally:
             shutil.rmtree(made, ignore_errors=True)
+
+    @staticmethod
+    def require_place(path: str) -> None:
+        """Raise ValueError unless an index can be made at `path`: nothing, or an empty folder."""
+        if is_index(path):
+            raise ValueError(f'"{path}" is there already: open it, or choose another name.')
+        empty = os.path.isdir(path) and not os.listdir(path)
+        if os.path.lexists(path) and not empty:
+            raise ValueError(
+                f'"{path}" is there and is no index, as it has no {FILE}: choose another name, or '
+                "empty it."
+            )
+        if not os.path.isdir(os.path.dirname(os.path.abspath(path))):
+            raise ValueError(f'the folder of "{path}" is not there: make it, or choose another.')
 
     def rows(self, statement: str, parameters: Iterable[Any] = ()) -> Iterator[tuple[Any, ...]]:
         """What a statement finds, row by row.

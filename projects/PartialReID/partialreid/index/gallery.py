@@ -41,7 +41,7 @@ class Index(StoredGallery):
         """Make an index without images.
 
         Args:
-            path: of its folder, which is not there yet.
+            path: of its folder, which is not there yet, or empty.
             model: fingerprint of the model whose images it will hold.
             about: what else is to be known of it, as JSON holds it.
             coarse: how roughly its images are compared; None: as TEST.DSR.COARSE has it by
@@ -54,6 +54,11 @@ class Index(StoredGallery):
         values = {"model": model, "about": json.dumps(dict(about or {}))}
         settings = json.dumps((coarse or CoarseSettings())._asdict())
         Database.create(path, {**values, "coarse": settings})
+
+    @staticmethod
+    def require_place(path: str) -> None:
+        """Raise ValueError unless an index can be made at `path`: nothing, or an empty folder."""
+        Database.require_place(path)
 
     @classmethod
     def open(

@@ -21,6 +21,7 @@ from .integrity import problems
 from .record import FEATURES
 from .rough_search import RoughSearch
 from .selection import Where, selected
+from .stamps import Stamp
 from .stored_columns import StoredColumns, StoredWeights
 from .stored_metadata import StoredMetadata
 
@@ -132,6 +133,12 @@ class StoredGallery:
     def metadata(self) -> StoredMetadata:
         """What is known of each image, by its names; fetched when it is asked for."""
         return StoredMetadata(self._database, self._ids.tolist())
+
+    def stamp(self, place: int) -> Stamp:
+        """What the file of an image was like when it was read."""
+        statement = "SELECT size, modified, content FROM images WHERE id = ?"
+        (found,) = self._database.rows(statement, self._ids_of([place]))
+        return Stamp(*found)
 
     def features(self, rows: Rows) -> Tensor:
         """Global features (B, D) of some images.

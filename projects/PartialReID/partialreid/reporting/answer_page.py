@@ -15,8 +15,6 @@ from typing import Any
 
 from PIL import Image
 
-from ..runtime.files import write_text
-
 TEMPLATE = Path(__file__).with_suffix(".html")
 PLACE = "{{DATA}}"
 LARGEST = (192, 384)  # width and height of a picture in the page
@@ -31,13 +29,14 @@ class PageAnswer:
         ranks: from 1, by the name of each distance; by one whose name is missing, the rank is not
             known.
         path: shown below it.
-        image: see `data_of`.
+        image: see `data_of`; "" where there is none.
         distances: by the name of each.
         probability: that it shows the person; None where that is not known.
         verdict: in a word.
         metadata: shown below it.
         reason: the picture that explains it, see `data_of`; "" without one.
         right: whether it does show the person; None where that is not known.
+        note: what else is said of it.
     """
 
     ranks: Mapping[str, int]
@@ -49,6 +48,7 @@ class PageAnswer:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     reason: str = ""
     right: bool | None = None
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class PageQuery:
 
     Attributes:
         path: shown below it.
-        image: see `data_of`.
+        image: see `data_of`; "" where there is none.
         in_gallery: probability that the gallery shows the person; None where not known.
         answers: nearest first.
         note: what else is said of it.
@@ -82,8 +82,7 @@ def data_of(image: Image.Image, largest: tuple[int, int] | None = LARGEST) -> st
     return f"data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"
 
 
-def write_page(
-    path: str,
+def page_of(
     title: str,
     about: str,
     kind: str,
@@ -91,11 +90,10 @@ def write_page(
     queries: Sequence[PageQuery],
     length: int | None = None,
     notes: Sequence[str] = (),
-) -> None:
-    """Write a page, whole or not at all.
+) -> str:
+    """A page.
 
     Args:
-        path: of the file.
         title, about: its heading and what stands below it.
         kind: the distance by which lists are ranked.
         kinds: all distances, which the reader can sort by.
@@ -103,9 +101,6 @@ def write_page(
         length: by each distance the images up to this rank are shown, and behind them the first
             right one where none of them is; None: all.
         notes: paragraphs that the reader can open.
-
-    Raises:
-        OSError: it cannot be written.
     """
     shown = [asdict(query) for query in queries]
     plain = {
@@ -119,5 +114,4 @@ def write_page(
     }
     # Nothing in a name may end the script that the data lie in.
     data = json.dumps(plain).replace("<", "\\u003c")
-    template = TEMPLATE.read_text(encoding="utf-8")
-    write_text(path, template.replace(PLACE, data))
+    return TEMPLATE.read_text(encoding="utf-8").replace(PLACE, data)

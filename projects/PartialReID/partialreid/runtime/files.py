@@ -30,24 +30,43 @@ def whole_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     Raises:
         OSError: it cannot be written, as the disk is full or may not be written to.
     """
-    part = f"{os.fspath(path)}.tmp"
+    with whole_files(path) as (file,):
+        yield file
+
+
+@contextlib.contextmanager
+def whole_files(*paths: str | os.PathLike[str]) -> Iterator[list[BinaryIO]]:
+    """Files that belong together; as `whole_file`, and none is renamed before all are written.
+
+    Raises:
+        OSError: one cannot be written; then all are what they were before.
+    """
+    parts = [f"{os.fspath(path)}.tmp" for path in paths]
     try:
-        with open(part, "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
+        for path in paths:
+            if os.path.isdir(path):  # else it is found out when some have been renamed
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), os.fspath(path))
+        with contextlib.ExitStack() as stack:
+            files: list[BinaryIO] = [stack.enter_context(open(part, "wb")) for part in parts]
+            yield files
+            for file in files:
+                file.flush()
+                os.fsync(file.fileno())
+        for part, path in zip(parts, paths, strict=True):
+            os.replace(part, path)
     except Exception as error:
         reason = _refusal(error)
         if reason is None:
             raise
+        names = " and ".join(f'"{os.fspath(path)}"' for path in paths)
         raise OSError(
-            f'"{os.fspath(path)}" cannot be written ({reason}); no part of it is left, and an '
-            "earlier one stays: make room there, or choose another folder."
+            f"{names} cannot be written ({reason}); no part of it is left, and an earlier one "
+            "stays: make room there, or choose another folder."
         ) from error
     finally:
-        with contextlib.suppress(FileNotFoundError):
-            os.remove(part)
+        for part in parts:
+            with contextlib.suppress(FileNotFoundError):
+                os.remove(part)
 
 
 @contextlib.contextmanager

@@ -2,79 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+import logging
+import os
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, overload
 
-from PIL import Image
-
-from ..images.pictures import Picture, picture_name, rgb_of
+from ..images.pictures import Picture, picture_name
 from ..metrics.report import Distance
-from ..reporting.answer_page import PageAnswer, PageQuery, data_of
+from ..reporting.answer_page import PageQuery
 from .calibration import Calibration, margin_of, verdict_of
 from .gallery import Gallery
 from .indexed import IndexedGallery
-from .parts import Part
+from .match import UNREAD, Match, shown
 from .ranking import Ranked
 from .reasons import Reasons
+from .same_picture import same_picture
 from .saved_answers import save_answers
 
+logger = logging.getLogger(__name__)
+
 IDENTITY = "identity"  # the metadata that says whom a picture shows
-
-
-@dataclass(frozen=True)
-class Match:
-    """One gallery image as an answer to a query.
-
-    Attributes:
-        rank: 1 for the first.
-        path: of the image; "" where it came as no file.
-        place: of the image in its gallery, from 0.
-        distance: by which the list is ranked.
-        distances: by the name of each: global, reconstruction, fused.
-        probability: that the image shows the person of the query; None without a calibration.
-        verdict: "match", "unsure" or "nobody", from the probability; "unsure" without one.
-        metadata: what is known of the image.
-        picture: what shows its pixels: its path, or the picture itself.
-    """
-
-    rank: int
-    path: str
-    place: int
-    distance: float
-    distances: Mapping[Distance, float]
-    probability: float | None
-    verdict: str
-    metadata: Mapping[str, Any]
-    picture: Picture = field(repr=False, compare=False)
-    _explain: Callable[[], Image.Image] = field(repr=False, compare=False)
-    _parts: Callable[[], tuple[Part, ...]] = field(repr=False, compare=False)
-
-    def explain(self) -> Image.Image:
-        """Why the image is as near as it is: a picture, see docs/explanation.md.
-
-        Its rival in the picture is the nearest image of another identity or, where identities are
-        not known, the next best answer.
-
-        Raises:
-            OSError: a picture is no longer where it was.
-        """
-        return self._explain()
-
-    def parts(self) -> tuple[Part, ...]:
-        """What the reconstruction distance is the sum of, one part for each column of the query.
-
-        Raises:
-            OSError: a picture is no longer where it was.
-        """
-        return self._parts()
-
-    def plain(self) -> dict[str, Any]:
-        """What is known, as plain values."""
-        names = ("rank", "path", "distance", "distances", "probability", "verdict", "metadata")
-        values = {name: getattr(self, name) for name in names}
-        return {**values, "distances": dict(self.distances), "metadata": dict(self.metadata)}
 
 
 class Answer(Sequence[Match]):
@@ -122,47 +70,50 @@ class Answer(Sequence[Match]):
         return {"query": self.query, "in_gallery": self.in_gallery, "matches": matches}
 
     def page(self, explained: int) -> PageQuery:
-        """What a page shows of it, the first `explained` images with their explanations.
+        """What a page shows of it, the first `explained` images with their explanations."""
+        image = shown(self.picture)
+        answers = [match.page(self.kind, match.rank <= explained) for match in self]
+        note = "" if image else f"picture {UNREAD}"
+        return PageQuery(self.query, image, self.in_gallery, answers, note)
 
-        Raises:
-            OSError: a picture is no longer where it was.
-        """
-        answers = [
-            PageAnswer(
-                {self.kind: match.rank},
-                match.path,
-                data_of(rgb_of(match.picture)),
-                {name: match.distances[name] for name in match.distances},
-                match.probability,
-                match.verdict if match.probability is not None else "",
-                dict(match.metadata),
-                data_of(match.explain(), None) if match.rank <= explained else "",
-            )
-            for match in self
-        ]
-        return PageQuery(self.query, data_of(rgb_of(self.picture)), self.in_gallery, answers)
-
-    def save(self, folder: str, explained: int = 3) -> None:
+    def save(self, folder: str | os.PathLike[str], explained: int = 3) -> None:
         """Write index.html, a page to look at, and answers.json, the numbers, into a folder.
 
+        Both are written, or none. A picture that is no longer there, or no longer what it was when
+        it was indexed, is not shown; the page says so.
+
+        Args:
+            folder: made if it is not there.
+            explained: how many images of a list are explained, the first ones.
+
         Raises:
-            OSError: the folder cannot be made or written to, or a picture is no longer there.
+            OSError: the folder cannot be made or written to.
         """
-        save_every(folder, [self], explained)
+        Answers([self]).save(folder, explained)
 
 
-def save_every(folder: str, answers: Sequence[Answer], explained: int = 3) -> None:
-    """Several answers as one page; as `Answer.save`.
+class Answers(list[Answer]):
+    """The answers to several queries, in the order of these."""
 
-    Raises:
-        OSError: the folder cannot be made or written to, or a picture is no longer there.
-        ValueError: there is no answer.
-    """
-    if not answers:
-        raise ValueError("there is no answer to save.")
-    pages = [answer.page(explained) for answer in answers]
-    plain = [answer.plain() for answer in answers]
-    save_answers(folder, answers[0].kind, pages, plain, answers[0].record)
+    def save(self, folder: str | os.PathLike[str], explained: int = 3) -> None:
+        """Write one page of all, and their numbers; as `Answer.save`.
+
+        Raises:
+            OSError: the folder cannot be made or written to.
+            ValueError: there is no answer.
+        """
+        if not self:
+            raise ValueError("there is no answer to save.")
+        pages = [answer.page(explained) for answer in self]
+        lost = sum(not match.image for page in pages for match in page.answers)
+        if lost:
+            logger.warning(
+                f"{lost} pictures of the answers are gone or have changed: the page does not show "
+                "them"
+            )
+        into = os.path.expanduser(os.fspath(folder))
+        plain = [answer.plain() for answer in self]
+        save_answers(into, self[0].kind, pages, plain, self[0].record)
 
 
 def answers_of(
@@ -174,7 +125,7 @@ def answers_of(
     k: int,
     calibration: Calibration | None,
     record: Mapping[str, Any],
-) -> list[Answer]:
+) -> Answers:
     """One answer for each query.
 
     Where identities are known, a list speaks of people: an answer is the surer the farther the
@@ -191,7 +142,7 @@ def answers_of(
         record: what the numbers depend on.
     """
     known = calibration if calibration is not None and calibration.kind == kind else None
-    found = []
+    found = Answers()
     for q, query in enumerate(queries):
         places = ranked.places[q].tolist()
         row = ranked.distances[kind][q].double().numpy()
@@ -214,9 +165,13 @@ def answers_of(
                     probability,
                     "unsure" if probability is None else verdict_of(probability),
                     gallery.metadata[place],
+                    same_picture(
+                        query, gallery.pictures[place], float(ranked.distances["global"][q, i])
+                    ),
                     gallery.pictures[place],
                     partial(reasons.picture, q, _with_rival(i, places, people)),
                     partial(reasons.parts, q, place),
+                    partial(gallery.lost, place),
                 )
             )
         found.append(Answer(query, kind, matches, in_gallery, record))

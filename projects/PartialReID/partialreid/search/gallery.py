@@ -6,16 +6,21 @@ Shapes: G images, D global features, C channels, M_g columns of an image.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import torch
 from torch import Tensor
 
-from ..images.pictures import Picture
+from ..images.pictures import Picture, picture_name
 from ..matching.extracted import Images
+from ..runtime.progress import progress
+from .extraction import CHUNK, Extractor
 
 Metadata = Mapping[str, Any]
+GONE = "is gone"
 
 
 @dataclass(frozen=True)
@@ -40,3 +45,35 @@ class Gallery:
     def columns(self, place: int) -> Tensor:
         """The columns (C, M) of one picture."""
         return self.images.columns[place]
+
+    def lost(self, place: int) -> str:
+        """Why the picture of an image cannot be shown any more, in a word; "" if it can."""
+        path = picture_name(self.pictures[place])
+        return GONE if path and not os.path.isfile(path) else ""
+
+
+def extracted_gallery(
+    extractor: Extractor,
+    pictures: Sequence[Picture],
+    metadata: Sequence[Metadata],
+    kept: torch.dtype,
+) -> Gallery:
+    """Extract pictures into a gallery in memory.
+
+    Args:
+        extractor: that they go through.
+        pictures: at least one.
+        metadata: of each.
+        kept: the dtype of the columns in memory.
+
+    Raises:
+        OSError, ValueError: as `Extractor.chunks`.
+    """
+    features, columns, weights = [], list[Tensor](), list[Tensor]()
+    chunks, total = extractor.chunks(pictures), -(-len(pictures) // CHUNK)
+    for _, part in progress(chunks, total, "extracting pictures", "parts"):
+        features.append(part.features)
+        columns += [one.to(kept) for one in part.columns]
+        weights += part.weights
+    names = [picture_name(picture) for picture in pictures]
+    return Gallery(Images(torch.cat(features), columns, weights), names, metadata, pictures)

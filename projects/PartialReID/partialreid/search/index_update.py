@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Iterator
+import shutil
+from collections.abc import Iterator, Sequence
 
 from ..images.pictures import picture_name
 from ..images.reading import Unreadable, refuse_unreadable, unreadable
+from ..index.database import is_index
 from ..index.filling import fill
 from ..index.gallery import Index
 from ..matching.extracted import Images
 from .extraction import Extractor
 from .indexed import ROOT
-from .sources import pictures_of
+from .sources import pictures_of, readable
 
 
 def update_index(
@@ -32,35 +35,41 @@ def update_index(
 
     Raises:
         OSError: a picture cannot be read, or there is no room.
-        ValueError: there is no picture; or the index is damaged, of another model, of another
-            folder, or written to by another process.
+        ValueError: there is no picture, or one alone; or the index is damaged, of another model,
+            of another folder, or written to by another process.
     """
     path = os.path.abspath(os.path.expanduser(source))
     found = pictures_of(path)
+    if found.pictures == [path]:
+        # Its folder would be that of the index, in which a second picture replaced the first.
+        raise ValueError(
+            f'"{path}" is one picture, and an index is of a folder or a table (.csv): put it into '
+            "a folder of its own."
+        )
     root = path if os.path.isdir(path) else os.path.dirname(path)
     files = [picture_name(picture) for picture in found.pictures]
     names = [os.path.relpath(file, root).replace(os.sep, "/") for file in files]
     known = {name: values for name, values in zip(names, found.metadata, strict=True) if values}
-    if not os.path.exists(into):
+    broken, new = list[Unreadable](), not is_index(into)
+    if new:
+        Index.require_place(into)
+        _, broken = readable(found, skip_unreadable)
         Index.create(into, model, {ROOT: root})
     skipped: list[Unreadable] = []
-    with Index.open(into, model, write=True, device=extractor.device) as index:
+    with (
+        _kept_once_filled(into, new),
+        Index.open(into, model, write=True, device=extractor.device) as index,
+    ):
         before = str(index.about.get(ROOT, root))
         if before != root:
             raise ValueError(
                 f'the index "{into}" is of the pictures in "{before}", not of those in "{root}": '
                 "name another index."
             )
-        changed = index.changes(names, root)
-        wanted = [os.path.join(root, name) for name in {**changed.new, **changed.changed}]
-        # Some are not even there, or may not be opened.
-        shut = [
-            Unreadable(os.path.join(root, name), f'cannot read "{os.path.join(root, name)}": {why}')
-            for name, why in changed.unreadable.items()
-        ]
-        broken = shut + unreadable(wanted)
-        if not skip_unreadable:
-            refuse_unreadable(broken, len(files), "pictures")
+        if not new:
+            broken = _broken(index, names, root)
+            if not skip_unreadable:
+                refuse_unreadable(broken, len(files), "pictures")
         skipped += broken
 
         def extract(paths: list[str]) -> Iterator[tuple[list[int], Images]]:
@@ -71,3 +80,29 @@ def update_index(
         kept = [name for name in names if os.path.join(root, name) not in left_out]
         fill(index, kept, root, extract, known or None)
     return skipped
+
+
+def _broken(index: Index, names: Sequence[str], root: str) -> list[Unreadable]:
+    """New and changed files that cannot be read."""
+    changed = index.changes(names, root)
+    wanted = [os.path.join(root, name) for name in {**changed.new, **changed.changed}]
+    # Some are not even there, or may not be opened.
+    shut = [
+        Unreadable(os.path.join(root, name), f'cannot read "{os.path.join(root, name)}": {why}')
+        for name, why in changed.unreadable.items()
+    ]
+    return shut + unreadable(wanted)
+
+
+@contextlib.contextmanager
+def _kept_once_filled(path: str, new: bool) -> Iterator[None]:
+    """Where the body fails, take away a new index into which nothing has come."""
+    try:
+        yield
+    except BaseException:
+        if new:
+            with contextlib.suppress(Exception), Index.open(path) as index:
+                new = not len(index)
+            if new:
+                shutil.rmtree(path, ignore_errors=True)
+        raise

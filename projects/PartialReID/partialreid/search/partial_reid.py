@@ -5,12 +5,13 @@ Shapes: B pictures, D global features, C channels, N_b columns of a picture.
 
 from __future__ import annotations
 
+import numbers
 import os
 from collections.abc import Iterable
 from typing import Any, TypeAlias, overload
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from ..dsr_evaluation import DTYPES
 from ..engine.checks import check_values
@@ -19,24 +20,22 @@ from ..engine.evaluation_network import dtype_of, evaluation_network
 from ..engine.inference import load_model
 from ..engine.model_header import Header
 from ..engine.onnx_network import header_of
-from ..images.pictures import Picture, picture_name
-from ..images.reading import ImageError, Unreadable, refuse_unreadable, unreadable
+from ..images.pictures import Picture, is_picture, no_picture
+from ..images.reading import Unreadable
 from ..index.gallery import Index
-from ..matching.extracted import Images
 from ..runtime.device_batches import device_of
-from ..runtime.progress import progress
 from ..runtime.source_version import commit_of_source, version_of_source
-from .answers import Answer, answers_of
+from .answers import Answer, Answers, answers_of
 from .calibration import Calibration, from_plain
-from .extraction import CHUNK, Embedded, Extractor
-from .gallery import Gallery
+from .extraction import Embedded, Extractor
+from .gallery import Gallery, extracted_gallery
 from .index_update import update_index
 from .indexed import IndexedGallery
 from .model_digest import model_digest
 from .pair import Pair, pair_of
 from .ranking import ranked
 from .reasons import Reasons
-from .sources import Pictures, pictures_of
+from .sources import Pictures, listed, pictures_of, readable
 
 AnyGallery: TypeAlias = "Gallery | IndexedGallery"
 """Pictures that can be searched: in memory, or in an index on disk."""
@@ -90,7 +89,8 @@ class PartialReID:
         Raises:
             OSError, ValueError: a picture cannot be read.
         """
-        return self.extractor.every(pictures_of(pictures).pictures)
+        found, _ = readable(pictures_of(pictures), skip=False)
+        return self.extractor.every(found.pictures)
 
     def gallery(
         self, source: Picture | Iterable[Picture], *, skip_unreadable: bool = False
@@ -104,24 +104,16 @@ class PartialReID:
         Raises:
             OSError, ValueError: there is no picture, or one cannot be read.
         """
-        found = self._readable(pictures_of(source), skip_unreadable)
+        found, self.skipped = readable(pictures_of(source), skip_unreadable)
         kept = DTYPES[self.cfg.TEST.DSR.STORAGE]
-        features, columns, weights = [], list[Tensor](), list[Tensor]()
-        chunks = self.extractor.chunks(found.pictures)
-        total = -(-len(found.pictures) // CHUNK)
-        for _, part in progress(chunks, total, "extracting pictures", "parts"):
-            features.append(part.features)
-            columns += [one.to(kept) for one in part.columns]
-            weights += part.weights
-        return Gallery(
-            Images(torch.cat(features), columns, weights),
-            [picture_name(picture) for picture in found.pictures],
-            found.metadata,
-            found.pictures,
-        )
+        return extracted_gallery(self.extractor, found.pictures, found.metadata, kept)
 
     def index(
-        self, source: str | os.PathLike[str], into: str, *, skip_unreadable: bool = False
+        self,
+        source: str | os.PathLike[str],
+        into: str | os.PathLike[str],
+        *,
+        skip_unreadable: bool = False,
     ) -> IndexedGallery:
         """Keep the pictures of a folder, or of a table, in an index; see docs/index_on_disk.md.
 
@@ -130,7 +122,7 @@ class PartialReID:
 
         Args:
             source: a folder, or a table (.csv) of pictures below its own folder.
-            into: the folder of the index.
+            into: the folder of the index: not there yet, or empty, or an index.
             skip_unreadable: leave out what cannot be read; `skipped` then lists it.
 
         Returns:
@@ -138,54 +130,90 @@ class PartialReID:
 
         Raises:
             OSError: a picture cannot be read, or there is no room.
-            ValueError: there is no picture; or the index is damaged, of another model, of another
-                folder, or written to by another process.
+            TypeError: the source is no path.
+            ValueError: there is no picture, or one alone; or the index is damaged, of another
+                model, of another folder, or written to by another process.
         """
+        if not isinstance(source, (str, os.PathLike)):
+            raise TypeError(
+                f"an index is of a folder or a table, not of a {type(source).__name__}: `gallery` "
+                "takes pictures of all kinds."
+            )
+        folder = os.path.expanduser(os.fspath(into))
         self.skipped = update_index(
             os.fspath(source),
-            into,
+            folder,
             model_digest(self._state, self.cfg),
             self.extractor,
             skip_unreadable,
         )
-        return self.open(into)
+        return self.open(folder)
 
-    def open(self, path: str) -> IndexedGallery:
+    def open(self, path: str | os.PathLike[str]) -> IndexedGallery:
         """Open an index that this model has made, for searching.
 
         Raises:
             ValueError: there is none, it is damaged, or another model has made it.
         """
-        model = model_digest(self._state, self.cfg)
-        return IndexedGallery(Index.open(path, model, device=self.extractor.device))
+        model, folder = model_digest(self._state, self.cfg), os.path.expanduser(os.fspath(path))
+        return IndexedGallery(Index.open(folder, model, device=self.extractor.device))
 
     @overload
-    def search(self, query: Picture, gallery: AnyGallery, k: int = 10) -> Answer: ...
+    def search(  # type: ignore[overload-overlap]  # text is iterable, but a path
+        self, query: Picture, gallery: AnyGallery, k: int = 10, *, skip_unreadable: bool = False
+    ) -> Answer: ...
 
     @overload
-    def search(self, query: list[Picture], gallery: AnyGallery, k: int = 10) -> list[Answer]: ...
+    def search(
+        self,
+        query: Iterable[Picture],
+        gallery: AnyGallery,
+        k: int = 10,
+        *,
+        skip_unreadable: bool = False,
+    ) -> Answers: ...
 
     def search(
-        self, query: Picture | list[Picture], gallery: AnyGallery, k: int = 10
-    ) -> Answer | list[Answer]:
+        self,
+        query: Picture | Iterable[Picture],
+        gallery: AnyGallery,
+        k: int = 10,
+        *,
+        skip_unreadable: bool = False,
+    ) -> Answer | Answers:
         """The k nearest pictures of a gallery.
 
+        A query that lies in the gallery is found like any other picture; its match says so by
+        `same_picture`.
+
         Args:
-            query: a picture, or a list of them.
-            gallery: that is searched.
+            query: a picture, or several.
+            gallery: that is searched: what `gallery`, `index` or `open` gave.
             k: how long a list is; shorter where the gallery is.
+            skip_unreadable: leave out queries that cannot be read; `skipped` then lists them.
 
         Returns:
-            One answer for a picture, a list of answers for a list.
+            One answer for a picture; for several a list of answers, which can be saved as one page.
 
         Raises:
-            OSError, ValueError: a query cannot be read, the gallery is empty, or k is below 1.
+            OSError: a query cannot be read.
+            TypeError: a query is no picture, the gallery is none, or k is no whole number.
+            ValueError: there is no query, the gallery is empty, or k is below 1.
         """
+        if not isinstance(gallery, (Gallery, IndexedGallery)):
+            raise TypeError(
+                f"the gallery is a {type(gallery).__name__}: give what model.gallery(), "
+                "model.index() or model.open() has made of it."
+            )
+        if not isinstance(k, numbers.Integral):
+            raise TypeError(f"k is {k!r}: a list holds a whole number of pictures.")
         if k < 1:
             raise ValueError(f"k is {k}: a list holds at least one picture.")
         if not len(gallery):
             raise ValueError("the gallery is empty: add pictures, or select by other conditions.")
-        queries = query if isinstance(query, list) else [query]
+        asked = listed(query)
+        known = Pictures(asked, [{} for _ in asked])
+        (queries, _), self.skipped = readable(known, skip_unreadable, "queries")
         settings = self.cfg.TEST.DSR
         embedded = self.extractor.every(queries)
         answers = answers_of(
@@ -198,7 +226,7 @@ class PartialReID:
             self.calibration,
             self._record(gallery),
         )
-        return answers if isinstance(query, list) else answers[0]
+        return answers[0] if is_picture(query) else answers
 
     def compare(self, query: Picture, gallery: Picture) -> Pair:
         """How far apart two pictures are, and what the distance is the sum of.
@@ -212,7 +240,11 @@ class PartialReID:
 
         Raises:
             OSError, ValueError: one of them cannot be read.
+            TypeError: one of them is no picture.
         """
+        for one in (query, gallery):
+            if not is_picture(one):
+                raise no_picture(one)
         answer = self.search(query, self.gallery([gallery]), k=1)
         return pair_of(answer, float(self.cfg.TEST.DSR.LAMBDA))
 
@@ -233,27 +265,6 @@ class PartialReID:
             "topk": settings.TOPK,
             "calibration": learnt.learnt_on if learnt else None,
         }
-
-    def _readable(self, found: Pictures, skip: bool) -> Pictures:
-        """The pictures that can be read.
-
-        Raises:
-            ImageError: some cannot, and are not to be skipped.
-        """
-        files = [name for picture in found.pictures if (name := picture_name(picture))]
-        broken = unreadable(files)
-        self.skipped = broken if skip else []
-        if not skip:
-            refuse_unreadable(broken, len(found.pictures), "pictures")
-        names = {one.path for one in broken}
-        kept = [
-            (picture, known)
-            for picture, known in zip(found.pictures, found.metadata, strict=True)
-            if picture_name(picture) not in names
-        ]
-        if not kept:
-            raise ImageError("none of the pictures can be read.")
-        return Pictures([picture for picture, _ in kept], [known for _, known in kept])
 
 
 def _calibration(header: Header) -> Calibration | None:

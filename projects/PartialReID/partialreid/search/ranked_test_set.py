@@ -60,6 +60,10 @@ class ExtractedAnew:
         """The columns (C, M) of one image."""
         return self._extractor.every([self.pictures[place]]).columns[0].to(self._kept)
 
+    def lost(self, place: int) -> str:
+        """Nothing: a picture that is shown is extracted as it is now."""
+        return ""
+
 
 def ranking_distance(evaluator: DsrEvaluator) -> Distance:
     """The distance by which a test set is ranked: that of the config, if it was computed."""

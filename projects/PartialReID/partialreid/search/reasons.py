@@ -15,6 +15,7 @@ from torchvision.transforms.functional import to_pil_image
 
 from ..evaluation.configured_distances import configured_matcher
 from ..images.pictures import Picture, picture_name, rgb_of
+from ..images.reading import ImageError
 from ..matching.explained import Explained
 from ..matching.pyramid import level_shapes
 from ..matching.windows import pyramid_patches
@@ -36,6 +37,9 @@ class Explainable(Protocol):
 
     def columns(self, place: int) -> Tensor:
         """The columns (C, M) of one image."""
+
+    def lost(self, place: int) -> str:
+        """Why the picture of an image cannot be shown any more, in a word; "" if it can."""
 
 
 class Reasons:
@@ -65,13 +69,15 @@ class Reasons:
 
         Args:
             query: which of the queries.
-            places: one or two places in the gallery, of the image and of its rival.
+            places: one or two places in the gallery, of the image and of its rival. A rival whose
+                picture is lost is left out.
 
         Raises:
-            OSError: a picture is no longer where it was.
+            OSError: a picture is no longer there, or no longer what it was.
         """
         candidates = []
-        for place in places:
+        self._require(places[0])
+        for place in (places[0], *(rival for rival in places[1:] if not self._gallery.lost(rival))):
             explained, theirs = self._explained(query, place)
             candidates.append(
                 Candidate(self._shown(self._gallery.pictures[place], theirs), explained)
@@ -87,8 +93,9 @@ class Reasons:
             place: in the gallery, of the image.
 
         Raises:
-            OSError: a picture is no longer where it was.
+            OSError: a picture is no longer there, or no longer what it was.
         """
+        self._require(place)
         explained, theirs = self._explained(query, place)
         own = self._embedded.columns[query].shape[1]
         windows = (
@@ -96,6 +103,14 @@ class Reasons:
             self._windows(self._gallery.pictures[place], theirs),
         )
         return parts_of(explained, *windows)
+
+    def _require(self, place: int) -> None:
+        """Raise ImageError where the picture of a gallery image is lost."""
+        if lost := self._gallery.lost(place):
+            raise ImageError(
+                f'the picture "{picture_name(self._gallery.pictures[place])}" {lost}: put it back '
+                "as it was, or extract the gallery again."
+            )
 
     def _explained(self, query: int, place: int) -> tuple[Explained, int]:
         """The distance of a gallery image taken apart, and the number M of its columns."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..metrics.report import DISTANCES
-from ..reporting.answer_page import PageQuery, write_page
-from ..runtime.files import write_json
+from ..reporting.answer_page import PageQuery, page_of
+from ..runtime.files import whole_files
+from ..runtime.folders import new_folder
 
 PAGE, NUMBERS = "index.html", "answers.json"
 
@@ -20,7 +22,7 @@ def save_answers(
     answers: Sequence[Mapping[str, Any]],
     record: Mapping[str, Any],
 ) -> None:
-    """Write the page and the numbers of some answers.
+    """Write the page and the numbers of some answers, both or none.
 
     Args:
         folder: made if it is not there.
@@ -32,20 +34,17 @@ def save_answers(
     Raises:
         OSError: the folder cannot be made or written to.
     """
-    try:
-        os.makedirs(folder, exist_ok=True)
-    except OSError as error:
-        raise OSError(
-            f'the folder "{folder}" cannot be made ({error.strerror}): name another for the '
-            "answers."
-        ) from error
-    write_json(os.path.join(folder, NUMBERS), {"answers": list(answers), "run": dict(record)})
     about = (
         f"{_counted(len(pages), 'query', 'queries')}, "
         f"{_counted(int(record['gallery']), 'picture', 'pictures')} in the gallery. Ranked by the "
         f"{kind} distance. Where it says why?, a click shows what the distance is made of."
     )
-    write_page(os.path.join(folder, PAGE), "Who is it?", about, kind, DISTANCES, pages)
+    shown = page_of("Who is it?", about, kind, DISTANCES, pages)
+    numbers = json.dumps({"answers": list(answers), "run": dict(record)}, indent=2)
+    paths = (os.path.join(folder, name) for name in (PAGE, NUMBERS))
+    with new_folder(folder), whole_files(*paths) as files:
+        for file, text in zip(files, (shown, f"{numbers}\n"), strict=True):
+            file.write(text.encode("utf-8"))
 
 
 def _counted(count: int, one: str, many: str) -> str:

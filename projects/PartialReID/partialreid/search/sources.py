@@ -6,12 +6,9 @@ import os
 from collections.abc import Iterable
 from typing import NamedTuple
 
-import numpy as np
-from PIL import Image
-from torch import Tensor
-
 from ..images.lists import list_images
-from ..images.pictures import Picture
+from ..images.pictures import Picture, is_picture, no_picture, picture_name
+from ..images.reading import ImageError, Unreadable, refuse_unreadable, unreadable
 from ..index.table import read_table
 from .gallery import Metadata
 
@@ -38,24 +35,73 @@ def pictures_of(source: Picture | Iterable[Picture]) -> Pictures:
 
     Raises:
         OSError: there is no such file or folder.
-        ValueError: the folder or the table is empty, or the table has no column `path`.
+        TypeError: it is none of these.
+        ValueError: the folder, the table or the list is empty, or the table has no column `path`.
     """
-    if isinstance(source, (Image.Image, np.ndarray, Tensor)):
-        return Pictures([source], [{}])
-    if isinstance(source, (str, os.PathLike)):
-        path = os.path.expanduser(os.fspath(source))
-        if os.path.isdir(path):
-            found = list_images(path)
-            if not found:
-                raise ValueError(f'the folder "{path}" holds no images: name another.')
-            return Pictures(list(found), [{} for _ in found])
-        if not os.path.isfile(path):
-            raise FileNotFoundError(f'"{path}" is no file and no folder: correct the name.')
-        if path.lower().endswith(".csv"):
-            return _table(path)
-        return Pictures([path], [{}])
-    pictures = list(source)
-    return Pictures(pictures, [{} for _ in pictures])
+    if not isinstance(source, (str, os.PathLike)):
+        pictures = listed(source)
+        return Pictures(pictures, [{} for _ in pictures])
+    path = os.path.expanduser(os.fspath(source))
+    if os.path.isdir(path):
+        # Each is read before the work: one of a kind that is not read is as any that is broken.
+        found = list_images(path, with_unread=True)
+        if not found:
+            raise ValueError(f'the folder "{path}" holds no images: name another.')
+        return Pictures(list(found), [{} for _ in found])
+    if not os.path.isfile(path):
+        raise FileNotFoundError(f'"{path}" is no file and no folder: correct the name.')
+    if path.lower().endswith(".csv"):
+        return _table(path)
+    return Pictures([path], [{}])
+
+
+def listed(pictures: Picture | Iterable[Picture]) -> list[Picture]:
+    """A picture, or several, as a list; of a path that begins with it, "~" is the user's home.
+
+    Raises:
+        TypeError: something in it is no picture.
+        ValueError: there is none.
+    """
+    if is_picture(pictures):
+        found: list[Picture] = [pictures]
+    elif isinstance(pictures, Iterable):
+        found = list(pictures)
+    else:
+        raise no_picture(pictures)
+    if not found:
+        raise ValueError("there is no picture: the list is empty.")
+    for picture in found:
+        if not is_picture(picture):
+            raise no_picture(picture)
+    return [os.path.expanduser(name) if (name := picture_name(one)) else one for one in found]
+
+
+def readable(
+    found: Pictures, skip: bool, what: str = "pictures"
+) -> tuple[Pictures, list[Unreadable]]:
+    """The pictures that can be read, each of which is decoded once to find out, and the others.
+
+    Args:
+        found: pictures.
+        skip: whether those that cannot be read are left out.
+        what: what they are called.
+
+    Raises:
+        ImageError: some cannot be read, and are not to be left out; or none can.
+    """
+    files = [name for picture in found.pictures if (name := picture_name(picture))]
+    broken = unreadable(files)
+    if not skip:
+        refuse_unreadable(broken, len(found.pictures), what)
+    names = {one.path for one in broken}
+    kept = [
+        (picture, known)
+        for picture, known in zip(found.pictures, found.metadata, strict=True)
+        if picture_name(picture) not in names
+    ]
+    if not kept:
+        raise ImageError(f"none of the {what} can be read. The first: {broken[0].reason}")
+    return Pictures([picture for picture, _ in kept], [known for _, known in kept]), broken
 
 
 def _table(path: str) -> Pictures:

@@ -1,0 +1,76 @@
+"""The index of a folder is made where all can be read; nothing is left where the making fails."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from partialreid.images.reading import ImageError
+from partialreid.index.database import Database
+from partialreid.search.partial_reid import PartialReID
+
+
+def test_an_unreadable_picture_leaves_no_index(
+    model: PartialReID, crops: Path, tmp_path: Path
+) -> None:
+    (crops / "text.jpg").write_text("no image")
+    (crops / "other.heic").write_text("no image")
+    into = tmp_path / "crops.index"
+    with pytest.raises(ImageError, match=r"2 of 6 pictures cannot be read.*other\.heic.*text\.jpg"):
+        model.index(crops, into)
+    assert not into.exists()
+    with model.index(crops, into, skip_unreadable=True) as index:
+        assert len(index) == 4
+    assert [Path(one.path).name for one in model.skipped] == ["other.heic", "text.jpg"]
+    shutil.rmtree(into)
+    for path in crops.glob("*.png"):
+        path.unlink()
+    with pytest.raises(ImageError, match="none of the pictures can be read"):
+        model.index(crops, into, skip_unreadable=True)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["crops"]
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, sqlite3.OperationalError, ValueError])
+def test_nothing_is_left_where_the_first_pictures_do_not_come_in(
+    error: type[BaseException],
+    model: PartialReID,
+    crops: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(*_: Any) -> None:
+        raise error("database or disk is full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Database, "write", refuse)
+        with pytest.raises((KeyboardInterrupt, OSError, ValueError), match="full"):
+            model.index(crops, tmp_path / "crops.index")
+    assert [path.name for path in tmp_path.iterdir()] == ["crops"]
+    with model.index(crops, tmp_path / "crops.index") as index:
+        assert len(index) == 4
+    # One that holds pictures stays as it was.
+    (crops / "more.png").write_bytes(min(crops.iterdir()).read_bytes())
+    monkeypatch.setattr(Database, "write", refuse)
+    with pytest.raises((KeyboardInterrupt, OSError, ValueError), match="full"):
+        model.index(crops, tmp_path / "crops.index")
+    with model.open(tmp_path / "crops.index") as index:
+        assert len(index) == 4
+
+
+def test_an_empty_folder_becomes_an_index_and_another_is_refused(
+    model: PartialReID, crops: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "empty").mkdir()
+    with model.index(crops, tmp_path / "empty") as index:
+        assert len(index) == 4
+    (tmp_path / "file").touch()
+    for into in (crops, tmp_path / "file"):
+        with pytest.raises(ValueError, match=f"{into}. is there and is no index.*another name"):
+            model.index(crops, into)
+    with pytest.raises(ValueError, match=r"the folder of .* is not there"):
+        model.index(crops, tmp_path / "absent" / "x.index")
+    assert len(list(crops.iterdir())) == 4

@@ -1,0 +1,73 @@
+"""A page of answers is made where pictures are gone, too, or have changed since the index."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from partialreid.images.reading import ImageError
+from partialreid.search.partial_reid import PartialReID
+
+
+def shown(folder: Path) -> list[Any]:
+    """The answers of the first query on a page."""
+    page = (folder / "index.html").read_text(encoding="utf-8")
+    return json.loads(page.split('id="data">')[1].split("</script>")[0])["queries"][0]["answers"]
+
+
+def test_of_an_index(
+    model: PartialReID, crops: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    query = tmp_path / "half.png"
+    Image.open(min(crops.iterdir())).convert("RGB").crop((0, 0, 40, 40)).save(query)
+    with model.index(crops, tmp_path / "crops.index") as index:
+        answer = model.search(query, index, k=4)
+        whole = answer[0].explain().size
+        kept, gone, changed, touched = (Path(match.path) for match in answer)
+        gone.unlink()
+        image = Image.open(changed).convert("RGB")
+        image.crop((0, 0, image.width, image.height // 2)).save(changed)
+        os.utime(touched, (1, 1))
+        answer.save(tmp_path / "answer", explained=4)
+        assert "2 pictures of the answers are gone or have changed" in caplog.text
+        cards = shown(tmp_path / "answer")
+        assert [bool(card["image"]) for card in cards] == [True, False, False, True]
+        assert [bool(card["reason"]) for card in cards] == [True, False, False, True]
+        assert [card["note"] for card in cards] == [
+            "",
+            "picture is gone",
+            "picture has changed since it was indexed",
+            "",
+        ]
+        assert [card["path"] for card in cards] == [match.path for match in answer]
+        for match, why in ((answer[1], "is gone"), (answer[2], "has changed since")):
+            for lost in (match.explain, match.parts):
+                with pytest.raises(ImageError, match=rf"{match.path}. {why}.*put it back"):
+                    lost()
+        # A rival that is lost is left out: the picture has no part beside it.
+        assert answer[0].explain().size != whole
+        query.unlink()
+        answer.save(tmp_path / "answer")
+        cards = shown(tmp_path / "answer")
+        assert [bool(card["image"]) for card in cards] == [True, False, False, True]
+        assert not any(card["reason"] for card in cards)
+        page = (tmp_path / "answer" / "index.html").read_text(encoding="utf-8")
+        assert "picture cannot be read any more" in page
+    assert kept.exists()
+
+
+def test_of_a_gallery_in_memory(model: PartialReID, crops: Path, tmp_path: Path) -> None:
+    gallery = model.gallery(crops)
+    image = Image.open(min(crops.iterdir()))
+    answer = model.search(image.crop((0, 0, 40, 40)), gallery, k=3)
+    Path(answer[1].path).unlink()
+    Path(answer[2].path).write_text("no image any more")
+    answer.save(tmp_path / "answer")
+    notes = [card["note"] for card in shown(tmp_path / "answer")]
+    assert notes == ["", "picture is gone", "picture cannot be read any more"]
+    assert shown(tmp_path / "answer")[0]["reason"]
