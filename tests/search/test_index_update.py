@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from partialreid.images.reading import ImageError
+from partialreid.index import database
 from partialreid.index.database import Database
+from partialreid.index.gallery import Index
 from partialreid.search.partial_reid import PartialReID
 
 
@@ -74,3 +76,20 @@ def test_an_empty_folder_becomes_an_index_and_another_is_refused(
     with pytest.raises(ValueError, match=r"the folder of .* is not there"):
         model.index(crops, tmp_path / "absent" / "x.index")
     assert len(list(crops.iterdir())) == 4
+
+
+def test_an_index_that_another_process_begins_to_fill_is_not_taken_away(
+    model: PartialReID, crops: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create, others = Index.create, list[Index]()
+
+    def created(path: str, *about: Any) -> None:
+        create(path, *about)
+        others.append(Index.open(path, write=True))
+
+    monkeypatch.setattr(Index, "create", created)
+    monkeypatch.setattr(database, "SECONDS_TO_WAIT", 0.1)
+    with pytest.raises(ValueError, match="another process writes"):
+        model.index(crops, tmp_path / "crops.index")
+    others[0].close()
+    model.open(tmp_path / "crops.index").close()

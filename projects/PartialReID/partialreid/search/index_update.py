@@ -57,8 +57,8 @@ def update_index(
         Index.create(into, model, {ROOT: root})
     skipped: list[Unreadable] = []
     with (
-        _kept_once_filled(into, new),
         Index.open(into, model, write=True, device=extractor.device) as index,
+        _kept_once_filled(index, new),
     ):
         before = str(index.about.get(ROOT, root))
         if before != root:
@@ -95,14 +95,17 @@ def _broken(index: Index, names: Sequence[str], root: str) -> list[Unreadable]:
 
 
 @contextlib.contextmanager
-def _kept_once_filled(path: str, new: bool) -> Iterator[None]:
-    """Where the body fails, take away a new index into which nothing has come."""
+def _kept_once_filled(index: Index, new: bool) -> Iterator[None]:
+    """Where the body fails, take away a new index into which nothing has come.
+
+    The index is still open: nobody else writes to it meanwhile.
+    """
     try:
         yield
     except BaseException:
         if new:
-            with contextlib.suppress(Exception), Index.open(path) as index:
-                new = not len(index)
-            if new:
-                shutil.rmtree(path, ignore_errors=True)
+            with contextlib.suppress(Exception):
+                index.refresh()  # a commit may have come through before the error
+                if not len(index):
+                    shutil.rmtree(index.path)
         raise
