@@ -7,7 +7,14 @@ from typing import Any
 
 import pytest
 
-from benchmarks.results_table import PUBLISHED, RESULTS, short_table
+from benchmarks.results_table import (
+    PUBLISHED,
+    RESULTS,
+    SETS,
+    goals_table,
+    short_table,
+    worse_table,
+)
 from partialreid.reporting.comparison import comparison_table
 from tests.paths import ROOT
 
@@ -24,7 +31,24 @@ def record() -> dict[str, Any]:
 def test_no_number_was_copied_by_hand(record: dict[str, Any]) -> None:
     assert short_table(record) in README
     assert short_table(record) in PAGE
-    assert comparison_table(record) in PAGE
+    for table in (goals_table, worse_table, comparison_table):
+        assert table(record) in PAGE
+
+
+def test_a_goal_is_missed_by_either_figure() -> None:
+    fused = {"Rank-1": 90.0, "mAP": 76.0}
+    record = {"ours": {name: {"fused": fused} for name in SETS}}
+    reid, occluded = goals_table(record).splitlines()[2:4]
+    assert reid == "| Partial-REID | 82.7 / 76.8 | 90.0 / 76.0 | missed by 0.0 / 0.8 |"
+    assert occluded == "| Partial-REID, occluded | 82 | 90.0 | met |"
+
+
+def test_worse_is_less_rank_1_or_less_map() -> None:
+    whole, better = {"Rank-1": 50.0, "mAP": 40.0}, {"Rank-1": 51.0, "mAP": 41.0}
+    parts = {name: {"global": whole, "reconstruction": better} for name in SETS}
+    parts["Market1501"] = {"global": whole, "reconstruction": {"Rank-1": 55.0, "mAP": 39.5}}
+    (line,) = worse_table({"a system": parts}).splitlines()[2:]
+    assert line == "| a system, Market-1501 | 50.0 / 40.0 | 55.0 / 39.5 | +5.0 / -0.5 |"
 
 
 def test_published_figures_are_those_of_their_page() -> None:
