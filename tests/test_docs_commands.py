@@ -32,6 +32,7 @@ from partialreid.commands import (
 from partialreid.data.catalogue import is_data_set
 from partialreid.engine.configuration import model_config, setup_config
 from partialreid.engine.model_file import is_model_file, is_onnx_file, write_model_file
+from partialreid.engine.saved_model import brings_config
 from partialreid.search.partial_reid import PartialReID
 from partialreid.search.sources import Pictures
 from tests import made_onnx
@@ -128,7 +129,7 @@ def write_files(words: list[str]) -> None:
     """
     cfg = setup_config(argparse.Namespace(config_file="demo.yml", opts=[]))
     twins = [words[i + 1] for i, word in enumerate(words) if word == "--twin"]
-    named = [word for word in words if is_model_file(word) or is_onnx_file(word)]
+    named = [word for word in words if brings_config(word)]
     read = [UNNAMED, *twins, *named]
     if words[0] == "export":
         averaged = [words[i + 1] for i, word in enumerate(words) if word == "--average"]

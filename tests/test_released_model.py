@@ -17,6 +17,7 @@ from partialreid.engine.inference import load_model
 from partialreid.engine.model_file import read_header
 from partialreid.keys.released_model import RELEASED
 from partialreid.search.calibration import from_plain
+from partialreid.search.distance_settings import calibration_for
 from partialreid.synthetic.dataset import SyntheticPartial
 from tests.paths import ROOT
 
@@ -67,6 +68,13 @@ def test_it_is_found_by_its_name_and_by_none(
     assert sum(p.numel() for p in network.parameters()) < 3e6
     with pytest.raises(ValueError, match=rf'"other.safetensors" is not there.*{RELEASED}'):
         model_config("other.safetensors", [])
+
+
+def test_its_verdicts_are_of_its_own_settings(caplog: pytest.LogCaptureFixture) -> None:
+    cpu = ["MODEL.DEVICE", "cpu"]
+    assert calibration_for(model_config("", cpu)) is not None and not caplog.records
+    assert calibration_for(model_config("", [*cpu, "TEST.DSR.LAMBDA", "0.5"])) is None
+    assert "was learnt with TEST.DSR.LAMBDA 0.99, here 0.5" in caplog.text
 
 
 @pytest.mark.slow

@@ -9,10 +9,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from partialreid.commands.calibrate import main
+from partialreid.commands.calibrate import file_to_teach, main
 from partialreid.commands.export import main as export
+from partialreid.engine.configuration import model_config
 from partialreid.engine.model_file import read_header, read_model_file
+from partialreid.keys import released_model
+from partialreid.keys.released_model import RELEASED
 from partialreid.search.calibration import from_plain
+from partialreid.search.distance_settings import distance_settings
 from tests import tiny
 
 pytestmark = pytest.mark.slow
@@ -51,6 +55,7 @@ def test_it_writes_the_calibration_and_leaves_the_rest(
     assert all(torch.equal(before[name], after[name]) for name in before)
     found = from_plain(learnt.calibration)
     assert found.kind == "fused" and found.learnt_on.startswith("6 held-out identities")
+    assert found.settings == distance_settings(model_config(path, []))
     assert 0 <= found.probability(0.1, 0.01) <= 1 and found.right.distance != 0
     written = json.loads((tmp_path / "calibration.json").read_text())
     assert written["calibration"] == learnt.calibration
@@ -64,6 +69,7 @@ def test_it_writes_the_calibration_and_leaves_the_rest(
         ("all", [], "HELD_OUT"),
         ("none", [], "is not there"),
         ("twin", ["TEST.DSR.KAPPA", "-1"], "TEST.DSR.KAPPA"),
+        ("twin", ["TEST.DSR.LAMBDA", "0.3"], "has TEST.DSR.LAMBDA 0.8, here 0.3: leave that out"),
     ],
 )
 def test_what_cannot_teach_is_refused(
@@ -75,6 +81,15 @@ def test_what_cannot_teach_is_refused(
     (line,) = [text for text in capsys.readouterr().err.splitlines() if "error: " in text]
     assert said in line
     assert read_header(str(trained / "m.safetensors")) == before
+
+
+def test_a_model_of_the_package_is_named_without_its_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / RELEASED).touch()
+    monkeypatch.setattr(released_model, "models_folder", lambda: tmp_path)
+    monkeypatch.chdir(tmp_path.parent)
+    assert file_to_teach(RELEASED) == str(tmp_path / RELEASED)
 
 
 def test_other_people_teach_the_model_itself(

@@ -24,11 +24,15 @@ KINDS = ["global", "reconstruction", "fused"]
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a data root, a trained tiny network, and the same as a model file."""
+    """A folder with a data root, a trained tiny network, and the same as a model file.
+
+    Its shortlist is half of the gallery.
+    """
     folder = tmp_path_factory.mktemp("trained")
     tiny.run(folder / "data", folder / "run", SOLVER__MAX_EPOCH=1, TEST__EVAL_PERIOD=0)
     paths = [str(folder / "run" / "model_final.pth"), str(folder / "model.safetensors")]
-    assert export.main([*paths, "TEST.DSR.LAMBDA_SELECTION", "fixed"]) == 0
+    keys = ["TEST.DSR.LAMBDA_SELECTION", "fixed", "TEST.DSR.TOPK", "20"]
+    assert export.main([*paths, *keys]) == 0
     return folder
 
 
@@ -71,7 +75,7 @@ def test_lists_are_those_of_the_evaluation(trained: Path, tmp_path: Path) -> Non
     known = Calibration("fused", curve, curve, curve, curve, "made up")
     write_calibration(model, known.as_plain())
     keys = ["DATASETS.ROOT", str(trained / "data"), "OUTPUT_DIR", str(tmp_path)]
-    keys += ["MODEL.DEVICE", "cpu", "DATALOADER.NUM_WORKERS", "0", "TEST.DSR.TOPK", "20"]
+    keys += ["MODEL.DEVICE", "cpu", "DATALOADER.NUM_WORKERS", "0"]
     argv = ["--model", model, "--queries", "6", "--length", "4", "--explain", "2"]
     assert rankings.main([*argv, *keys]) == 0
     data = data_of(tmp_path / "rankings" / "SyntheticPartial.html")
@@ -111,6 +115,25 @@ def test_lists_are_those_of_the_evaluation(trained: Path, tmp_path: Path) -> Non
             assert min(right) == 1 + int((people == evaluator.ids[0][q]).argmax())
         explained = [bool(answer["reason"]) for answer in query["answers"]]
         assert explained == [answer["ranks"]["fused"] <= 2 for answer in query["answers"]]
+
+
+@pytest.mark.slow
+def test_a_calibration_of_another_lambda_gives_no_verdicts(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = tmp_path / "model.safetensors"
+    model.write_bytes((trained / "model.safetensors").read_bytes())
+    curve = Logistic(2.0, -3.0)
+    known = Calibration("fused", curve, curve, curve, curve, "made up")
+    write_calibration(str(model), known.as_plain())
+    keys = ["DATASETS.ROOT", str(trained / "data"), "OUTPUT_DIR", str(tmp_path)]
+    keys += ["MODEL.DEVICE", "cpu", "DATALOADER.NUM_WORKERS", "0", "TEST.DSR.LAMBDA", "0.25"]
+    argv = ["--model", str(model), "--queries", "1", "--length", "2", "--explain", "1"]
+    assert rankings.main([*argv, *keys]) == 0
+    assert "was learnt with TEST.DSR.LAMBDA 0.8, here 0.25" in capsys.readouterr().err
+    (query,) = data_of(tmp_path / "rankings" / "SyntheticPartial.html")["queries"]
+    assert query["in_gallery"] is None
+    assert {answer["verdict"] for answer in query["answers"]} == {""}
 
 
 @pytest.mark.slow

@@ -48,8 +48,14 @@ def test_it_goes_through_plain_values() -> None:
     assert again == found
     assert again.probability(0.3, None) == found.right(0.3)
     assert again.in_gallery(0.3, 0.1) == found.present_by_margin(0.3, 0.1)
-    with pytest.raises(ValueError, match="damaged"):
-        from_plain({**found.as_plain(), "right": {"slope": 1.0}})
+    assert again.settings is None
+    settings = {"TEST.DSR.LAMBDA": 0.5, "MODEL.HEADS.DSR.KERNELS": [1, 2]}
+    found = calibrated(made_up(500), "fused", "made up", settings)
+    assert from_plain(json.loads(json.dumps(found.as_plain()))) == found
+    assert found.settings == settings
+    for broken in ({"right": {"slope": 1.0}}, {"settings": "TEST"}, {"settings": 3}):
+        with pytest.raises(ValueError, match="damaged"):
+            from_plain({**found.as_plain(), **broken})
 
 
 @pytest.mark.parametrize(("p", "word"), [(0.9, "match"), (0.5, "unsure"), (0.09, "nobody")])

@@ -23,17 +23,19 @@ import numpy as np
 from ..data.catalogue import with_suffix
 from ..data.folder_set import without_folders_above
 from ..derived.dataset import SUFFIXES
-from ..derived.held_out import SUFFIX
+from ..derived.held_out import SUFFIX as HELD_OUT
 from ..engine.checked_evaluation import checked_model, evaluated
 from ..engine.checkpoint import read_checkpoint
 from ..engine.configuration import model_config
 from ..engine.evaluation_network import dtype_of
-from ..engine.model_file import check_place, write_calibration
+from ..engine.model_file import SUFFIX, is_model_file, write_calibration
 from ..engine.resumption import saved_config
 from ..engine.unseen_people import check_unseen
+from ..keys.released_model import find_model
 from ..reporting.run_record import run_record
 from ..runtime.errors import user_errors
 from ..runtime.files import write_json
+from ..search.distance_settings import differing, distance_settings
 from ..search.first_answers import FirstAnswers, first_answers
 from ..search.verdict_report import calibrated, cross_report
 from .output import log_to_stderr, say
@@ -61,7 +63,7 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     args = parser.parse_intermixed_args(argv)
     log_to_stderr()
     with user_errors():
-        check_place(args.model)
+        args.model = file_to_teach(args.model)
         cfg = config_of(args)
         check_unseen(cfg, args.people)
         model = checked_model(cfg)
@@ -78,7 +80,7 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
             f"{people} {'' if args.people else 'held-out '}identities of {names}, "
             f"{len(answers.right) // 2} queries whole, cut and hidden"
         )
-        found = calibrated(answers, kind, learnt_on)
+        found = calibrated(answers, kind, learnt_on, distance_settings(cfg))
         write_calibration(args.model, found.as_plain())
         run = run_record(cfg, 1, dtype_of(model))
         write_json(
@@ -91,22 +93,45 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     return 0
 
 
+def file_to_teach(name: str) -> str:
+    """The model file that a calibration is written into.
+
+    Raises:
+        ValueError: there is none of this name, or it is of a kind that holds no calibration.
+    """
+    path = find_model(name)
+    if not is_model_file(path):
+        raise ValueError(
+            f'a calibration is written into a model file, and "{path}" is none: make one of the '
+            f"training by `partialreid export CHECKPOINT model{SUFFIX}`, and calibrate that."
+        )
+    return path
+
+
 def config_of(args: argparse.Namespace) -> Any:
     """The config of the model file, with what teaches as its test sets.
 
     Those are the sets of `args`, or else the held-out identities of the twin, with its weights.
 
     Raises:
-        ValueError: a file is absent, or the twin does not say what it was trained without.
+        ValueError: a file is absent, a key would change the distances, or the twin does not say
+            what it was trained without.
     """
     cfg = model_config(args.model, list(args.opts or []))
+    own = distance_settings(model_config(args.model, []))
+    if others := differing(own, distance_settings(cfg)):
+        raise ValueError(
+            f'a calibration is of the distances of its model file, and "{args.model}" has '
+            f"{'; '.join(others)}: leave that out, or write it into another model file by "
+            "`partialreid export` and calibrate that."
+        )
     cfg.defrost()
     stems = args.people
     if args.twin:
         trained = saved_config(read_checkpoint(args.twin))
         cfg.MODEL.WEIGHTS = args.twin
         cfg.DATASETS.HELD_OUT = (trained or {}).get("DATASETS", {}).get("HELD_OUT", 0)
-        stems = [with_suffix(name, SUFFIX) for name in cfg.DATASETS.NAMES]
+        stems = [with_suffix(name, HELD_OUT) for name in cfg.DATASETS.NAMES]
     cfg.DATASETS.TESTS = tuple(
         with_suffix(name, kind) if kind else name for name in stems for kind in KINDS
     )

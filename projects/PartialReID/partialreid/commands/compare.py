@@ -32,8 +32,8 @@ from ..engine.configuration import model_config, setup_config
 from ..engine.evaluation_network import dtype_of
 from ..engine.inference import load_for_evaluation
 from ..engine.launching import launch, processes_here
-from ..engine.model_file import is_model_file, is_onnx_file
 from ..engine.remembered_outputs import RememberedOutputs
+from ..engine.saved_model import brings_config
 from ..metrics.report import cmc_curve
 from ..reporting.comparison import (
     RUN,
@@ -154,7 +154,7 @@ def config_of(args: argparse.Namespace, system: list[str]) -> Any:
         ValueError: a part of `--system` is missing, or the config is wrong.
     """
     results = ["OUTPUT_DIR", args.output, "DATASETS.TESTS", repr(args.tests)]
-    if len(system) > 1 and (is_model_file(system[1]) or is_onnx_file(system[1])):
+    if len(system) > 1 and brings_config(system[1]):
         _, model, *own = system
         return model_config(model, [*args.opts, *own, *results])
     if len(system) < 3:

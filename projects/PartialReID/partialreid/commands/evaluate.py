@@ -16,6 +16,7 @@ from fastreid.utils import comm
 
 from ..engine.checked_evaluation import check_evaluation
 from ..engine.inference import evaluate_test_sets, load_for_evaluation
+from ..engine.saved_model import KINDS
 from ..keys.unread_keys import warn_of_idle_keys
 from .job import job_parser, start
 
@@ -48,7 +49,7 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
         "--model",
         default=argparse.SUPPRESS,
         metavar="FILE",
-        help="a model file of `partialreid export`, which brings its config",
+        help=f"in place of --config-file and MODEL.WEIGHTS: {KINDS}",
     )
     args = parser.parse_args(argv)
     # FastReID's loggers and checks know an evaluation by these.

@@ -20,7 +20,6 @@ import argparse
 import logging
 import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import yaml
@@ -39,16 +38,17 @@ from ..engine.model_file import (
     read_header,
     write_model_file,
 )
-from ..engine.model_header import config_tree, without_machine
+from ..engine.model_header import config_tree
 from ..engine.onnx_export import check_onnx_export, write_onnx_file
 from ..engine.resumption import saved_config
+from ..engine.saved_model import config_of_checkpoint
 from ..engine.weight_average import average_of
 from ..keys.network_check import check_network
 from ..runtime.errors import user_errors
+from ..search.distance_settings import distance_settings
 from .output import log_to_stderr, say
 
 logger = logging.getLogger(__name__)
-BESIDE = "config.yaml"  # FastReID writes it into OUTPUT_DIR
 # What --format can be, with the ending that the file then has.
 FORMATS = {"safetensors": SUFFIX, "onnx": ONNX}
 
@@ -124,24 +124,13 @@ def check_output(args: argparse.Namespace) -> None:
 def config_of(args: argparse.Namespace, data: dict[str, Any]) -> Any:
     """The config that a checkpoint goes with.
 
-    The one in the checkpoint comes before the file beside it, which a later run in the same folder
-    has replaced.
-
     Raises:
         ValueError: there is none, or it has a wrong key or value.
     """
     if args.config_file:
         return setup_config(args)
-    tree, source = saved_config(data), args.checkpoint
-    if not tree:
-        source = os.path.join(os.path.dirname(args.checkpoint), BESIDE)
-        if not os.path.isfile(source):
-            raise ValueError(
-                f'"{args.checkpoint}" does not hold the config that it was trained with, and there '
-                f"is no {BESIDE} beside it: give --config-file FILE."
-            )
-        tree = _tree_of(source)
-    return tree_config(without_machine(tree), source, args.opts)
+    tree, source = config_of_checkpoint(args.checkpoint, data)
+    return tree_config(tree, source, args.opts)
 
 
 def kept_calibration(args: argparse.Namespace, cfg: Any) -> dict[str, Any] | None:
@@ -155,24 +144,16 @@ def kept_calibration(args: argparse.Namespace, cfg: Any) -> dict[str, Any] | Non
         return None
     header = read_header(args.checkpoint)
     # As this version reads it, which may know more keys than the one that wrote it.
-    own = config_tree(tree_config(header.config, args.checkpoint, []))
-    if header.calibration and (args.average or config_tree(cfg) != own):
+    own = tree_config(header.config, args.checkpoint, [])
+    network = config_tree(cfg)["MODEL"] == config_tree(own)["MODEL"]
+    same = network and distance_settings(cfg) == distance_settings(own)
+    if header.calibration and (args.average or not same):
         logger.warning(
             f'the calibration of "{args.checkpoint}" is left out, as it holds for its own weights '
-            "and config: learn it anew by `partialreid calibrate`"
+            "and settings: learn it anew by `partialreid calibrate`"
         )
         return None
     return header.calibration
-
-
-def _tree_of(path: str) -> dict[str, Any]:
-    try:
-        tree = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError):
-        tree = None
-    if not isinstance(tree, dict):
-        raise ValueError(f'"{path}" is no YAML file of keys and values: give --config-file FILE.')
-    return tree
 
 
 def training_record(data: dict[str, Any], cfg: Any) -> dict[str, Any]:

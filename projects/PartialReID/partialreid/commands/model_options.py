@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import argparse
 
+from ..engine.saved_model import KINDS
 from ..search.partial_reid import PartialReID
 
 
 def add_model_options(parser: argparse.ArgumentParser) -> None:
     """Add --model, --set and --skip-unreadable."""
-    parser.add_argument("--model", default="", metavar="FILE", help="default: the released model")
+    parser.add_argument(
+        "--model", default="", metavar="FILE", help=f"{KINDS} (default: the released model)"
+    )
     parser.add_argument(
         "--skip-unreadable", action="store_true", help="leave out files that cannot be read"
     )

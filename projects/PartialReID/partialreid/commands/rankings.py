@@ -18,14 +18,14 @@ from ..data.catalogue import file_name
 from ..dsr_evaluation import DsrEvaluator
 from ..engine.checked_evaluation import checked_model, evaluated
 from ..engine.configuration import setup_config
-from ..engine.onnx_network import header_of
+from ..engine.saved_model import KINDS
 from ..metrics.query_examples import RULE
 from ..reporting.answer_page import page_of
 from ..reporting.results_table import fused_label
 from ..runtime.device_batches import device_of
 from ..runtime.errors import user_errors
 from ..runtime.files import write_text
-from ..search.calibration import from_plain
+from ..search.distance_settings import calibration_for
 from ..search.extraction import Extractor
 from ..search.ranked_test_set import Wanted, page_queries, ranking_distance
 from .output import log_to_stderr, say
@@ -35,7 +35,7 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     parser = argparse.ArgumentParser(prog=prog, description=__doc__.splitlines()[0], epilog=RULE)
     model = parser.add_mutually_exclusive_group(required=True)
     model.add_argument("--config-file", default="", metavar="FILE")
-    model.add_argument("--model", default="", metavar="FILE", help="a model file with its config")
+    model.add_argument("--model", default="", metavar="FILE", help=KINDS)
     parser.add_argument("--queries", type=positive, default=8, help="how many queries are shown")
     parser.add_argument("--length", type=positive, default=8, help="length of the ranked lists")
     parser.add_argument(
@@ -50,8 +50,7 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
         folder = os.path.join(cfg.OUTPUT_DIR, "rankings")
         os.makedirs(folder, exist_ok=True)
         # A checkpoint has no calibration, and one that another config goes with would not hold.
-        learnt = header_of(cfg.MODEL.WEIGHTS).calibration if args.model else None
-        calibration = from_plain(learnt) if learnt else None
+        calibration = calibration_for(cfg) if args.model else None
         extractor = Extractor(network.eval(), cfg, device_of(network))
         wanted = Wanted(args.queries, args.length, args.explain)
         for name in cfg.DATASETS.TESTS:

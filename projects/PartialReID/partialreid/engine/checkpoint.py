@@ -57,7 +57,7 @@ def read_checkpoint(path: str) -> dict[str, Any]:
                 f'the checkpoint "{path}" holds Python objects besides tensors and plain values, '
                 "which could run code when loaded, so it is refused. If you trust it, store its "
                 "weights alone: torch.save({'model': torch.load(path, weights_only=False)"
-                f"['model']}}, new_path). torch says: {str(error).splitlines()[0]}"
+                "['model']}, new_path)."
             ) from error
         raise ValueError(
             f'"{path}" is not a checkpoint of torch, or it is damaged: fetch or write it again.'

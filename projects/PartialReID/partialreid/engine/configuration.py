@@ -17,7 +17,7 @@ from ..keys.unread_keys import leaves
 from ..runtime.device import resolve_device
 from .model_file import is_onnx_file
 from .model_header import FREE
-from .onnx_network import header_of
+from .saved_model import stored_config
 
 
 def setup_config(args: argparse.Namespace) -> Any:
@@ -65,27 +65,27 @@ def tree_config(tree: Mapping[str, Any], path: str, opts: Sequence[str]) -> Any:
 
 
 def model_config(path: str, opts: Sequence[str]) -> Any:
-    """The config of a model file, whose weights it names, with keys and values over it.
+    """The config of a model, whose weights it names, with keys and values over it.
 
     Args:
-        path: as `find_model` takes it; "" means the released model. A file of ONNX counts as a
-            model file.
+        path: as `find_model` takes it; "" means the released model. Files of ONNX and checkpoints
+            are models, too; see `saved_model`.
         opts: keys and values one after another.
 
     Raises:
-        ValueError: as `setup_config`; there is no such model file; or a key would make it another
-            network.
+        ValueError: as `setup_config`; there is no such model, or none that says its config; or a
+            key would make it another network.
     """
     path = find_model(path)
-    tree = header_of(path).config
-    own, cfg = tree_config(tree, path, []), tree_config(tree, path, opts)
+    tree, source = stored_config(path)
+    own, cfg = tree_config(tree, source, []), tree_config(tree, source, opts)
     before = dict(leaves(own))
     for key, value in leaves(cfg):
         if key.startswith("MODEL.") and key not in FREE and value != before[key]:
             other = "give its weights to another network by --config-file FILE and MODEL.WEIGHTS"
             other = "export another file" if is_onnx_file(path) else f"{other} {path}"
             raise ValueError(
-                f'{key} is {before[key]!r} in the model file "{path}" and cannot be {value!r}: '
+                f'{key} is {before[key]!r} in "{source}" and cannot be {value!r}: '
                 f"leave it out or {other}."
             )
     cfg.defrost()

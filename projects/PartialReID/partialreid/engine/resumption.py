@@ -106,7 +106,10 @@ def _optimizer_of(data: Mapping[str, Any]) -> str:
 def saved_config(data: Mapping[str, Any]) -> dict[str, Any]:
     """The config that a checkpoint was trained with; empty for one that does not hold it."""
     text = data.get("config")
-    config = yaml.safe_load(text) if isinstance(text, str) else None
+    try:
+        config = yaml.safe_load(text) if isinstance(text, str) else None
+    except yaml.YAMLError:  # another program's
+        config = None
     return config if isinstance(config, dict) else {}
 
 

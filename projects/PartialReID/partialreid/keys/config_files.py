@@ -66,9 +66,20 @@ def merge_file(cfg: Any, path: str) -> None:
         ValueError: the file is no YAML of keys and values, a key is unknown, or a value is of the
             wrong type; names the file.
     """
+    merge_tree(cfg, read_tree(path), path)
+
+
+def read_tree(path: str) -> dict[str, Any]:
+    """The nodes and values of a YAML file, and of those that it is based on.
+
+    Raises:
+        ValueError: the file is no YAML of keys and values; names it.
+    """
     with _errors_of(path):
         loaded = CfgNode.load_yaml_with_base(path)
-    merge_tree(cfg, loaded, path)
+        if not isinstance(loaded, dict):
+            raise TypeError(type(loaded))
+    return loaded
 
 
 def merge_tree(cfg: Any, loaded: dict[str, Any], path: str) -> None:

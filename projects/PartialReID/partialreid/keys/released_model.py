@@ -30,8 +30,10 @@ def find_model(name: str = "") -> str:
     folder = models_folder()
     if os.path.basename(path) == path and (folder / path).is_file():
         return str(folder / path)
+    if os.path.isdir(path):
+        raise ValueError(f'the model file "{path}" is a folder: name the file in it.')
     released = (folder / RELEASED).is_file()
     raise ValueError(
-        f'the model file "{path}" is not there: correct --model'
-        + (f", or leave it out to take the released {RELEASED}." if released else ".")
+        f'the model file "{path}" is not there: correct its name'
+        + (f", or name none to take the released {RELEASED}." if released else ".")
     )

@@ -55,6 +55,7 @@ class Calibration:
         present: that the gallery shows the person at all, from the distance of the first answer.
         present_by_margin: the same with the margin.
         learnt_on: in words: data sets, identities, queries.
+        settings: what its distances depend on, `distance_settings`; None in older files.
     """
 
     kind: str
@@ -63,6 +64,7 @@ class Calibration:
     present: Logistic
     present_by_margin: Logistic
     learnt_on: str
+    settings: Mapping[str, Any] | None = None
 
     def probability(self, distance: float, margin: float | None) -> float:
         """That an image at this distance shows the person of the query.
@@ -98,8 +100,14 @@ def from_plain(values: Mapping[str, Any]) -> Calibration:
             name: Logistic(**{key: float(value) for key, value in values[name].items()})
             for name in ("right", "right_by_margin", "present", "present_by_margin")
         }
-        return Calibration(str(values["kind"]), learnt_on=str(values["learnt_on"]), **curves)
-    except (KeyError, TypeError, AttributeError) as error:
+        settings = values.get("settings")
+        return Calibration(
+            str(values["kind"]),
+            learnt_on=str(values["learnt_on"]),
+            settings=None if settings is None else dict(settings),
+            **curves,
+        )
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise ValueError(f"the calibration of the model file is damaged ({error!r})") from error
 
 

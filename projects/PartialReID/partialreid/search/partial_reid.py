@@ -18,15 +18,14 @@ from ..engine.checks import check_values
 from ..engine.configuration import model_config
 from ..engine.evaluation_network import dtype_of, evaluation_network
 from ..engine.inference import load_model
-from ..engine.model_header import Header
-from ..engine.onnx_network import header_of
 from ..images.pictures import Picture, is_picture, no_picture
 from ..images.reading import Unreadable
 from ..index.gallery import Index
 from ..runtime.device_batches import device_of
 from ..runtime.source_version import commit_of_source, version_of_source
 from .answers import Answer, Answers, answers_of
-from .calibration import Calibration, from_plain
+from .calibration import Calibration
+from .distance_settings import calibration_for
 from .extraction import Embedded, Extractor
 from .gallery import Gallery, extracted_gallery
 from .index_update import update_index
@@ -50,7 +49,7 @@ class PartialReID:
         network: in evaluation; from images (B, 3, H, W) in 0..255 to features, columns, weights.
         cfg: its config.
         device: where it is.
-        calibration: what its distances mean; None where that is not known.
+        calibration: what its distances mean; None where that is not known of these.
 
     Attributes:
         skipped: files that the last call could not read and left out.
@@ -68,20 +67,20 @@ class PartialReID:
 
     @classmethod
     def load(cls, path: str | os.PathLike[str] = "", *options: str) -> PartialReID:
-        """Read a model file, or a file of ONNX, which ONNX Runtime then runs.
+        """Read a model file, a checkpoint with its config, or ONNX, which ONNX Runtime then runs.
 
         Args:
-            path: of the file; by default the released model.
+            path: of the file; by default the released model. A checkpoint that does not hold its
+                config needs it beside it, as config.yaml.
             *options: config keys and values one after another, such as "MODEL.DEVICE", "cpu".
 
         Raises:
-            ValueError: there is no such file, it is no model file, or a key is wrong.
+            ValueError: there is no such file, it is no model or has no config, or a key is wrong.
         """
         cfg = model_config(os.fspath(path), list(options))
         check_values(cfg, eval_only=True)
         network = load_model(cfg, cfg.MODEL.WEIGHTS).eval()
-        calibration = _calibration(header_of(cfg.MODEL.WEIGHTS))
-        return cls(network, cfg, device_of(network), calibration)
+        return cls(network, cfg, device_of(network), calibration_for(cfg))
 
     def embed(self, pictures: Picture | Iterable[Picture]) -> Embedded:
         """Features, columns and weights of pictures, in their order.
@@ -265,7 +264,3 @@ class PartialReID:
             "topk": settings.TOPK,
             "calibration": learnt.learnt_on if learnt else None,
         }
-
-
-def _calibration(header: Header) -> Calibration | None:
-    return from_plain(header.calibration) if header.calibration else None

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -15,8 +16,10 @@ BINS = 10
 FOUND = 0.95
 
 
-def calibrated(answers: FirstAnswers, kind: str, learnt_on: str) -> Calibration:
-    """The calibration that first answers teach.
+def calibrated(
+    answers: FirstAnswers, kind: str, learnt_on: str, settings: Mapping[str, Any] | None = None
+) -> Calibration:
+    """The calibration that first answers teach; arguments as the attributes of `Calibration`.
 
     Raises:
         ValueError: as `calibration.fitted`.
@@ -29,6 +32,7 @@ def calibrated(answers: FirstAnswers, kind: str, learnt_on: str) -> Calibration:
         fitted([d], answers.present),
         fitted([d, m], answers.present),
         learnt_on,
+        settings,
     )
 
 
