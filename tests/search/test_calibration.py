@@ -58,9 +58,24 @@ def test_it_goes_through_plain_values() -> None:
             from_plain({**found.as_plain(), **broken})
 
 
-@pytest.mark.parametrize(("p", "word"), [(0.9, "match"), (0.5, "unsure"), (0.09, "nobody")])
-def test_a_probability_in_a_word(p: float, word: str) -> None:
-    assert verdict_of(p) == word
+@pytest.mark.parametrize(
+    ("p", "in_gallery", "word"),
+    [
+        (0.9, None, "match"),
+        (0.89, None, "unsure"),
+        (0.1, None, "unsure"),
+        (0.09, None, "other"),
+        # The first image of a list.
+        (0.9, 0.95, "match"),
+        (0.5, 0.95, "unsure"),
+        (0.09, 0.95, "unsure"),
+        (0.01, 0.1, "unsure"),
+        (0.01, 0.09, "nobody"),
+        (0.95, 0.05, "nobody"),
+    ],
+)
+def test_probabilities_in_a_word(p: float, in_gallery: float | None, word: str) -> None:
+    assert verdict_of(p, in_gallery) == word
 
 
 def test_first_answers_with_and_without_the_person() -> None:

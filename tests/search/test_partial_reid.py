@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 from pathlib import Path
 
@@ -146,9 +147,14 @@ def test_verdicts_come_from_the_calibration_in_the_file(
     other = min(m.distance for m in whole if m.metadata["identity"] != first)
     margin = other - whole[0].distance
     assert named[0].probability == pytest.approx(by_margin(whole[0].distance, margin))
-    # Of another distance than that of the calibration nothing is known.
-    other_kind = PartialReID.load(path, "MODEL.DEVICE", "cpu", "TEST.DSR.DISTANCE", "global")
-    assert other_kind.search(people[0][0], other_kind.gallery(files))[0].probability is None
+    # Where hardly anybody is in the gallery, the first image says so, and it alone.
+    absent = dataclasses.replace(known, present=Logistic(-9.0, 0.0), right=Logistic(-9.0, 0.0))
+    write_calibration(str(path), absent.as_plain())
+    model = PartialReID.load(path, "MODEL.DEVICE", "cpu")
+    answer = model.search(people[0][0], model.gallery(files), k=3)
+    assert [m.verdict for m in answer] == ["nobody", "other", "other"]
+    # Two pictures are compared without a gallery.
+    assert model.compare(people[0][0], files[0]).verdict == "other"
 
 
 def test_an_index_answers_as_a_gallery_in_memory_does(

@@ -65,8 +65,17 @@ def test_verdicts_know_the_margin(page: Callable[..., PageQuery]) -> None:
     # The next person is nearer than the second and the third by so much.
     probabilities = [BY_MARGIN(0.1, 0.05), BY_MARGIN(0.15, -0.05), BY_MARGIN(0.4, -0.3)]
     assert [answer.probability for answer in found.answers] == pytest.approx(probabilities)
-    assert [answer.verdict for answer in found.answers] == ["match", "unsure", "nobody"]
+    assert [answer.verdict for answer in found.answers] == ["match", "unsure", "other"]
     assert found.in_gallery == pytest.approx(BY_MARGIN(0.1, 0.05))
+
+
+def test_the_first_verdict_is_that_on_the_gallery(page: Callable[..., PageQuery]) -> None:
+    absent = Logistic(-9.0, 0.0)
+    known = dataclasses.replace(FUSED, right_by_margin=Logistic(-9.0, 0.0))
+    found = page(known, *FIXED)
+    assert [answer.verdict for answer in found.answers] == ["unsure", "other", "other"]
+    found = page(dataclasses.replace(known, present_by_margin=absent), *FIXED)
+    assert [answer.verdict for answer in found.answers] == ["nobody", "other", "other"]
 
 
 def test_a_lambda_does_not_matter_to_the_other_distances(page: Callable[..., PageQuery]) -> None:

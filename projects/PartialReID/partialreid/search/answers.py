@@ -149,12 +149,13 @@ def answers_of(
         people = [gallery.metadata[place].get(IDENTITY) for place in places]
         matches, in_gallery = [], None
         for i, place in enumerate(places[:k]):
-            probability = None
+            probability, verdict = None, "unsure"
             if known is not None:
                 margin = margin_of(i, row, people)
                 probability = known.probability(float(row[i]), margin)
                 if i == 0:
                     in_gallery = known.in_gallery(float(row[i]), margin)
+                verdict = verdict_of(probability, in_gallery if i == 0 else None)
             matches.append(
                 Match(
                     i + 1,
@@ -163,7 +164,7 @@ def answers_of(
                     float(row[i]),
                     {name: float(values[q, i]) for name, values in ranked.distances.items()},
                     probability,
-                    "unsure" if probability is None else verdict_of(probability),
+                    verdict,
                     gallery.metadata[place],
                     same_picture(
                         query, gallery.pictures[place], float(ranked.distances["global"][q, i])

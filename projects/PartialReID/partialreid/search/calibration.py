@@ -20,9 +20,8 @@ import numpy as np
 
 from ..metrics.ranking import Array
 
-# Where an answer is called "match", and below which probability "nobody".
+# From which probability on a thing is taken to be so, and below which not to be so.
 SURE, HARDLY = 0.9, 0.1
-VERDICTS = ("match", "unsure", "nobody")
 
 
 @dataclass(frozen=True)
@@ -128,11 +127,24 @@ def margin_of(i: int, distances: Array, people: Sequence[Any]) -> float | None:
     return float(distances[others].min() - distances[i])
 
 
-def verdict_of(probability: float) -> str:
-    """A probability in a word."""
+def verdict_of(probability: float, in_gallery: float | None = None) -> str:
+    """What is known of an image, in a word.
+
+    Args:
+        probability: that it shows the person.
+        in_gallery: that any image does. It is given for the first image of a list, whose word is
+            that on the whole search.
+
+    Returns:
+        Of the first image "nobody" where the person is hardly in the gallery, else "match" where
+        the image is surely the person's. Of any other image "match" likewise, and "other" where it
+        is hardly the person's. "unsure" of all else.
+    """
+    if in_gallery is not None and in_gallery < HARDLY:
+        return "nobody"
     if probability >= SURE:
-        return VERDICTS[0]
-    return VERDICTS[2] if probability < HARDLY else VERDICTS[1]
+        return "match"
+    return "other" if in_gallery is None and probability < HARDLY else "unsure"
 
 
 def fitted(features: Sequence[Array], truth: Array) -> Logistic:

@@ -29,7 +29,8 @@ class Match:
         distance: by which the list is ranked.
         distances: by the name of each: global, reconstruction, fused.
         probability: that the image shows the person of the query; None without a calibration.
-        verdict: "match", "unsure" or "nobody", from the probability; "unsure" without one.
+        verdict: of the first image "match", "unsure" or "nobody", of the others "match", "unsure"
+            or "other", see `calibration.verdict_of`; "unsure" without a calibration.
         metadata: what is known of the image.
         same_picture: whether it is the query itself, the same file or the same pixels.
         picture: what shows its pixels: its path, or the picture itself.

@@ -10,6 +10,7 @@ from PIL import Image
 
 from ..metrics.report import Distance
 from .answers import Answer
+from .calibration import verdict_of
 from .parts import Part
 
 
@@ -23,7 +24,7 @@ class Pair:
         distances: by the name of each: global, reconstruction, fused.
         lam: lambda; fused is (1 - lambda) * global + lambda * reconstruction.
         probability: that both show one person; None without a calibration.
-        verdict: "match", "unsure" or "nobody", from the probability; "unsure" without one.
+        verdict: "match", "unsure" or "other", from the probability; "unsure" without one.
         parts: of the reconstruction distance, one for each column of the query. They are computed
             in float64, and their shares sum to the distance but for the rounding of its float32.
     """
@@ -75,7 +76,8 @@ def pair_of(answer: Answer, lam: float) -> Pair:
         match.distances,
         lam,
         match.probability,
-        match.verdict,
+        # That of a search speaks of a gallery.
+        "unsure" if match.probability is None else verdict_of(match.probability),
         match.parts(),
         match.explain,
     )

@@ -109,9 +109,10 @@ def page_queries(
         answers = []
         for place in lists.shown(wanted.length):
             ranks = lists.ranks(place)
-            i, probability = ranks[kind] - 1, None
+            i, probability, verdict = ranks[kind] - 1, None, ""
             if known:
                 probability = known.probability(float(row[i]), margin_of(i, row, people))
+                verdict = verdict_of(probability, in_gallery if i == 0 else None)
             answers.append(
                 PageAnswer(
                     {name: ranks[name] for name in ranks},
@@ -119,7 +120,7 @@ def page_queries(
                     data_of(rgb_of(gallery[place])),
                     {k: float(d[lists.query, place]) for k, d in evaluator.distances.items()},
                     probability,
-                    "" if probability is None else verdict_of(probability),
+                    verdict,
                     reason=drawn.get(place, ""),
                     right=bool(lists.ranked().right[i]),
                 )
