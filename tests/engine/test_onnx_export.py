@@ -44,6 +44,9 @@ NETWORKS = {
         *("MODEL.META_ARCHITECTURE", "DSR2018", "MODEL.HEADS.NAME", "DSR2018Head"),
     ),
 }
+# Of numbers up to 30, behind fifty layers of random weights: rounding takes torch's own float32 as
+# far as 0.0002 away from its float64.
+RAW = {MOBILENET: 5e-4, RESNET: 1e-4}
 
 
 class Written(NamedTuple):
@@ -84,7 +87,7 @@ def write(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Written]:
 def test_it_computes_what_torch_computes(name: str, write: Callable[[str], Written]) -> None:
     model, _, path = write(name)
     network = load_onnx(str(path))
-    assert_same(network, model, [*SIZES, network.smallest])
+    assert_same(network, model, [*SIZES, network.smallest], RAW[name])
 
 
 @needs_exporter
