@@ -11,7 +11,6 @@ import contextlib
 import os
 import shutil
 import sqlite3
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -29,26 +28,6 @@ PAGE_BYTES = 32768
 SECONDS_TO_WAIT = 5.0
 # To what size the file of new commits is cut back.
 MOST_NEW_BYTES = 2**27
-
-TABLES = """
-CREATE TABLE about (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
-CREATE TABLE images (
-    id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE,
-    size INTEGER NOT NULL, modified INTEGER NOT NULL, content TEXT NOT NULL, count INTEGER NOT NULL
-);
-CREATE TABLE features (id INTEGER PRIMARY KEY, checksum INTEGER NOT NULL, feature BLOB NOT NULL);
-CREATE TABLE coarse (
-    id INTEGER PRIMARY KEY, checksum INTEGER NOT NULL, scale REAL NOT NULL, levels BLOB NOT NULL
-);
-CREATE TABLE columns (
-    id INTEGER PRIMARY KEY, checksum INTEGER NOT NULL, weights BLOB NOT NULL, columns BLOB NOT NULL
-);
-CREATE TABLE metadata (
-    name TEXT NOT NULL, id INTEGER NOT NULL, value NOT NULL, PRIMARY KEY (name, id)
-) WITHOUT ROWID;
-CREATE INDEX metadata_values ON metadata (name, value);
-CREATE INDEX metadata_images ON metadata (id);
-"""
 
 
 def is_index(path: str) -> bool:
@@ -91,56 +70,6 @@ class Database:
         except BaseException:
             self.close()
             raise
-
-    @staticmethod
-    def create(path: str, about: Mapping[str, Any]) -> None:
-        """Make an index without images, whole or not at all.
-
-        Args:
-            path: of its folder, which is not there yet, or empty.
-            about: what is written into the table of that name.
-
-        Raises:
-            ValueError: there is something at `path`, or no folder to make it in.
-            OSError: it cannot be written.
-        """
-        Database.require_place(path)
-        parent, name = os.path.split(os.path.abspath(path))
-        made = tempfile.mkdtemp(prefix=f"{name}.", suffix=".tmp", dir=parent)
-        try:
-            with database_errors(path):
-                connection = sqlite3.connect(os.path.join(made, FILE), isolation_level=None)
-                with contextlib.closing(connection):
-                    connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
-                    connection.execute("PRAGMA journal_mode = WAL")
-                    connection.execute(f"PRAGMA application_id = {APPLICATION}")
-                    connection.execute(f"PRAGMA user_version = {FORMAT}")
-                    connection.executescript(f"BEGIN; {TABLES} COMMIT;")
-                    rows = {"commit": 0, "version": version_of_source(), **about}.items()
-                    connection.executemany("INSERT INTO about VALUES (?, ?)", rows)
-            # What mkdtemp makes is the user's alone.
-            umask = os.umask(0)
-            os.umask(umask)
-            os.chmod(made, 0o777 & ~umask)
-            if os.path.isdir(path):
-                os.rmdir(path)  # which is empty; not everywhere is a folder renamed over another
-            os.rename(made, path)
-        finally:
-            shutil.rmtree(made, ignore_errors=True)
-
-    @staticmethod
-    def require_place(path: str) -> None:
-        """Raise ValueError unless an index can be made at `path`: nothing, or an empty folder."""
-        if is_index(path):
-            raise ValueError(f'"{path}" is there already: open it, or choose another name.')
-        empty = os.path.isdir(path) and not os.listdir(path)
-        if os.path.lexists(path) and not empty:
-            raise ValueError(
-                f'"{path}" is there and is no index, as it has no {FILE}: choose another name, or '
-                "empty it."
-            )
-        if not os.path.isdir(os.path.dirname(os.path.abspath(path))):
-            raise ValueError(f'the folder of "{path}" is not there: make it, or choose another.')
 
     def rows(self, statement: str, parameters: Iterable[Any] = ()) -> Iterator[tuple[Any, ...]]:
         """What a statement finds, row by row.

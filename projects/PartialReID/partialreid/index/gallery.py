@@ -13,6 +13,7 @@ from . import writing
 from .changes import Changes, changes
 from .coarse_stage import CoarseSettings, refit_if_due
 from .database import Database
+from .new_database import create_database
 from .record import Record
 from .selection import Value
 from .stamps import Stamp
@@ -53,12 +54,7 @@ class Index(StoredGallery):
         """
         values = {"model": model, "about": json.dumps(dict(about or {}))}
         settings = json.dumps((coarse or CoarseSettings())._asdict())
-        Database.create(path, {**values, "coarse": settings})
-
-    @staticmethod
-    def require_place(path: str) -> None:
-        """Raise ValueError unless an index can be made at `path`: nothing, or an empty folder."""
-        Database.require_place(path)
+        create_database(path, {**values, "coarse": settings})
 
     @classmethod
     def open(

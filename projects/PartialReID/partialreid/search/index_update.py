@@ -12,6 +12,7 @@ from ..images.reading import Unreadable, refuse_unreadable, unreadable
 from ..index.database import is_index
 from ..index.filling import fill
 from ..index.gallery import Index
+from ..index.new_database import require_place
 from ..matching.extracted import Images
 from .extraction import Extractor
 from .indexed import ROOT
@@ -52,7 +53,7 @@ def update_index(
     known = {name: values for name, values in zip(names, found.metadata, strict=True) if values}
     broken, new = list[Unreadable](), not is_index(into)
     if new:
-        Index.require_place(into)
+        require_place(into)
         _, broken = readable(found, skip_unreadable)
         Index.create(into, model, {ROOT: root})
     skipped: list[Unreadable] = []
