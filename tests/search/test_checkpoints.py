@@ -17,15 +17,6 @@ from partialreid.search.partial_reid import PartialReID
 CPU = ("MODEL.DEVICE", "cpu")
 
 
-@pytest.fixture
-def crops(model_file: Path, tmp_path: Path) -> Path:
-    """A folder of four drawn people."""
-    (tmp_path / "crops").mkdir()
-    for person in sorted(next((model_file.parent / "data").glob("*/gallery")).iterdir())[:4]:
-        shutil.copy(person, tmp_path / "crops")
-    return tmp_path / "crops"
-
-
 def old_checkpoint(model_file: Path, folder: Path) -> Path:
     """A checkpoint without its config, which lies beside it as the training has written it."""
     run = model_file.parent / "run"
