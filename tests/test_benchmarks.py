@@ -12,6 +12,7 @@ from benchmarks import (
     bench,
     distances,
     evaluation,
+    extraction,
     index,
     index_kills,
     network,
@@ -90,6 +91,16 @@ def test_network(small_results: Path) -> None:
     assert plain[largest] == 0 < folded[largest] < 1e-4 < half[largest] < 0.2
     assert 0.9 < half["smallest cosine of features"] < folded["smallest cosine of features"]
     assert found["auto"] in ("float32", "bfloat16") and found["machine"]["torch"]
+
+
+def test_extraction(small_results: Path) -> None:
+    keys = ["MODEL.DEVICE", "cpu", "MODEL.BACKBONE.DEPTH", "0.25x"]
+    extraction.main([*keys, "--images", "3", "--rounds", "1"])
+    rows = result(small_results, "extraction")["rows"]
+    ways = [extraction.IN_TURN, extraction.PROCESSES, extraction.THREADS]
+    assert [row["what"] for row in rows] == [extraction.ALONE, *ways]
+    alone, *others = (row["of the network alone"] for row in rows)
+    assert alone == 1 and all(share > 0 for share in others)
 
 
 @pytest.mark.slow

@@ -13,7 +13,7 @@ from fastreid.data import samplers
 from fastreid.data.build import fast_batch_collator
 from fastreid.data.common import CommDataset
 from fastreid.utils import comm
-from torch.utils.data import BatchSampler, DataLoader
+from torch.utils.data import BatchSampler, DataLoader, default_collate
 
 from ..images.reading import read_image
 from ..runtime.freed_memory import release_freed_memory
@@ -22,6 +22,7 @@ from .checked_lists import checked_lists
 from .epoch_sampler import EpochSampler, epoch_seed
 from .keep_ratio import build_test_transform, keep_ratio_resize
 from .masked_items import MaskedItems, wants_masks
+from .read_ahead import ReadAhead
 from .size_batches import order_by_size, size_batches
 from .transforms import build_transforms
 
@@ -104,8 +105,10 @@ class TrainLoader:
         return next(self._batches)
 
 
-def build_test_loader(cfg: Any, name: str) -> tuple[DataLoader, int]:
+def build_test_loader(cfg: Any, name: str) -> tuple[DataLoader | ReadAhead, int]:
     """Batches of queries, then gallery, each rank its part, and the number of queries.
+
+    DATALOADER.NUM_WORKERS processes read them ahead for a GPU, and as many threads for a CPU.
 
     With INPUT.KEEP_RATIO images differ in size: queries, and gallery, then come in the order of
     their sizes, and each batch holds one size.
@@ -129,11 +132,14 @@ def build_test_loader(cfg: Any, name: str) -> tuple[DataLoader, int]:
         # Larger images in smaller batches: the network's memory stays what it is without.
         pixels = batch_size * math.prod(resize.model)
         batches = size_batches(list(mine), query_sizes + gallery_sizes, batch_size, pixels)
+    workers = cfg.DATALOADER.NUM_WORKERS
+    if cfg.MODEL.DEVICE != "cuda":
+        return ReadAhead(dataset, batches, workers), len(query)
     loader: DataLoader = DataLoader(
         dataset,
         batch_sampler=batches,
-        num_workers=cfg.DATALOADER.NUM_WORKERS,
-        collate_fn=fast_batch_collator,
-        pin_memory=cfg.MODEL.DEVICE == "cuda",
+        num_workers=workers,
+        collate_fn=default_collate,
+        pin_memory=True,
     )
     return loader, len(query)

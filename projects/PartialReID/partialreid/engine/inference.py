@@ -63,6 +63,12 @@ def evaluate_model(model: nn.Module, loader: Any, evaluator: DsrEvaluator) -> di
     Returns:
         What `DsrEvaluator.evaluate` returns.
     """
+    extract(model, loader, evaluator)
+    return evaluator.evaluate()
+
+
+def extract(model: nn.Module, loader: Any, evaluator: DsrEvaluator) -> None:
+    """Run a model over a test loader; the evaluator keeps its outputs, and nothing from before."""
     evaluator.reset()
     # As in `TrainLoader.start_epoch`: before workers are forked.
     release_freed_memory()
@@ -71,7 +77,6 @@ def evaluate_model(model: nn.Module, loader: Any, evaluator: DsrEvaluator) -> di
         batches = progress(loader, len(loader), "extracting features")
         for inputs in batches:
             evaluator.process(inputs, model(on_device(inputs, device)))
-    return evaluator.evaluate()
 
 
 def check_weights(cfg: Any) -> None:
