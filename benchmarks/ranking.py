@@ -6,7 +6,11 @@ FastReID's Python evaluation, which the original calls once for each lambda, and
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
+import torch
 
 from benchmarks.bench import report, time_in_turn
 from partialreid.metrics.fusion import lambda_grid
@@ -14,6 +18,7 @@ from partialreid.metrics.lambda_sweep import lambda_sweep
 from partialreid.metrics.ranking import rank_metrics
 
 IMAGES, IDENTITIES = 1000, 200
+SWEEP = "ours, 101 values of lambda"
 LAMBDAS = lambda_grid(0.01)
 
 
@@ -28,6 +33,15 @@ def case() -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
     return near, matched, [pids, pids, np.zeros(IMAGES, int), np.ones(IMAGES, int)]
 
 
+def by_one_thread(function: Callable[[], Any]) -> None:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        function()
+    finally:
+        torch.set_num_threads(threads)
+
+
 def main() -> None:
     from fastreid.evaluation.rank import evaluate_rank
 
@@ -39,8 +53,9 @@ def main() -> None:
         {
             "FastReID, one distance": lambda: evaluate_rank(near, *ids, use_cython=False),
             "ours, one distance": lambda: rank_metrics(near, *ids),
-            "ours, 101 values of lambda": lambda: lambda_sweep(
-                near, matched, *ids, lambdas=LAMBDAS
+            SWEEP: lambda: lambda_sweep(near, matched, *ids, lambdas=LAMBDAS),
+            f"{SWEEP}, one thread": lambda: by_one_thread(
+                lambda: lambda_sweep(near, matched, *ids, lambdas=LAMBDAS)
             ),
         },
         rounds=5,

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
+import torch
 
 from partialreid.metrics import lambda_sweep as module
+from partialreid.metrics import ranking
 from partialreid.metrics.lambda_sweep import lambda_sweep
-from partialreid.metrics.ranking import rank_metrics
+from partialreid.metrics.ranking import query_scores, rank_metrics
 from tests.metrics.test_ranking import random_ids
 
 FILL = 100.0
@@ -57,7 +61,9 @@ def test_one_sort_serves_all_values(
     recon[rng.random(recon.shape) > keep] = fill
     weights = [0.0, 0.01, 0.125, 0.25, 0.5, 0.75, 0.99, 1.0]
     expected = plain_sweep(near, recon, ids, weights)
-    scores = list(module._sorted_once(near, recon, ids, weights, np.float32(fill)))
+    blocks = [slice(start, start + rows) for start in range(0, 60, rows)]
+    sweep = (module._sorted_once(b, near, recon, ids, weights, np.float32(fill)) for b in blocks)
+    scores = list(itertools.chain.from_iterable(sweep))
     found = np.zeros((3, len(weights), len(near)))
     for which, queries, (first, ap, inp) in scores:
         found[:, which, queries] = first == 0, ap, inp
@@ -79,6 +85,28 @@ def test_rounding_makes_the_same_ties() -> None:
     assert len(np.unique(0.1 * near[:, 20:] + 0.9 * FILL)) < 100
     found = np.stack(lambda_sweep(near, recon, *ids, lambdas))
     np.testing.assert_allclose(found, plain_sweep(near, recon, ids, lambdas), rtol=1e-6)
+
+
+def test_blocks_may_be_shared_by_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bit by bit what one thread finds, whoever is ready first; an error is the caller's."""
+    monkeypatch.setattr(module, "BLOCK_ENTRIES", 3 * 70)
+    monkeypatch.setattr(ranking, "BLOCK_ENTRIES", 3 * 70)
+    rng = np.random.default_rng(7)
+    ids = random_ids(rng, 40, 70, 9)
+    near, recon = rng.random((2, 40, 70), dtype="f4")
+    lists = np.where(recon < 0.1, recon, np.float32(FILL))
+    found = []
+    for threads in (1, 4):
+        monkeypatch.setattr(torch, "get_num_threads", lambda threads=threads: threads)
+        sweeps = (lambda_sweep(near, second, *ids, [0.3, 0.9]) for second in (recon, lists))
+        found.append([*itertools.chain(*sweeps), *query_scores(near, *ids)])
+    assert all(np.array_equal(one, several) for one, several in zip(*found, strict=True))
+
+    def failing(block: slice) -> int:
+        raise ValueError(f"block {block.start}")
+
+    with pytest.raises(ValueError, match="block 0"):
+        ranking.in_blocks(failing, 40, 70, 70)
 
 
 def test_only_a_shortlist_is_sorted_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,6 +21,7 @@ from .ranking import (
     as_array,
     checked_distances,
     equal_length_rows,
+    in_blocks,
     ranked_matches,
     require_match,
     scores_of,
@@ -29,7 +30,7 @@ from .ranking import (
 
 # Entries of a block of queries, and the share of one value above which a matrix has a shortlist.
 # Speed and memory alone: both ways give the same metrics.
-BLOCK_ENTRIES = 2**22
+BLOCK_ENTRIES = 2**21
 SHARE_OF_FILL = 0.5
 
 
@@ -63,15 +64,19 @@ def lambda_sweep(
     fill = _fill_of(recon)
     # A numpy float64 would widen the float32 sums, a Python one does not.
     weights = [float(value) for value in lambdas]
-    if fill is None:
-        scores = _sorted_anew(near, recon, ids, weights)
-    else:
-        scores = _sorted_once(near, recon, ids, weights, fill)
     matched = np.zeros(len(near), dtype=bool)
     first, ap, inp = (np.zeros((len(weights), len(near))) for _ in range(3))
-    for which, rows, of_rows in scores:
-        matched[rows] = True
-        first[which, rows], ap[which, rows], inp[which, rows] = of_rows
+
+    def score(block: slice) -> None:
+        if fill is None:
+            scores = _sorted_anew(block, near, recon, ids, weights)
+        else:
+            scores = _sorted_once(block, near, recon, ids, weights, fill)
+        for which, rows, of_rows in scores:
+            matched[rows] = True
+            first[which, rows], ap[which, rows], inp[which, rows] = of_rows
+
+    in_blocks(score, len(ids[0]), len(ids[1]), BLOCK_ENTRIES)
     require_match(matched)
     rank1 = (first[:, matched] == 0).mean(1)
     return rank1, ap[:, matched].mean(1), inp[:, matched].mean(1)
@@ -93,8 +98,10 @@ def _fuse(near: Array, recon: Array, weight: float) -> Array:
     return (1 - weight) * near + weight * recon
 
 
-def _sorted_anew(near: Array, recon: Array, ids: Sequence[Array], weights: list[float]) -> Scores:
-    for rows, keep, match in equal_length_rows(*ids):
+def _sorted_anew(
+    block: slice, near: Array, recon: Array, ids: Sequence[Array], weights: list[float]
+) -> Scores:
+    for rows, keep, match in equal_length_rows(block, *ids):
         kept_near = near[rows][keep].reshape(match.shape)
         kept_recon = recon[rows][keep].reshape(match.shape)
         for i, weight in enumerate(weights):
@@ -103,23 +110,24 @@ def _sorted_anew(near: Array, recon: Array, ids: Sequence[Array], weights: list[
 
 
 def _sorted_once(
-    near: Array, recon: Array, ids: Sequence[Array], weights: list[float], fill: np.float32
+    block: slice,
+    near: Array,
+    recon: Array,
+    ids: Sequence[Array],
+    weights: list[float],
+    fill: np.float32,
 ) -> Scores:
     q_pids, g_pids, q_camids, g_camids = ids
-    step = max(1, BLOCK_ENTRIES // max(len(g_pids), 1))
-    for start in range(0, len(q_pids), step):
-        block = slice(start, start + step)
-        match = q_pids[block, None] == g_pids
-        keep = ~(match & (q_camids[block, None] == g_camids))
-        match &= keep
-        valid = match.any(1)
-        if valid.any():
-            rows = np.flatnonzero(valid)
-            sweep = _ShortlistedBlock(
-                near[block][rows], recon[block][rows], match[rows], keep[rows], fill
-            )
-            for i, weight in enumerate(weights):
-                yield i, start + rows, sweep.scores(weight)
+    match = q_pids[block, None] == g_pids
+    keep = ~(match & (q_camids[block, None] == g_camids))
+    match &= keep
+    rows = np.flatnonzero(match.any(1))
+    if len(rows):
+        sweep = _ShortlistedBlock(
+            near[block][rows], recon[block][rows], match[rows], keep[rows], fill
+        )
+        for i, weight in enumerate(weights):
+            yield i, block.start + rows, sweep.scores(weight)
 
 
 class _ShortlistedBlock:

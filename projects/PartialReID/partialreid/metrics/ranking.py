@@ -10,13 +10,15 @@ gallery order.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple, TypeAlias
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
+T = TypeVar("T")
 Array: TypeAlias = np.ndarray
 ArrayLike: TypeAlias = npt.ArrayLike | torch.Tensor
 # Query and gallery identities, query and gallery cameras.
@@ -105,10 +107,14 @@ def query_scores(
     distances = checked_distances(distmat, ids)
     matched = np.zeros(len(distances), dtype=bool)
     first, ap, inp = (np.zeros(len(distances)) for _ in range(3))
-    for rows, keep, match in equal_length_rows(*ids):
-        matched[rows] = True
-        kept = distances[rows][keep].reshape(match.shape)
-        first[rows], ap[rows], inp[rows] = scores_of(ranked_matches(kept, match))
+
+    def score(block: slice) -> None:
+        for rows, keep, match in equal_length_rows(block, *ids):
+            matched[rows] = True
+            kept = distances[rows][keep].reshape(match.shape)
+            first[rows], ap[rows], inp[rows] = scores_of(ranked_matches(kept, match))
+
+    in_blocks(score, len(ids[0]), len(ids[1]), BLOCK_ENTRIES)
     require_match(matched)
     queries = np.flatnonzero(matched)
     return QueryScores(queries, first[queries].astype(np.int64), ap[queries], inp[queries])
@@ -166,27 +172,41 @@ def matched_queries(
     return np.array([bool(cameras[pid] - {camera}) for pid, camera in queries], dtype=bool)
 
 
-def equal_length_rows(
-    q_pids: Array, g_pids: Array, q_camids: Array, g_camids: Array
-) -> Iterator[tuple[Array, Array, Array]]:
-    """Find blocks of queries that have a match and keep the same number of galleries.
+def in_blocks(work: Callable[[slice], T], queries: int, galleries: int, entries: int) -> list[T]:
+    """What `work` makes of each block of queries, in their order, by as many threads as torch has.
 
-    Equal lengths make a block rectangular, and the sum over a row is then rounded like that of a
+    numpy lets other threads run while it sorts and counts.
+
+    Args:
+        work: of a slice of the queries.
+        queries, galleries: Q and G.
+        entries: the most of a block, if it has more than one query.
+    """
+    threads = torch.get_num_threads()
+    step = max(1, min(entries // max(galleries, 1), -(-queries // threads)))
+    blocks = [slice(start, start + step) for start in range(0, queries, step)]
+    with ThreadPoolExecutor(threads) as pool:
+        return list(pool.map(work, blocks))
+
+
+def equal_length_rows(
+    block: slice, q_pids: Array, g_pids: Array, q_camids: Array, g_camids: Array
+) -> Iterator[tuple[Array, Array, Array]]:
+    """Part the queries of a block that have a match by how many galleries they keep.
+
+    Equal lengths make a part rectangular, and the sum over a row is then rounded like that of a
     query alone (numpy sums in pairs, which depends on the length).
 
     Yields:
         rows (B,) query indices, keep (B, G) bool with equal row sums, match (B, kept) bool.
     """
-    step = max(1, BLOCK_ENTRIES // max(len(g_pids), 1))
-    for start in range(0, len(q_pids), step):
-        block = slice(start, start + step)
-        match = q_pids[block, None] == g_pids
-        keep = ~(match & (q_camids[block, None] == g_camids))
-        valid = (match & keep).any(1)
-        lengths = keep.sum(1)
-        for length in np.unique(lengths[valid]):
-            rows = np.flatnonzero(valid & (lengths == length))
-            yield start + rows, keep[rows], match[rows][keep[rows]].reshape(len(rows), length)
+    match = q_pids[block, None] == g_pids
+    keep = ~(match & (q_camids[block, None] == g_camids))
+    valid = (match & keep).any(1)
+    lengths = keep.sum(1)
+    for length in np.unique(lengths[valid]):
+        rows = np.flatnonzero(valid & (lengths == length))
+        yield block.start + rows, keep[rows], match[rows][keep[rows]].reshape(len(rows), length)
 
 
 def ranked_matches(distances: Array, match: Array) -> Array:
