@@ -1,5 +1,5 @@
 """How much of the network's speed is left when images come from files? Reading in turn, by worker
-processes, by threads, each against the network alone.
+processes, by threads, each against the network alone; and a process for each core against one.
 
 Drawn people in files of Market-1501's size, through the evaluator's own loop, columns stored.
 Without --weights the weights are random.
@@ -8,13 +8,16 @@ Without --weights the weights are random.
 from __future__ import annotations
 
 import argparse
+import json
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from fastreid.data.build import fast_batch_collator
+from fastreid.utils import comm
 from PIL import Image
 from torch import nn
 from torch.utils.data import DataLoader
@@ -28,6 +31,9 @@ from partialreid.dsr_evaluation import DsrEvaluator
 from partialreid.engine.configuration import setup_config
 from partialreid.engine.evaluation_network import dtype_of, evaluation_network
 from partialreid.engine.inference import extract
+from partialreid.engine.launching import launch
+from partialreid.runtime.collectives import rank, world_size
+from partialreid.runtime.device_clock import seconds_on
 from partialreid.runtime.freed_memory import keep_freed_memory
 from partialreid.synthetic.images import whole_image
 
@@ -47,7 +53,7 @@ def drawn_files(folder: Path, count: int) -> list[tuple[str, int, int]]:
     return items
 
 
-def loaders(cfg: Any, items: Sequence[Any]) -> dict[str, Any]:
+def loaders(cfg: Any, items: Sequence[Any], threads: int = WORKERS) -> dict[str, Any]:
     """Ways to read the images, by name; processes as FastReID and this project did before."""
     dataset = ImageItems(items, build_test_transform(cfg, keep_ratio_resize(cfg)), relabel=False)
     numbers = [part.tolist() for part in torch.arange(len(items)).split(cfg.TEST.IMS_PER_BATCH)]
@@ -56,7 +62,7 @@ def loaders(cfg: Any, items: Sequence[Any]) -> dict[str, Any]:
         PROCESSES: DataLoader(
             dataset, batch_sampler=numbers, num_workers=WORKERS, collate_fn=fast_batch_collator
         ),
-        THREADS: ReadAhead(dataset, numbers, WORKERS),
+        THREADS: ReadAhead(dataset, numbers, threads),
     }
 
 
@@ -96,6 +102,49 @@ def measure(cfg: Any, model: nn.Module, items: Sequence[Any], rounds: int) -> li
     ]
 
 
+def measure_processes(
+    cfg: Any, weights: str, items: Sequence[Any], rounds: int, processes: int
+) -> dict[str, Any]:
+    """A row: images/s of some processes that share this one's threads and the images."""
+    path = Path(cfg.OUTPUT_DIR) / "seconds.json"
+    launch(_process, cfg.MODEL.DEVICE, processes, args=(cfg, weights, items, rounds, str(path)))
+    seconds = json.loads(path.read_text())
+    low, median, high = np.quantile(seconds, (0.25, 0.5, 0.75))
+    return {
+        "what": f"{processes} processes",
+        "images/s": len(items) / median,
+        "from": len(items) / high,
+        "to": len(items) / low,
+    }
+
+
+def _process(cfg: Any, weights: str, items: Sequence[Any], rounds: int, path: str) -> None:
+    """One of the processes; the first writes the seconds of each round, from start to last end."""
+    model = fast_network(cfg, weights)
+    mine = items[rank() :: world_size()]
+    threads = max(1, WORKERS // world_size())
+    loader = loaders(cfg, mine, threads)[THREADS]
+    evaluator = DsrEvaluator(cfg, len(mine) // 2)
+    seconds = []
+    for _ in range(rounds + 1):
+        comm.synchronize()
+        start = seconds_on(cfg.MODEL.DEVICE)
+        extract(model, loader, evaluator)
+        comm.synchronize()
+        seconds.append(seconds_on(cfg.MODEL.DEVICE) - start)
+    evaluator.close()
+    if rank() == 0:
+        Path(path).write_text(json.dumps(seconds[1:]))
+
+
+def fast_network(cfg: Any, weights: str) -> nn.Module:
+    """The network as an evaluation runs it."""
+    if cfg.MODEL.DEVICE == "cpu":
+        keep_freed_memory()
+    images = drawn_images(cfg, cfg.TEST.IMS_PER_BATCH)
+    return evaluation_network(plain_network(cfg, weights, images), cfg)
+
+
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--config-file", default=str(CONFIG))
@@ -106,14 +155,15 @@ def main(arguments: list[str] | None = None) -> None:
     args = parser.parse_args(arguments)
     own = [*args.opts, "MODEL.BACKBONE.PRETRAIN", "False"]
     cfg = setup_config(argparse.Namespace(config_file=args.config_file, opts=own))
-    if cfg.MODEL.DEVICE == "cpu":
-        keep_freed_memory()
-    images = drawn_images(cfg, cfg.TEST.IMS_PER_BATCH)
-    model = evaluation_network(plain_network(cfg, args.weights, images), cfg)
+    model = fast_network(cfg, args.weights)
     with tempfile.TemporaryDirectory() as folder:
         cfg.defrost()
         cfg.OUTPUT_DIR = folder
-        rows = measure(cfg, model, drawn_files(Path(folder), args.images), args.rounds)
+        items = drawn_files(Path(folder), args.images)
+        rows = measure(cfg, model, items, args.rounds)
+        if cfg.MODEL.DEVICE == "cpu":
+            for processes in sorted({1, torch.get_num_threads()}):
+                rows.append(measure_processes(cfg, args.weights, items, args.rounds, processes))
     report(
         "extraction",
         f"{args.images} images of 64 x 128 in files, batches of {cfg.TEST.IMS_PER_BATCH}, "

@@ -93,13 +93,17 @@ def test_network(small_results: Path) -> None:
     assert found["auto"] in ("float32", "bfloat16") and found["machine"]["torch"]
 
 
+@pytest.mark.slow
 def test_extraction(small_results: Path) -> None:
     keys = ["MODEL.DEVICE", "cpu", "MODEL.BACKBONE.DEPTH", "0.25x"]
     extraction.main([*keys, "--images", "3", "--rounds", "1"])
     rows = result(small_results, "extraction")["rows"]
     ways = [extraction.IN_TURN, extraction.PROCESSES, extraction.THREADS]
-    assert [row["what"] for row in rows] == [extraction.ALONE, *ways]
-    alone, *others = (row["of the network alone"] for row in rows)
+    threads = sorted({1, torch.get_num_threads()})
+    together = [f"{processes} processes" for processes in threads]
+    assert [row["what"] for row in rows] == [extraction.ALONE, *ways, *together]
+    assert all(row["images/s"] > 0 for row in rows)
+    alone, *others = (row["of the network alone"] for row in rows[:4])
     assert alone == 1 and all(share > 0 for share in others)
 
 
