@@ -1,8 +1,9 @@
 """Batches that threads read while the network works on those before them.
 
 A worker process of torch's DataLoader copies each batch into shared memory, from where another
-process takes it: on a CPU, whose cores the network needs, that costs as much as the decoding. A
-thread gives its batch away as it is, and decoding and resizing let other threads run.
+process takes it. On a CPU, whose cores the network needs, that costs more than reading beside the
+network gains. A thread gives its batch away as it is, and decoding and resizing let other threads
+run.
 """
 
 from __future__ import annotations
