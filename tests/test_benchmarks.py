@@ -25,6 +25,7 @@ from benchmarks import (
 )
 from benchmarks.original_loop import original_loop
 from partialreid.matching.coarse import CoarseIndex
+from partialreid.matching.pyramid import KERNELS, STRIDE, pyramid_columns
 from tests.conformance_columns import recorded_distances
 from tests.matching.test_coarse import space
 from tests.reconstruction_oracle import features, oracle, weights_of
@@ -113,8 +114,16 @@ def test_training(small_results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(training, name, value)
     training.main()
     found = result(small_results, "training")
-    assert len(found["rows"]) == len(training.STEPS) + 1
+    assert len(found["rows"]) == len(training.STEPS) + 2
     assert 0 < found["share_of_the_loss"] < 1
+    assert found["times_as_fast_as_before"] > 0
+
+
+def test_columns_as_they_were_before_have_the_same_numbers() -> None:
+    features = torch.rand(2, 5, 16, 8)
+    found, first = training.plain_columns(features, KERNELS, STRIDE, "max")
+    wanted, count = pyramid_columns(features)
+    assert torch.equal(found, wanted) and first == count
 
 
 def test_scale_and_shards(small_results: Path, monkeypatch: pytest.MonkeyPatch) -> None:

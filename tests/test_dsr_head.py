@@ -131,3 +131,15 @@ def test_embedding_dim_is_refused() -> None:
     cfg.MODEL.HEADS.EMBEDDING_DIM = 8
     with pytest.raises(ValueError, match=r"MODEL\.HEADS\.EMBEDDING_DIM"):
         build_heads(cfg)
+
+
+def test_a_map_in_channels_last_gets_its_gradient_so() -> None:
+    """The mean of a map, for one, gives its gradient in the plain format."""
+    leaf = torch.rand(4, 16, 24, 8, requires_grad=True)
+    features = (leaf * 2).contiguous(memory_format=torch.channels_last)
+    outputs = build_heads(small_config()).train()(features, torch.zeros(4, dtype=torch.long))
+    strides = []
+    features.register_hook(lambda gradient: strides.append(gradient.stride()))
+    for name in ("features", "foreground_features", "columns"):
+        outputs[name].square().sum().backward(retain_graph=True)
+    assert strides == [features.stride()] * 3

@@ -19,6 +19,7 @@ from fastreid.modeling.heads.embedding_head import EmbeddingHead
 from torch import Tensor, nn
 
 from .config import CHOICES
+from .matching.gradient_layout import keep_gradient_layout
 from .matching.precision import at_least_float32, full_precision
 from .matching.pyramid import KERNELS, POOLS, STRIDE
 
@@ -107,6 +108,8 @@ class PyramidHead(EmbeddingHead):
                 f"MODEL.BACKBONE.FEAT_DIM is {self.feat_dim}, but the backbone gives "
                 f"{features.shape[1]} channels: set it to {features.shape[1]}."
             )
+        # The mean of the map gives its gradient in the plain format.
+        keep_gradient_layout(features)
         with full_precision(features.device):
             return self.outputs(at_least_float32(features), targets)
 

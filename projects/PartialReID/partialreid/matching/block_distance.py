@@ -51,9 +51,9 @@ def block_distance(query: Tensor, gallery: Tensor, weights: Tensor, kappa: float
         queries, _, columns = query.shape
         galleries, _, spans = gallery.shape
         # Rows of the columns of all gallery images against those of all queries: one product.
-        correlation = exact_product(
-            gallery.mT.flatten(0, 1), query.permute(1, 0, 2).flatten(1)
-        ).unflatten(0, (galleries, spans))
+        correlation = exact_product(gallery.mT.flatten(0, 1), query.mT.flatten(0, 1).mT).unflatten(
+            0, (galleries, spans)
+        )
         wide = correlation.double()
         explained = (wide * (_solution(gallery, kappa) @ wide)).sum(1)
         squares = query.double().square().sum(1)

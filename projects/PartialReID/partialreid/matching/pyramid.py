@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .gradient_layout import keep_gradient_layout
+
 KERNELS = (2, 4, 6, 8)
 STRIDE = 2
 POOLS = ("max", "avg")
@@ -63,5 +65,15 @@ def pyramid_columns(
         raise ValueError(f"a window is pooled by {' or '.join(POOLS)}, not {pool!r}")
     shapes = level_shapes(features.shape[2], features.shape[3], kernels, stride)
     pooled = F.avg_pool2d if pool == "avg" else F.max_pool2d
-    levels = [pooled(features, kernel, stride).flatten(2) for kernel in kernels]
-    return torch.cat(levels, dim=2), shapes[0][0] * shapes[0][1]
+    levels: list[Tensor] = []
+    for place, kernel in enumerate(kernels):
+        last = kernels[place - 1] if place else 0
+        # A window is the union of windows of the level before, whose greatest values are known.
+        if pool == "max" and last >= stride and kernel > last and (kernel - last) % stride == 0:
+            levels.append(F.max_pool2d(levels[-1], (kernel - last) // stride + 1, 1))
+        else:
+            levels.append(pooled(features, kernel, stride))
+    # Side by side in memory are the channels of a column, as the map has them and the products that
+    # follow want them.
+    columns = torch.cat([level.flatten(2).mT for level in levels], dim=1)
+    return keep_gradient_layout(columns).mT, shapes[0][0] * shapes[0][1]
