@@ -9,6 +9,7 @@ what a gallery image can reconstruct and weighs nothing in a query, so no distan
 from __future__ import annotations
 
 from collections.abc import Sequence
+from threading import Lock
 from typing import Protocol, TypeAlias, runtime_checkable
 
 import torch
@@ -46,6 +47,10 @@ def indexed(device: torch.device | str) -> torch.device:
     """A device as tensors on it name theirs: "cuda" is "cuda:0" then, and they compare as equal."""
     return torch.empty(0, device=device).device
 
+
+# Several threads may ask at once, and a source that reads a file has one place in it. Parts of one
+# source are sources too, so that all share one lock.
+_FETCHING = Lock()
 
 Columns: TypeAlias = "Tensor | Sequence[Tensor] | ColumnSource"
 """A stack (B, C, N), or one tensor (C, N_b) per image where their sizes differ."""
@@ -120,6 +125,13 @@ class ColumnBlocks:
         """All images, equal sizes side by side, so that blocks need little padding."""
         return sorted(range(len(self)), key=self.counts.__getitem__)
 
+    def _fetched(self, image: int) -> Tensor:
+        """The columns (C, N_b) of one image."""
+        if isinstance(self._columns, Tensor):
+            return self._columns[image]
+        with _FETCHING:
+            return self._columns[image]
+
     def stack(self, images: Sequence[int], dtype: torch.dtype) -> Tensor:
         """Read images as one (B, C, N) tensor; a view of the columns themselves where it can."""
         if isinstance(self._columns, Tensor):
@@ -131,14 +143,14 @@ class ColumnBlocks:
         wide = max(self.counts[image] for image in images)
         stack = torch.zeros(len(images), self.channels or 0, wide, dtype=dtype, device=self.device)
         for target, image in zip(stack, images):
-            target[:, : self.counts[image]] = self._columns[image]
+            target[:, : self.counts[image]] = self._fetched(image)
         return stack
 
     def side_by_side(self, images: Sequence[int], out: Tensor) -> Tensor:
         """Read images into `out` (C, B, N), which makes a matrix of their columns when flat."""
         # An image's columns stay adjacent in every channel, which makes this nearly a memory
         # copy, where a transposition to one column per row takes several times as long.
-        blocks = [self._columns[image] for image in images]
+        blocks = [self._fetched(image) for image in images]
         if all(b.dtype == out.dtype and b.shape[1] == out.shape[2] for b in blocks):
             torch.cat(blocks, dim=1, out=out.view(out.shape[0], -1))
             return out
@@ -155,7 +167,7 @@ class ColumnBlocks:
         # An image may have to be fetched from a file: once for all that is wanted of it.
         for image in images.unique().tolist():
             where = (images == image).nonzero().flatten()
-            columns = self._columns[image][:, numbers[where].to(self.device)]
+            columns = self._fetched(image)[:, numbers[where].to(self.device)]
             picked[:, where.to(self.device)] = columns.to(dtype)
         return picked
 
@@ -167,7 +179,7 @@ class ColumnBlocks:
         """
         norms = torch.zeros(len(self), self.widest, dtype=dtype, device=self.device)
         for image, count in enumerate(self.counts):
-            norms[image, :count] = self._columns[image].to(dtype).square().sum(0)
+            norms[image, :count] = self._fetched(image).to(dtype).square().sum(0)
         self.require_finite(norms)
         return norms
 

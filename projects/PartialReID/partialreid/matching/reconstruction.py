@@ -10,6 +10,7 @@ matrix product and a sum of squares (see `gallery_factors`), and a pair costs no
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from queue import SimpleQueue
 from typing import Protocol, TypeVar
 
 import torch
@@ -19,11 +20,14 @@ from .columns import ColumnBlocks, Columns, check_fit, padded_weights
 from .precision import full_precision
 from .residual_tiles import ResidualTiles
 from .shortlists import check_pairs, check_shortlist, pairs_by_gallery
+from .worker_threads import side_by_side
 
 KAPPA = 1e-3
 MEMORY_BYTES = 512 * 2**20
 # A pair of a block costs about this share of one that is looked up by itself. Speed alone.
-DENSE_SHORTLIST = 0.6
+DENSE_SHORTLIST = 0.7
+# Blocks for each of several threads, so that none is left alone with the last. Speed alone.
+BLOCKS_OF_A_WORKER = 4
 T = TypeVar("T")
 
 
@@ -147,13 +151,26 @@ def _pairs(tiles: ResidualTiles, asking: Tensor, asked: Tensor, track: Track) ->
     out = torch.empty(len(asking), dtype=tiles.dtype, device=tiles.device)
     # Queries come by size within a gallery, which keeps the padding of ragged ones small.
     groups = list(pairs_by_gallery(asking, asked, tiles.query.by_size()))
-    step = tiles.gallery_block
-    blocks = [groups[start : start + step] for start in range(0, len(groups), step)]
-    with full_precision(tiles.device):
-        for block in track(blocks):
-            images, queries, places = zip(*block)
-            found = tiles.pair_distances(tiles.factor(list(images)), list(images), queries)
-            out[torch.cat(places).to(out.device)] = found
+    workers = torch.get_num_threads() if tiles.device.type == "cpu" else 1
+    free: SimpleQueue[ResidualTiles] = SimpleQueue()
+    for part in tiles.divided(workers):
+        free.put(part)
+    step = part.gallery_block
+    if workers > 1:
+        step = min(step, -(-len(groups) // (BLOCKS_OF_A_WORKER * workers)))
+    blocks = [groups[start : start + step] for start in range(0, len(groups), max(step, 1))]
+
+    def distances(block: list[tuple[int, Tensor, Tensor]]) -> Tensor:
+        images, queries, _ = zip(*block)
+        own = free.get()
+        try:
+            return own.pair_distances(own.factor(list(images)), list(images), queries)
+        finally:
+            free.put(own)
+
+    with full_precision(tiles.device), side_by_side(distances, blocks, workers) as results:
+        for block, found in zip(track(blocks), results):
+            out[torch.cat([places for _, _, places in block]).to(out.device)] = found
     return out
 
 

@@ -5,6 +5,7 @@ Shapes: G galleries and Q queries of a block, C channels, N query columns, M gal
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -53,7 +54,16 @@ class ResidualTiles:
         self.dtype, self.device = weights.dtype, weights.device
         self.norms = query.squared_norms(self.dtype)
         self._buffers: dict[str, Tensor] = {}
+        self._memory_bytes = memory_bytes
         self._plan(memory_bytes)
+
+    def divided(self, workers: int) -> list[ResidualTiles]:
+        """As many of the same columns as there are workers, which share the memory."""
+        parts = [copy.copy(self) for _ in range(workers)]
+        for part in parts:
+            part._buffers = {}
+            part._plan(self._memory_bytes // workers)
+        return parts
 
     def _plan(self, memory_bytes: int) -> None:
         size = self.dtype.itemsize
