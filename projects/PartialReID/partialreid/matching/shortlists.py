@@ -13,16 +13,44 @@ from torch import Tensor
 TOPK = 100  # galleries of a query that are reconstructed, as in FastReID-DSR
 FILL = 100.0  # distance of the others, likewise
 SORTED_AT_ONCE = 2**22  # distances: memory alone
+# For each image that is looked for, so many groups are told apart by their minima: speed alone.
+GROUPS = 8
 
 
 def nearest(distances: Tensor, topk: int) -> Tensor:
     """Indices (Q, K) of the `topk` nearest of (Q, G); equal distances in gallery order."""
+    size = distances.shape[1] // max(GROUPS * topk, 1)
+    if topk and size > 1 and distances.is_cpu:
+        return _selected(distances, topk, size)
     # The order of a whole row takes several times its memory: a few rows at a time.
     rows = max(1, SORTED_AT_ONCE // max(distances.shape[1], 1))
     parts = [
         torch.argsort(some, dim=1, stable=True)[:, :topk].clone() for some in distances.split(rows)
     ]
     return torch.cat(parts)
+
+
+def _selected(distances: Tensor, topk: int, size: int) -> Tensor:
+    """`nearest` of rows much longer than K, which need not be sorted.
+
+    The minima of K groups of images are K distances: the K nearest, and all that equal the last of
+    them, are no farther than the largest of these minima.
+
+    Args:
+        distances: (Q, G).
+        topk: K.
+        size: images of a group; there are at least K whole groups.
+    """
+    groups = distances.shape[1] // size
+    minima = distances[:, : size * groups].unflatten(1, (size, groups)).amin(1)
+    bounds = minima.kthvalue(topk, dim=1).values
+    found = torch.empty(len(distances), topk, dtype=torch.long)
+    for row, bound, order in zip(distances, bounds, found):
+        near = (row <= bound).nonzero()[:, 0]
+        if len(near) < topk:  # NaN is not below any bound
+            near = torch.arange(len(row))
+        order.copy_(near[row[near].argsort(stable=True)[:topk]])
+    return found
 
 
 def check_shortlist(shortlist: Tensor, queries: int, galleries: int) -> None:
