@@ -13,7 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..matching.coarse import rough_distances
+from ..matching.coarse import CoarseSpace, rough_distances
+from ..matching.coarse_integers import leading_numbers
 from ..matching.extracted import Images
 from ..matching.precision import full_precision
 from ..matching.shortlists import nearest
@@ -21,6 +22,12 @@ from .blocks import IDS, Block, Blocks, Budget, read_codes, read_features
 from .coarse_stage import read_space
 from .database import Database
 from .record import FEATURES
+from .two_passes import candidates_of, shortlist_in_two_passes
+
+# So many times the candidates of a query: two passes over fewer images take as long as one.
+MANY = 32
+# Distances that are held before the nearest are taken: speed and memory alone.
+AT_ONCE = 2**22
 
 
 class RoughSearch:
@@ -29,29 +36,35 @@ class RoughSearch:
     Args:
         database: of the index.
         device: where distances are computed.
-        memory_bytes: bound on what is kept of all images. Besides it there is one block, and Q
-            (K + B) distances.
+        memory_bytes: bound on what is kept of all images. Besides it there are a few blocks, some
+            megabytes of distances, and where it holds all codes the candidates of two passes.
     """
 
     def __init__(self, database: Database, device: torch.device, memory_bytes: float) -> None:
         self._database, self._device = database, device
+        self._memory_bytes = memory_bytes
         budget = Budget(memory_bytes)
         self._kinds = {
-            "coarse": Blocks(partial(read_codes, database, device), budget),
+            "coarse": Blocks(self._read_codes, budget),
             "global": Blocks(self._read_features, budget),
         }
         self._fits: int | None = None
-        self._ids = np.empty(0, dtype=np.int64)
+        self._space: CoarseSpace | None = None
 
     def update(self, ids: np.ndarray) -> None:
         """Go over to another commit, with these ids (G,), ascending."""
         self._ids = ids
+        numbers, starts = np.unique(ids // IDS, return_index=True)
+        stops = [*starts[1:].tolist(), len(ids)]
+        self._blocks_of_ids = list(zip(numbers.tolist(), starts.tolist(), stops))
         fits = self._database.about("fits")
         if fits != self._fits:
             # The images are the same, their codes are not.
             self._kinds["coarse"].forget()
             self._fits = fits
             self._space = read_space(self._database, self._device)
+            if self._space is not None:
+                self._leading, self._others = leading_numbers(self._space)
 
     def distances(self, query: Images, rows: np.ndarray | None, by: str, squared: bool) -> Tensor:
         """Distances (Q, B) to the images at some places, ascending; None: to all."""
@@ -62,15 +75,34 @@ class RoughSearch:
         self, query: Images, topk: int, rows: np.ndarray | None, by: str, squared: bool
     ) -> Tensor:
         """Places (Q, K) of the nearest images on the CPU; equal distances by place."""
+        total = len(self._ids if rows is None else rows)
+        if by == "coarse" and len(query.weights) and self._pays(total, topk):
+            vectors = self._vectors(query, squared)
+            parts = vectors[:, self._leading], vectors[:, self._others]
+            blocks = partial(self._blocks, self._kinds[by], rows)
+            return shortlist_in_two_passes(parts, blocks, total, topk)
         values = torch.zeros(len(query.weights), 0)
         places = torch.zeros(len(query.weights), 0, dtype=torch.long)
-        for here, distances in self._through(query, rows, by, squared):
-            # Earlier places stand before later ones, so that a stable sort keeps equal ones so.
-            values = torch.cat([values, distances.cpu()], dim=1)
+        for here, distances in _joined(self._through(query, rows, by, squared)):
+            # Earlier places stand before later ones, so that equal ones stay in order.
+            values = torch.cat([values, distances], dim=1)
             places = torch.cat([places, here.expand(len(values), -1)], dim=1)
             order = nearest(values, topk)
             values, places = values.gather(1, order), places.gather(1, order)
         return places
+
+    def _pays(self, total: int, topk: int) -> bool:
+        """Whether two passes are faster: many images, and all codes in memory of the CPU."""
+        if self._space is None or self._device.type != "cpu":
+            return False
+        code = len(self._space.mean) + self._space.mean.itemsize
+        fits = code * len(self._ids) <= self._memory_bytes
+        return fits and total > MANY * candidates_of(topk)
+
+    def _vectors(self, query: Images, squared: bool) -> Tensor:
+        assert self._space is not None, "it is fitted with the first image"
+        with full_precision(self._device):
+            return self._space.query_vectors(query.columns, query.weights, squared)
 
     def _through(
         self, query: Images, rows: np.ndarray | None, by: str, squared: bool
@@ -82,21 +114,20 @@ class RoughSearch:
             return
         vectors = query.features
         if by == "coarse":
-            assert self._space is not None, "it is fitted with the first image"
-            with full_precision(self._device):
-                vectors = self._space.query_vectors(query.columns, query.weights, squared)
+            vectors = self._vectors(query, squared)
+            leading, others = vectors[:, self._leading], vectors[:, self._others]
         for here, block in self._blocks(self._kinds[by], rows):
             if by == "coarse":
-                yield here, rough_distances(vectors, *block)
+                first, second, scale = block
+                near = rough_distances(leading, first, scale)
+                yield here, near + rough_distances(others, second, scale)
             else:
                 with full_precision(self._device):
                     yield here, 1 - vectors @ block[0].to(vectors.dtype).T
 
     def _blocks(self, kind: Blocks, rows: np.ndarray | None) -> Iterator[tuple[Tensor, Block]]:
         """Places (B,) of the images that are asked for, and what is read of them."""
-        numbers, starts = np.unique(self._ids // IDS, return_index=True)
-        stops = [*starts[1:].tolist(), len(self._ids)]
-        for number, start, stop in zip(numbers.tolist(), starts.tolist(), stops):
+        for number, start, stop in self._blocks_of_ids:
             if rows is None:
                 here = np.arange(start, stop)
             else:
@@ -109,6 +140,25 @@ class RoughSearch:
                 block = tuple(part[inside] for part in block)
             yield torch.from_numpy(here), block
 
+    def _read_codes(self, first: int, stop: int) -> Block:
+        """Leading levels, the others, and scale."""
+        levels, scale = read_codes(self._database, self._device, first, stop)
+        return levels[:, self._leading], levels[:, self._others], scale
+
     def _read_features(self, first: int, stop: int) -> Block:
         dtype = FEATURES[self._database.about("features")]
         return read_features(self._database, dtype, self._device, first, stop)
+
+
+def _joined(parts: Iterator[tuple[Tensor, Tensor]]) -> Iterator[tuple[Tensor, Tensor]]:
+    """Places and distances on the CPU, several blocks at a time."""
+    places: list[Tensor] = []
+    distances: list[Tensor] = []
+    for here, some in parts:
+        places.append(here)
+        distances.append(some.cpu())
+        if sum(map(Tensor.numel, distances)) >= AT_ONCE:
+            yield torch.cat(places), torch.cat(distances, dim=1)
+            places, distances = [], []
+    if places:
+        yield torch.cat(places), torch.cat(distances, dim=1)

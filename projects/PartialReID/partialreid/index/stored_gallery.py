@@ -51,15 +51,33 @@ class StoredGallery:
         self.path, self.device = database.path, device
         self._database = database
         self._search = RoughSearch(database, device, memory_bytes)
+        self._forget()
         self._read()
 
+    def _forget(self) -> None:
+        self._ids = np.empty(0, dtype=np.int64)
+        self.names: list[str] = []
+        self._counts: list[int] = []
+
     def _read(self) -> None:
-        statement = "SELECT id, name, count FROM images ORDER BY id"
-        rows = list(self._database.rows(statement))
-        self._ids = np.array([row[0] for row in rows], dtype=np.int64)
-        self.names = [row[1] for row in rows]
-        self._counts = [row[2] for row in rows]
+        """Go over to another commit, of which as a rule only the newest images are unknown."""
+        ((total,),) = self._database.rows("SELECT COUNT(*) FROM images")
+        new = self._read_after(int(self._ids[-1]) if len(self._ids) else 0)
+        # No image has the number of one that is gone, so that only less can be left of the others.
+        if len(self._ids) + len(new) != total:
+            self._forget()
+            new = self._read_after(0)
+        ids = np.array([row[0] for row in new], dtype=np.int64)
+        self._ids = np.concatenate([self._ids, ids])
+        self.names = [*self.names, *(row[1] for row in new)]
+        self._counts += [row[2] for row in new]
         self._search.update(self._ids)
+
+    def _read_after(self, identifier: int) -> list[tuple[int, str, int]]:
+        statement = "SELECT id, name, count FROM images WHERE id > ? ORDER BY id"
+        return [
+            (i, name, count) for i, name, count in self._database.rows(statement, (identifier,))
+        ]
 
     def __len__(self) -> int:
         return len(self.names)
