@@ -15,6 +15,7 @@ from benchmarks import (
     extraction,
     index,
     index_kills,
+    million,
     network,
     predict,
     ranking,
@@ -24,6 +25,7 @@ from benchmarks import (
     training,
 )
 from benchmarks.original_loop import original_loop
+from partialreid.index import rough_search, two_passes
 from partialreid.matching.coarse import CoarseIndex
 from partialreid.matching.pyramid import KERNELS, STRIDE, pyramid_columns
 from tests.conformance_columns import recorded_distances
@@ -248,6 +250,43 @@ def test_kills_are_counted_and_losses_found(
     )
     row = index_kills.run(60, str(tmp_path / "crops.index"), print)
     assert "is neither" in row["lost or damaged"][0]
+
+
+def test_million(small_results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gallery, query, weights = features(1, 40, 16, 6), features(2, 5, 16, 6), weights_of(3, 5, 6)
+    fitted = space(gallery, 8, 0.3)
+    codes, vectors = fitted.packed(gallery, range(40)), fitted.query_vectors(query, weights)
+    monkeypatch.setattr(million, "real_codes", lambda: million.Real(fitted, codes, vectors))
+    monkeypatch.setattr(
+        million, "searching", lambda path, kept: million.search(path, million.loaded(kept))
+    )
+    for name, value in {"OF_A_COMMIT": 100, "GLOBAL": 4, "PUT": 8, "TOPK": 5}.items():
+        monkeypatch.setattr(million, name, value)
+    for module in (million, index):
+        for name, value in {"CHANNELS": 16, "COLUMNS": 6}.items():
+            monkeypatch.setattr(module, name, value)
+    monkeypatch.setattr(index, "DIFFERENT", 10)
+    monkeypatch.setattr(index, "COMMIT", 8)
+    monkeypatch.setattr(two_passes, "LEAST", 50)
+    monkeypatch.setattr(rough_search, "MANY", 2)
+    monkeypatch.setattr(million, "BANDWIDTH_BYTES", 2**16)
+    folder = tmp_path / "room"
+    folder.mkdir()
+    million.main(["--images", "900", "--added", "20", "--folder", str(folder)])
+    (row,) = result(small_results, "million")["rows"]
+    assert row["images"] == 900 and row["one alone, ms"] > 0 and row["adding 20, s"] > 0
+    assert 0.9 <= row["recall of float32, same bytes"] <= 1
+    assert not list(folder.iterdir()), "nothing is left behind"
+
+
+def test_made_up_codes_have_the_statistics_of_real_ones() -> None:
+    gallery = features(1, 60, 16, 6)
+    fitted = space(gallery, 4, 0.3)
+    codes = fitted.packed(gallery, range(60))
+    made = million.made_up(million.Real(fitted, codes, codes), 0, 40000) + fitted.mean
+    torch.testing.assert_close(made.mean(0), codes.mean(0), atol=0.03 * float(codes.std()), rtol=0)
+    covariance, wanted = (some.T.cov(correction=0) for some in (made, codes))
+    torch.testing.assert_close(covariance, wanted, atol=0.05 * float(wanted.max()), rtol=0)
 
 
 def test_halves_of_a_shard_benchmark_are_the_whole(tmp_path: Path) -> None:
