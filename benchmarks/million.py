@@ -163,7 +163,7 @@ def _exact() -> float:
 
 def bandwidth() -> float:
     """GB/s at which all threads together read memory."""
-    much = torch.zeros(BANDWIDTH_BYTES // 8, dtype=torch.int64)
+    much = torch.ones(BANDWIDTH_BYTES // 8, dtype=torch.int64)
     return BANDWIDTH_BYTES / min(seconds(much.sum) for _ in range(ROUNDS)) / 1e9
 
 

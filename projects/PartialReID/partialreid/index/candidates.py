@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-GROUP = 64  # images of which the nearest alone counts for the bound: speed alone
+GROUP = 64  # images of which the nearest alone counts for the bound: speed and memory alone
 
 
 class Candidates:
@@ -32,17 +32,29 @@ class Candidates:
 
         Args:
             places: (B,) of its images; later chunks have later ones.
-            distances: (Q, B) to them.
+            distances: (Q, B) to them; not kept.
         """
-        groups = distances.shape[1] // GROUP
-        whole = distances[:, : groups * GROUP].unflatten(1, (GROUP, groups)).amin(1)
-        parts = [self._nearest, whole, distances[:, groups * GROUP :]]
-        nearest = torch.cat(parts, dim=1)
+        whole = len(places) // GROUP * GROUP
+        self._add(places[:whole], distances[:, :whole].unflatten(1, (-1, GROUP)))
+        self._add(places[whole:], distances[:, whole:, None])
+
+    def _add(self, places: Tensor, groups: Tensor) -> None:
+        """The same of groups (Q, n, size) of images."""
+        if not len(places):
+            return
+        minima = groups.amin(2)
+        few = self._nearest.shape[1] + minima.shape[1] < self._count
+        nearest = torch.cat([self._nearest, groups.flatten(1) if few else minima], dim=1)
         if nearest.shape[1] > self._count:
             nearest = nearest.topk(self._count, largest=False, sorted=False).values
         self._nearest = nearest
-        query, image = (distances <= self._bound()[:, None]).nonzero().unbind(1)
-        self._found.append((query, places[image], distances[query, image]))
+        bound = self._bound()
+        # In a large index hardly a group is so near, and the others are not looked at again.
+        query, group = (minima <= bound[:, None]).nonzero().unbind(1)
+        some = groups[query, group]
+        row, inside = (some <= bound[query, None]).nonzero().unbind(1)
+        image = group[row] * groups.shape[2] + inside
+        self._found.append((query[row], places[image], some[row, inside]))
 
     def _bound(self) -> Tensor:
         """(Q,), infinite where fewer groups than R were seen."""

@@ -56,7 +56,10 @@ class RoughSearch:
         self._ids = ids
         numbers, starts = np.unique(ids // IDS, return_index=True)
         stops = [*starts[1:].tolist(), len(ids)]
-        self._blocks_of_ids = list(zip(numbers.tolist(), starts.tolist(), stops))
+        self._parts = [
+            (number, np.arange(start, stop))
+            for number, start, stop in zip(numbers.tolist(), starts.tolist(), stops)
+        ]
         fits = self._database.about("fits")
         if fits != self._fits:
             # The images are the same, their codes are not.
@@ -127,10 +130,9 @@ class RoughSearch:
 
     def _blocks(self, kind: Blocks, rows: np.ndarray | None) -> Iterator[tuple[Tensor, Block]]:
         """Places (B,) of the images that are asked for, and what is read of them."""
-        for number, start, stop in self._blocks_of_ids:
-            if rows is None:
-                here = np.arange(start, stop)
-            else:
+        for number, here in self._parts:
+            start, stop = int(here[0]), int(here[-1]) + 1
+            if rows is not None:
                 here = rows[np.searchsorted(rows, start) : np.searchsorted(rows, stop)]
             if not len(here):
                 continue

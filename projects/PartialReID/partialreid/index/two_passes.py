@@ -10,7 +10,8 @@ leaves.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import torch
 from torch import Tensor
@@ -22,8 +23,9 @@ from .candidates import Candidates
 
 # Of each shortlisted image, by the first pass, and at least. docs/scale.md has the recall.
 CANDIDATES, LEAST = 10, 1000
-DISTANCES = 2**25  # at once: memory alone
+DISTANCES = 2**23  # at once: speed and memory alone
 CODES = 2**27  # bytes of candidates' codes at once: memory alone
+FEW = 8  # queries, of which torch leaves the product to one thread: speed alone
 Through = Callable[[], "Iterator[tuple[Tensor, Block]]"]
 """Goes through an index: places (B,) and, of each image, leading levels, the others and scale."""
 
@@ -57,46 +59,71 @@ def shortlist_in_two_passes(
     for first in range(0, len(high), at_once):
         stop = min(first + at_once, len(high))
         begin, end = starts[first], starts[stop]
-        leading, rest, scale = _codes(blocks, place[begin:end], high.shape[1], split)
+        wanted, among = place[begin:end].unique(return_inverse=True)
+        codes = _codes(blocks, wanted)
         for one in range(first, stop):
-            mine = slice(starts[one] - begin, starts[one + 1] - begin)
+            mine = slice(starts[one], starts[one + 1])
+            here = among[starts[one] - begin : starts[one + 1] - begin]
+            leading, rest, scale = (part.index_select(0, here) for part in codes)
             both = torch.stack([high[one], low[one]])
-            product = integer_product(both[:, :split].contiguous(), leading[mine])
-            product += integer_product(both[:, split:].contiguous(), rest[mine])
-            distances = candidate_distances(*product.float() * scale[mine])
-            shortlist[one] = place[starts[one] : starts[one + 1]][nearest(distances[None], topk)[0]]
+            product = integer_product(both[:, :split].contiguous(), leading)
+            product += integer_product(both[:, split:].contiguous(), rest)
+            distances = candidate_distances(*product.float() * scale)
+            shortlist[one] = place[mine][nearest(distances[None], topk)[0]]
     return shortlist
 
 
 def _leading(high: Tensor, blocks: Through, width: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """Places and distances by leading numbers, in chunks of `width` images or little more."""
+    """Places and distances by leading numbers, in chunks of about `width` images.
+
+    The distances are to be used before the next chunk: they lie in the same memory, as new memory
+    takes longer than the product.
+    """
+
+    def compute(into: Tensor, leading: Tensor, scale: Tensor) -> None:
+        into.copy_(integer_product(high, leading)).mul_(-scale)
+
+    held = torch.empty(len(high), width)
     places: list[Tensor] = []
-    parts: list[Tensor] = []
-    held = 0
-    for here, (leading, _, scale) in blocks():
-        places.append(here)
-        parts.append(integer_product(high, leading) * -scale)
-        held += len(here)
-        if held >= width:
-            yield torch.cat(places), torch.cat(parts, dim=1)
-            places, parts, held = [], [], 0
-    if held:
-        yield torch.cat(places), torch.cat(parts, dim=1)
+    running: list[Future[None]] = []
+    filled = 0
+    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+        for here, (leading, _, scale) in blocks():
+            if filled + len(here) > held.shape[1]:
+                if filled:
+                    _wait(running)
+                    yield torch.cat(places), held[:, :filled]
+                places, running, filled = [], [], 0
+                if len(here) > held.shape[1]:
+                    held = torch.empty(len(high), len(here))
+            into = held[:, filled : filled + len(here)]
+            if len(high) < FEW:
+                running.append(pool.submit(compute, into, leading, scale))
+            else:
+                compute(into, leading, scale)
+            places.append(here)
+            filled += len(here)
+        if filled:
+            _wait(running)
+            yield torch.cat(places), held[:, :filled]
 
 
-def _codes(blocks: Through, places: Tensor, length: int, split: int) -> Block:
-    """The codes of images at some places, in that order: leading levels, the others, scale."""
-    order = places.argsort()
-    wanted = places[order]
-    leading = torch.empty(len(places), split, dtype=torch.int8)
-    rest = torch.empty(len(places), length - split, dtype=torch.int8)
-    scale = torch.empty(len(places))
+def _wait(running: Sequence[Future[None]]) -> None:
+    """Until all is done; raises what was raised there."""
+    for one in running:
+        one.result()
+
+
+def _codes(blocks: Through, wanted: Tensor) -> Block:
+    """The codes of images at some places (P,), ascending: leading levels, the others, scale."""
+    found: Block = ()
     begin = 0
     for here, block in blocks():
         end = int(torch.searchsorted(wanted, here[-1], right=True))
         if end > begin:
+            found = found or tuple(part.new_empty(len(wanted), *part.shape[1:]) for part in block)
             inside = torch.searchsorted(here, wanted[begin:end])
-            for part, of_block in zip((leading, rest, scale), block):
-                part.index_copy_(0, order[begin:end], of_block.index_select(0, inside))
+            for part, of_block in zip(found, block):
+                torch.index_select(of_block, 0, inside, out=part[begin:end])
         begin = end
-    return leading, rest, scale
+    return found
