@@ -14,11 +14,13 @@ class Counts:
             values there, by (operation, "file.py:line").
         copies: copies from the host to the device, likewise. CUDA waits for each of them too,
             unless it is asked for with `non_blocking`; those are not counted.
+        kernels: kernels that were started at the least, likewise; see `launches`.
     """
 
     def __init__(self) -> None:
         self.waits: Counter[tuple[str, str]] = Counter()
         self.copies: Counter[tuple[str, str]] = Counter()
+        self.kernels: Counter[tuple[str, str]] = Counter()
 
     @property
     def synchronisations(self) -> int:
@@ -30,9 +32,17 @@ class Counts:
         """How often the host sent something to the device."""
         return sum(self.copies.values())
 
+    @property
+    def launches(self) -> int:
+        """How many kernels the host started, at least."""
+        return sum(self.kernels.values())
+
     def __repr__(self) -> str:
-        lines = [f"{self.synchronisations} synchronisations, {self.transfers} transfers"]
-        for kind in (self.waits, self.copies):
+        lines = [
+            f"{self.synchronisations} synchronisations, {self.transfers} transfers, "
+            f"{self.launches} launches"
+        ]
+        for kind in (self.waits, self.copies, self.kernels):
             lines += [f"  {n:5d} {name} at {place}" for (name, place), n in kind.most_common()]
         return "\n".join(lines)
 
@@ -51,6 +61,14 @@ def note_copy(operation: str) -> None:
     """The host sends something to the device, and waits until it is there."""
     for counts in watching:
         counts.copies[operation, place()] += 1
+
+
+def note_launches(operation: str, kernels: int) -> None:
+    """The host starts some kernels on the device."""
+    if kernels and watching:
+        where = place()
+        for counts in watching:
+            counts.kernels[operation, where] += kernels
 
 
 def place() -> str:

@@ -7,7 +7,8 @@ compute with them, so that every result is the CPU's. Where a GPU differs, they 
   CPU indices may index a GPU tensor).
 - `.numpy()` is refused; so are CPU-only ways of communication.
 - `torch.device("pgpu")` is not `torch.device("pgpu", 0)`, which tensors have.
-- Operations after which the host waits for the device are counted, with their place in the code.
+- Operations after which the host waits for the device are counted, with their place in the code;
+  and so are the kernels that it starts, at least.
 
     with standin_gpu() as gpu:
         weights = torch.randn(3, device=gpu.device)

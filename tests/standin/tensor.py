@@ -17,7 +17,8 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from tests.standin.counts import note_copy, note_wait, place
+from tests.standin.counts import note_copy, note_launches, note_wait, place
+from tests.standin.launches import launches_of
 from tests.standin.waits import INDEXING, copies_to_host, waits_for_device
 
 NAME = "pgpu"
@@ -111,6 +112,8 @@ def operate(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
     to_device = name in COPYING and len(here) < len(tensors) and not to_host
     if to_device and not kwargs.get("non_blocking", name == "aten::copy_" and args[2:] == (True,)):
         note_copy(name)
+    if not to_host and not to_device:
+        note_launches(name, launches_of(name, func, args, kwargs))
 
     results = func(*_mapped(_held, args), **_mapped(_held, kwargs))
     if to_host or (wanted is not None and wanted != NAME):

@@ -136,6 +136,35 @@ def test_what_is_sent_is_counted(standin: StandInGpu, numbers: torch.Tensor, nam
     assert seen.transfers == 0
 
 
+# How many kernels the host starts, and by what.
+STARTED = {
+    "arithmetic": (3, lambda x: (x * 2 + 1).sum()),
+    "views": (0, lambda x: x[1:, None].transpose(0, 2).reshape(3, 3).T),
+    "reshaped copy": (1, lambda x: x.T.reshape(-1)),
+    "in place": (2, lambda x: x.clone().sqrt_()),
+    "without numbers": (0, lambda x: x.new_empty(3)),
+    "nothing copied": (1, lambda x: x.clone()[:, 3:].copy_(x[:, 3:])),
+    "read": (1, lambda x: x.sum().item()),
+    "sent back": (0, lambda x: x.cpu()),
+    "side by side": (1, lambda x: torch.cat([x] * 100)),
+    "too many for one": (3, lambda x: torch.stack([x] * 300)),
+    "side by side, not contiguous": (4, lambda x: torch.cat([x.T] * 4)),
+    "side by side in another dtype": (
+        4,
+        lambda x: torch.cat([x] * 4, out=x.new_empty(16, 3, dtype=torch.float64)),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", STARTED)
+def test_launches_are_counted(standin: StandInGpu, numbers: torch.Tensor, name: str) -> None:
+    there = numbers.to(standin.device)
+    expected, work = STARTED[name]
+    with standin.count() as seen:
+        work(there)
+    assert seen.launches == expected, seen
+
+
 def test_counts_nest_and_end(standin: StandInGpu, numbers: torch.Tensor) -> None:
     there = numbers.to(standin.device)
     with standin.count() as outer:
