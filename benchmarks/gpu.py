@@ -9,7 +9,10 @@ Each part is a process of its own, so that one that fails or hangs takes nothing
 | groups | does NCCL work, and is an evaluation on all GPUs that of one? |
 | training | images per second of a step, float32 and mixed precision, and its waits |
 | distances | a pair of the exact distance in float32, against the bare matrix product |
-| evaluation | 3,368 x 15,913 made-up images, on one GPU and on all |
+| shortlists | up to which gallery are all pairs faster than a shortlist, and what `auto` takes |
+| evaluation | 3,368 x 15,913 made-up images, by shortlist and all pairs, on one GPU and on all |
+
+What is expected of an H100 stands beside it, see `gpu_prediction`.
 
 `python -m benchmarks.gpu PART` runs the part of that name alone and prints its JSON.
 """
@@ -27,8 +30,9 @@ from typing import Any, NamedTuple
 
 import torch
 
-from benchmarks import distances, gpu_groups, gpu_training, made_up_evaluation
+from benchmarks import distances, gpu_groups, gpu_training, made_up_evaluation, shortlists
 from benchmarks.bench import ROOT, commit, machine
+from benchmarks.gpu_prediction import predicted
 from partialreid.runtime.files import write_json
 from partialreid.runtime.machine_record import machine_record
 
@@ -38,13 +42,20 @@ SECONDS = 460.0  # for all parts together
 
 def _evaluations() -> list[dict[str, Any]]:
     counts = sorted({1, torch.cuda.device_count()})
-    return [made_up_evaluation.measure("cuda", processes=count) for count in counts]
+    return [
+        made_up_evaluation.measure(
+            "cuda", processes=count, options=("TEST.DSR.SHORTLIST", shortlist)
+        )
+        for count in counts
+        for shortlist in ("coarse", "none")
+    ]
 
 
 PARTS: dict[str, Callable[[], Any]] = {
     "groups": lambda: gpu_groups.measure("cuda", torch.cuda.device_count()),
     "training": lambda: gpu_training.measure("cuda"),
     "distances": lambda: distances.measure("cuda", scale=5),
+    "shortlists": lambda: shortlists.measure("cuda"),
     "evaluation": _evaluations,
 }
 
@@ -126,7 +137,7 @@ def main(arguments: list[str]) -> int:
     record = {"commit": commit(), "machine": {**machine_record("cuda"), **machine()}}
     done = run(commands())
     OUT.parent.mkdir(parents=True, exist_ok=True)
-    write_json(str(OUT), {**record, "parts": done})
+    write_json(str(OUT), {**record, "predicted for an H100": predicted(), "parts": done})
     failed = [name for name, part in done.items() if not part["passed"]]
     print(f"written to {OUT}; failed: {', '.join(failed) or 'none'}")
     return 1 if failed else 0

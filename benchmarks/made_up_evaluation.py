@@ -103,6 +103,7 @@ def _process(folder: str, device: str, sizes: Sizes, options: tuple[Any, ...]) -
             "images": sizes._asdict(),
             "processes": world_size(),
             "TEST.DSR.MEMORY_GB": cfg.TEST.DSR.MEMORY_GB,
+            "TEST.DSR.SHORTLIST": cfg.TEST.DSR.SHORTLIST,
             "seconds": seconds,
             "peak GB of the main process": peak_gigabytes(),
             "peak GB on its device": peak_device_gigabytes(device),

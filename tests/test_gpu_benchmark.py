@@ -9,7 +9,16 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks import bench, distances, gpu, gpu_groups, gpu_training, made_up_evaluation
+from benchmarks import (
+    bench,
+    distances,
+    gpu,
+    gpu_groups,
+    gpu_prediction,
+    gpu_training,
+    made_up_evaluation,
+    shortlists,
+)
 from benchmarks.gpu import Command
 from benchmarks.made_up_evaluation import Sizes
 from tests.standin.gpu import StandInGpu
@@ -75,6 +84,7 @@ def test_the_file_names_what_was_measured(
     if (bench.ROOT / ".git").exists():
         assert len(record["commit"].removesuffix("-dirty")) == 40
     assert record["parts"]["part"]["found"] == [2]
+    assert record["predicted for an H100"] == gpu_prediction.predicted()
     monkeypatch.setattr(gpu, "commands", lambda: {"part": Command([sys.executable, "-c", "1/0"])})
     assert gpu.main([]) == 1
     assert "failed: part" in capsys.readouterr().out
@@ -138,3 +148,34 @@ def test_distances(standin: StandInGpu, monkeypatch: pytest.MonkeyPatch) -> None
     (found,) = distances.measure(standin.name, scale=2)
     assert [row["pairs"] for row in found["rows"]] == [240, 240, 48, 16]
     assert max(found["errors"].values()) < 1e-4
+
+
+@pytest.mark.parametrize("on_gpu", [False, True], ids=["cpu", "gpu"])
+def test_shortlists(standin: StandInGpu, monkeypatch: pytest.MonkeyPatch, on_gpu: bool) -> None:
+    for name, value in {"CHANNELS": 16, "COLUMNS": 5, "DIMENSIONS": 8, "TOPK": 4}.items():
+        monkeypatch.setattr(shortlists, name, value)
+    monkeypatch.setattr(shortlists, "ON_GPU" if on_gpu else "ON_CPU", ((1, 5), (5, 70)))
+    rows = shortlists.measure(standin.name if on_gpu else "cpu", rounds=1)
+    assert [(row["queries"], row["galleries"]) for row in rows] == [(1, 5), (5, 70)]
+    for row in rows:
+        assert min(row["all pairs, s"], row["coarse, s"]) > 0
+        assert (row["auto"] == "none") == (row["expected times"] >= 1)
+    assert rows[0]["auto"] == "none"
+
+
+def test_the_page_holds_what_is_predicted() -> None:
+    page = (bench.ROOT / "docs" / "gpu.md").read_text(encoding="utf-8").splitlines()
+    for line in gpu_prediction.table().splitlines():
+        # The last cell is for what is measured one day.
+        assert any(row.startswith(line.removesuffix(" |")) for row in page), line
+
+
+def test_predictions_are_of_the_data_sheet() -> None:
+    found = gpu_prediction.predicted()
+    pair = 2 * 2048 * 110**2 / 67e12 / 0.5
+    assert found["distances, 2048 channels, 110 columns: microseconds a pair"] == pytest.approx(
+        pair * 1e6, rel=0.02
+    )
+    every = found["evaluation, none: seconds of matching"]
+    assert found["evaluation, coarse: seconds of matching"] < every
+    assert every > 3368 * 15913 * 2 * 1280 * 70**2 / 33.5e12 * 0.98

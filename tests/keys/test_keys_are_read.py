@@ -159,7 +159,7 @@ READERS = {
     "TEST.DSR.LASSO_TOLERANCE": "evaluation.configured_distances",
     "TEST.DSR.SQUARED": "evaluation.configured_distances",
     "TEST.DSR.TOPK": "evaluation.configured_distances",
-    "TEST.DSR.SHORTLIST": "evaluation.configured_distances",
+    "TEST.DSR.SHORTLIST": "evaluation.chosen_shortlist",
     "TEST.DSR.COARSE": "evaluation.configured_distances",
     "TEST.DSR.FILL": "evaluation.configured_distances",
     "TEST.DSR.LAMBDA": "metrics.fusion",

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from partialreid.engine.launching import launch
+from partialreid.matching.column_store import ColumnStore
 from tests.small_evaluation import (
     EVERY,
     IN_PRODUCT,
@@ -32,6 +33,22 @@ def test_one_process(standin: StandInGpu, settings: dict[str, Any]) -> None:
     check_distances(evaluator.distances, expected.distances, TOLERANCE)
     assert results == pytest.approx(expected_results, abs=1e-9)
     assert evaluator.report.get("lambda") == expected.report.get("lambda")
+
+
+@pytest.mark.parametrize("shortlist", ["coarse", "auto"])
+def test_columns_stay_on_the_device(
+    shortlist: str, standin: StandInGpu, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half of its free memory is theirs, of which these take little: no file is written."""
+
+    def write(*_: Any) -> None:
+        raise AssertionError("columns went to a file")
+
+    monkeypatch.setattr(ColumnStore, "_write", write)
+    settings = {"TEST.DSR.SHORTLIST": shortlist, "ragged": False}
+    evaluated(standin.name, settings)
+    with pytest.raises(AssertionError, match="went to a file"):
+        evaluated(standin.name, {**settings, "TEST.DSR.MEMORY_GB": 5.5e-6})
 
 
 SOME = ("TEST.DSR.SHORTLIST", "TEST.DSR.CODES", "TEST.DSR.STORAGE")

@@ -143,7 +143,8 @@ def add_partialreid_config(cfg: Any) -> None:
     # K: how many gallery images are reconstructed for each query (0: all).
     cfg.TEST.DSR.TOPK = shortlists.TOPK
     # Which ones. "coarse": the nearest by a rough reconstruction distance to the whole gallery;
-    # "global": the nearest by the global distance, as in the original; "none": all.
+    # "global": the nearest by the global distance, as in the original; "none": all. "auto": all
+    # where that takes less time than the coarse search, as in small galleries and on a GPU.
     cfg.TEST.DSR.SHORTLIST = "coarse"
     # The rough distance: dimensions of its space, and the ridge in it, where few dimensions need a
     # large one.
@@ -216,7 +217,7 @@ CHOICES = {
     "TEST.DSR.PROTOCOL": ("full", "single-shot"),
     "TEST.DSR.CAMERAS": ("constant", "filename"),
     "TEST.DSR.DISTANCE": ("fused", "reconstruction", "global"),
-    "TEST.DSR.SHORTLIST": ("coarse", "global", "none"),
+    "TEST.DSR.SHORTLIST": ("coarse", "global", "none", "auto"),
     "TEST.DSR.STORAGE": ("float64", "float32", "float16", "bfloat16"),
 }
 

@@ -164,7 +164,7 @@ class DsrEvaluator(ReidEvaluator):
         if computed is None:
             return {}
         settings = self.cfg.TEST.DSR
-        near, matched = computed
+        near, matched, shortlist = computed
         if refined is not None:
             near = refined
         distances: dict[Distance, Tensor] = {"global": near}
@@ -174,6 +174,8 @@ class DsrEvaluator(ReidEvaluator):
             distances["reconstruction"] = matched
             distances["fused"], chosen = fused_distance(near, matched, ids, settings)
             selected = settings.DISTANCE
+            if settings.SHORTLIST == "auto":
+                chosen["shortlist"] = shortlist
         report = self.report = {**report_of(distances, ids, settings), **chosen}
         if self.cfg.TEST.ROC.ENABLED:
             report["roc"] = {name: roc(distance, *ids) for name, distance in distances.items()}

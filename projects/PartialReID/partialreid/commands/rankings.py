@@ -101,7 +101,8 @@ def notes_of(cfg: Any, evaluator: DsrEvaluator) -> list[str]:
         "Where it says why?, a click shows what the distance is made of: a right answer beside the "
         "nearest wrong one, a wrong answer beside the nearest right one."
     )
-    if settings.SHORTLIST != "none" and 0 < settings.TOPK < g_count:
+    shortlist = evaluator.report.get("shortlist", settings.SHORTLIST)
+    if shortlist != "none" and 0 < settings.TOPK < g_count:
         notes.append(
             f"Of each query {settings.TOPK} pictures are reconstructed; all others have a "
             f"reconstruction distance of {settings.FILL:g}."

@@ -6,7 +6,7 @@ Shapes: Q queries, G galleries of all processes.
 from __future__ import annotations
 
 import logging
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch.nn.functional as F
 from torch import Tensor
@@ -17,15 +17,30 @@ from ..matching.extracted import Images
 from ..matching.sharding import Rough, sharded_distances
 from ..runtime.collectives import gather_objects, group_device, rank
 from ..runtime.memory_budget import MemoryBudget
+from .chosen_shortlist import chosen_shortlist
 from .collected_outputs import CollectedOutputs
 from .matchers import LassoMatcher, RidgeMatcher
 
 logger = logging.getLogger(__name__)
 
 
+class Found(NamedTuple):
+    """What was computed; distances on the main process alone.
+
+    Attributes:
+        near: (Q, G) global distances on the CPU.
+        matched: likewise those by reconstruction; None where it is switched off.
+        shortlist: which images were reconstructed, see `chosen_shortlist`.
+    """
+
+    near: Tensor
+    matched: Tensor | None
+    shortlist: str
+
+
 def configured_distances(
     seen: CollectedOutputs, num_query: int, settings: Any, budget: MemoryBudget
-) -> tuple[Tensor, Tensor | None] | None:
+) -> Found | None:
     """Global and reconstruction distances of all processes' queries to all their galleries.
 
     Args:
@@ -35,8 +50,7 @@ def configured_distances(
         budget: of this process; its columns are a bound for other processes' queries.
 
     Returns:
-        On the main process global distances (Q, G), and those by reconstruction or None where it
-        is switched off, on the CPU. None elsewhere.
+        On the main process what was found, None elsewhere.
 
     Raises:
         ValueError: there is no query or no gallery image.
@@ -58,24 +72,28 @@ def configured_distances(
     features = F.normalize(features.reshape(here, width).to(device), dim=1)
     query, gallery = seen.images(features, 0, split), seen.images(features, split, here)
     if not settings.ENABLED:
-        return sharded_distances(query, gallery, None)
+        near = sharded_distances(query, gallery, None)
+        return None if near is None else Found(*near, "none")
+    shortlist = chosen_shortlist(settings, num_query, galleries, seen.store, device)
+    top = "all" if shortlist == "none" else settings.TOPK
     logger.info(
         f"Reconstruction distance: {num_query} queries, {galleries} gallery images, "
-        f"top {settings.TOPK or 'all'}, shortlist {settings.SHORTLIST}; "
+        f"top {top}, shortlist {shortlist}; "
         f"{seen.store.bytes_in_memory / 1e9:.2f} GB of columns in memory, "
         f"{seen.store.bytes_in_file / 1e9:.2f} GB in a file"
     )
     with ColumnStore(budget.columns, seen.folder, device) as visitors:
-        return sharded_distances(
+        found = sharded_distances(
             query,
             gallery,
             configured_matcher(settings, int(budget.matching)),
-            topk=0 if settings.SHORTLIST == "none" else settings.TOPK,
+            topk=0 if shortlist == "none" else settings.TOPK,
             fill=settings.FILL,
-            rough=rough_of(gallery, galleries, settings),
+            rough=rough_of(gallery, settings) if shortlist == "coarse" else None,
             block_bytes=budget.matching,
             visitors=visitors,
         )
+    return None if found is None else Found(*found, shortlist)
 
 
 def configured_matcher(
@@ -87,9 +105,8 @@ def configured_matcher(
     return RidgeMatcher(settings.KAPPA, settings.SQUARED, memory_bytes)
 
 
-def rough_of(gallery: Images, galleries: int, settings: Any) -> Rough | None:
-    if settings.SHORTLIST != "coarse" or not 0 < settings.TOPK < galleries:
-        return None
+def rough_of(gallery: Images, settings: Any) -> Rough | None:
+    """The rough distance to a gallery that the config node TEST.DSR describes."""
     coarse = settings.COARSE
     squared = settings.CODES == "lasso" or settings.SQUARED
     return build_coarse(

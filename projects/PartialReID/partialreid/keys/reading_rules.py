@@ -236,7 +236,7 @@ IN_BOTH: tuple[tuple[str, Reason], ...] = (
     ("TEST.DSR.TOPK", _not("TEST.DSR.SHORTLIST", "none")),
     ("TEST.DSR.FILL", _some_reconstructed),
     ("TEST.DSR.COARSE", _some_reconstructed),
-    ("TEST.DSR.COARSE", _only("TEST.DSR.SHORTLIST", "coarse")),
+    ("TEST.DSR.COARSE", _only("TEST.DSR.SHORTLIST", "coarse", "auto")),
     ("TEST.DSR.LAMBDA", _only("TEST.DSR.LAMBDA_SELECTION", "fixed")),
     ("TEST.DSR.LAMBDA_STEP", _not("TEST.DSR.LAMBDA_SELECTION", "fixed")),
     ("TEST.DSR.SINGLE_SHOT_ROUNDS", _only("TEST.DSR.PROTOCOL", "single-shot")),

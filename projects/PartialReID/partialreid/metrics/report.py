@@ -33,6 +33,7 @@ Report = TypedDict(
         "lambdas": list[float],
         "oracle": dict[str, float],
         "roc": dict[Distance, dict[str, float]],
+        "shortlist": str,
     },
     total=False,
 )

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from ..evaluation.chosen_shortlist import chosen_shortlist
 from ..evaluation.configured_distances import configured_matcher, rough_of
 from ..index.shortlisted import shortlisted_distances
 from ..matching.extracted import Images
@@ -50,26 +51,27 @@ def ranked(query: Images, gallery: Gallery | IndexedGallery, settings: Any, k: i
         Lists of all images, or of the shortlist where there is one.
     """
     g_count = len(gallery)
-    listed = settings.SHORTLIST != "none" and 0 < settings.TOPK < g_count
+    shortlist = _shortlist(query, gallery, settings)
+    listed = shortlist != "none"
     # A longer list than the shortlist of the config is matched as far as it is shown.
     topk = min(max(settings.TOPK, k), g_count) if listed else g_count
     budget = memory_budget(settings.MEMORY_GB, query.features.device)
     matcher = configured_matcher(settings, int(budget.matching))
     if isinstance(gallery, IndexedGallery):
         squared = settings.CODES == "lasso" or settings.SQUARED
-        by = settings.SHORTLIST if listed else "global"
+        by = shortlist if listed else "global"
         rows, near, matched = shortlisted_distances(
             query, gallery.index, matcher, topk, rows=gallery.rows, by=by, squared=squared
         )
     else:
-        coarse = settings.SHORTLIST == "coarse" and topk < g_count
+        coarse = shortlist == "coarse" and topk < g_count
         found = sharded_distances(
             query,
             gallery.images,
             matcher,
             topk=topk if listed else 0,
             fill=settings.FILL,
-            rough=rough_of(gallery.images, g_count, settings) if coarse else None,
+            rough=rough_of(gallery.images, settings) if coarse else None,
         )
         assert found is not None, "one process alone is the main one"
         near, every = found
@@ -85,3 +87,14 @@ def ranked(query: Images, gallery: Gallery | IndexedGallery, settings: Any, k: i
     return Ranked(
         rows.gather(1, order), {name: value.gather(1, order) for name, value in distances.items()}
     )
+
+
+def _shortlist(query: Images, gallery: Gallery | IndexedGallery, settings: Any) -> str:
+    """Which images are reconstructed, see `chosen_shortlist`."""
+    if not isinstance(gallery, IndexedGallery):
+        images, device = gallery.images, query.features.device
+        return chosen_shortlist(settings, len(query.weights), len(gallery), images.columns, device)
+    if not 0 < settings.TOPK < len(gallery):
+        return "none"
+    # An index has been made for the rough search, and its columns lie on a disk.
+    return "coarse" if settings.SHORTLIST == "auto" else str(settings.SHORTLIST)
