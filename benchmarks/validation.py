@@ -15,18 +15,15 @@ from __future__ import annotations
 import argparse
 import json
 import logging
-import os
 import sys
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from fastreid.data.datasets import DATASET_REGISTRY
-from fastreid.data.datasets.bases import ImageDataset
 from tabulate import tabulate
 
 from benchmarks.bench import ROOT
-from partialreid.data.catalogue import is_held_out
+from partialreid.data.catalogue import is_held_out, with_suffix
+from partialreid.data.folder_set import PREFIX
 from partialreid.engine.checked_evaluation import check_evaluation, evaluated
 from partialreid.engine.checkpoint import read_checkpoint
 from partialreid.engine.checks import check_output_dir
@@ -36,7 +33,6 @@ from partialreid.engine.model_header import without_machine
 from partialreid.engine.remembered_outputs import RememberedOutputs
 from partialreid.engine.resumption import saved_config
 from partialreid.engine.unseen_people import check_trained_without
-from partialreid.images.lists import Item, list_images
 from partialreid.metrics.ranking import query_metrics, query_scores
 from partialreid.metrics.uncertainty import bootstrap_intervals
 from partialreid.reporting.run_record import protocol, run_record
@@ -49,6 +45,8 @@ WINDOW = ("DATASETS.DERIVED.SIDES", "window")
 ANY = ("DATASETS.DERIVED.SIDES", "any")
 DISTANCE = "reconstruction"
 METRICS = ("Rank-1", "mAP")
+# 300 people, named <identity>_c<camera>_<number>.jpg in query/ and gallery/.
+CUHK03 = f"{PREFIX}{{root}}/CUHK03-val"
 
 
 class ValidationSet(NamedTuple):
@@ -56,7 +54,7 @@ class ValidationSet(NamedTuple):
 
     Attributes:
         title: above the column.
-        name: of the data set.
+        name: of the data set; {root} in it stands for DATASETS.ROOT.
         options: config keys and values that make it.
     """
 
@@ -69,32 +67,11 @@ SETS = (
     ValidationSet("held out", "Market1501HeldOut"),
     ValidationSet("held out, cut", "Market1501HeldOutPartial", ANY),
     ValidationSet("held out, hidden", "Market1501HeldOutOccluded"),
-    ValidationSet("CUHK03-val", "CUHK03Val"),
-    ValidationSet("CUHK03-val, window", "CUHK03ValPartial", WINDOW),
-    ValidationSet("CUHK03-val, cut", "CUHK03ValPartial", ANY),
-    ValidationSet("CUHK03-val, hidden", "CUHK03ValOccluded"),
+    ValidationSet("CUHK03-val", CUHK03),
+    ValidationSet("CUHK03-val, window", with_suffix(CUHK03, "Partial"), WINDOW),
+    ValidationSet("CUHK03-val, cut", with_suffix(CUHK03, "Partial"), ANY),
+    ValidationSet("CUHK03-val, hidden", with_suffix(CUHK03, "Occluded")),
 )
-
-
-@DATASET_REGISTRY.register()
-class CUHK03Val(ImageDataset):
-    """300 people of CUHK03: `CUHK03-val/{query,gallery}/<identity>_c<camera>_<number>.jpg`."""
-
-    dataset_name = "cuhk03val"
-
-    def __init__(self, root: str = "datasets", **kwargs: Any) -> None:
-        self.dataset_dir = os.path.join(root, "CUHK03-val")
-        parts = [os.path.join(self.dataset_dir, part) for part in ("query", "gallery")]
-        self.check_before_run(parts)
-        super().__init__([], *(self._items(part) for part in parts), **kwargs)
-
-    @staticmethod
-    def _items(folder: str) -> list[Item]:
-        items: list[Item] = []
-        for path in list_images(folder):
-            identity, camera, *_ = Path(path).stem.split("_")
-            items.append((path, int(identity), int(camera.removeprefix("c"))))
-        return items
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -121,9 +98,9 @@ def run(args: argparse.Namespace) -> None:
     """Evaluate a network on all sets, and write what each query found, set by set."""
     check_output_dir(str(RESULTS))
     configs = [config_of(args, wanted) for wanted in SETS]
-    for wanted, cfg in zip(SETS, configs, strict=True):
+    for cfg in configs:
         check_evaluation(cfg, 1)
-        if is_held_out(wanted.name):
+        if is_held_out(*cfg.DATASETS.TESTS):
             check_trained_without(cfg)
     # Nothing that tells of the machine.
     record: dict[str, Any] = {"run": run_record(configs[0], 1)}
@@ -133,7 +110,7 @@ def run(args: argparse.Namespace) -> None:
     model = RememberedOutputs(load_model(configs[0], args.weights), 4e9, configs[0].OUTPUT_DIR)
     for wanted, cfg in zip(SETS, configs, strict=True):
         logger.info(wanted.title)
-        _, evaluator = evaluated(cfg, model, wanted.name)
+        _, evaluator = evaluated(cfg, model, *cfg.DATASETS.TESTS)
         record[wanted.title] = {
             "protocol": protocol(cfg),
             "report": evaluator.report,
@@ -144,9 +121,12 @@ def run(args: argparse.Namespace) -> None:
 
 def config_of(args: argparse.Namespace, wanted: ValidationSet) -> Any:
     """The config that a network is evaluated by on one set."""
-    tests = ("DATASETS.TESTS", f"('{wanted.name}',)", "MODEL.WEIGHTS", args.weights)
-    opts = [*args.opts, *wanted.options, *tests]
-    return setup_config(argparse.Namespace(config_file=args.config_file, opts=opts))
+    own = [*args.opts, *wanted.options, "MODEL.WEIGHTS", args.weights]
+    cfg = setup_config(argparse.Namespace(config_file=args.config_file, opts=own))
+    cfg.defrost()
+    cfg.DATASETS.TESTS = (wanted.name.format(root=cfg.DATASETS.ROOT),)
+    cfg.freeze()
+    return cfg
 
 
 def per_query(distances: Any, ids: Any) -> dict[str, Any]:

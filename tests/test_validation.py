@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,16 @@ import pytest
 import torch
 
 from benchmarks import validation
-from benchmarks.validation import SETS, CUHK03Val, ValidationSet, difference, main, per_query, table
+from benchmarks.validation import (
+    SETS,
+    ValidationSet,
+    config_of,
+    difference,
+    main,
+    per_query,
+    table,
+)
+from partialreid.data.checked_lists import checked_lists
 from tests import tiny
 
 
@@ -73,12 +83,23 @@ def test_table(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
         table(["absent"])
 
 
-def test_names_of_cuhk03_val(tmp_path: Path) -> None:
-    for part, name in (("query", "12_c1_0.jpg"), ("gallery", "12_c2_0.jpg")):
-        tiny.draw(tmp_path / "CUHK03-val" / part / name, 0)
-    found = CUHK03Val(str(tmp_path))
-    assert [item[1:] for item in found.query] == [(12, 1)]
-    assert [item[1:] for item in found.gallery] == [(12, 2)]
+def test_cuhk03_val_lies_below_the_root(tmp_path: Path) -> None:
+    for person in (12, 31):
+        for camera, part in ((1, "query"), (2, "gallery")):
+            name = f"{person:04d}_c{camera}_00.jpg"
+            tiny.draw(tmp_path / "CUHK03-val" / part / name, person)
+    args = argparse.Namespace(config_file=tiny.CONFIG, weights="m.pth")
+    args.opts = ["DATASETS.ROOT", str(tmp_path), "MODEL.DEVICE", "cpu"]
+    names = set()
+    for wanted in SETS:
+        if not wanted.title.startswith("CUHK03-val"):
+            continue
+        cfg = config_of(args, wanted)
+        (name,) = cfg.DATASETS.TESTS
+        _, query, gallery = checked_lists(cfg, name)
+        assert [camera for *_, camera in query + gallery] == [1, 1, 2, 2]
+        names.add(name.removeprefix(f"folder:{tmp_path}/CUHK03-val"))
+    assert names == {"", "Partial", "Occluded"}
 
 
 @pytest.mark.slow
