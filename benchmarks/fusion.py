@@ -56,7 +56,7 @@ def main(argv: list[str] | None = None) -> int:
         del record["run"]["protocol"]
         model = RememberedOutputs(checked_model(configs[0]), 4e9, configs[0].OUTPUT_DIR)
         for wanted, cfg in zip(unseen, configs, strict=True):
-            _, evaluator = evaluated(cfg, model, wanted.name)
+            _, evaluator = evaluated(cfg, model, cfg.DATASETS.TESTS[0])
             near, rebuilt = (
                 np.asarray(evaluator.distances[name]) for name in ("global", "reconstruction")
             )
