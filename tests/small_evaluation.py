@@ -37,6 +37,8 @@ IN_PRODUCT: dict[str, tuple[Any, ...]] = {
 SETTINGS = pairwise(
     {
         **IN_PRODUCT,
+        # So few images are all reconstructed on any device.
+        "TEST.DSR.SHORTLIST": (*IN_PRODUCT["TEST.DSR.SHORTLIST"], "auto"),
         "TEST.DSR.SQUARED": (False, True),
         "TEST.DSR.LAMBDA_SELECTION": ("crossfit", "fixed", "oracle"),
         "TEST.AQE.ENABLED": (False, True),

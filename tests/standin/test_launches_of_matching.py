@@ -6,12 +6,14 @@ microseconds, in which a GPU multiplies some hundred pairs.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
 from partialreid.matching.coarse import BLOCK, CoarseIndex
 from partialreid.matching.column_store import ColumnStore
@@ -22,6 +24,7 @@ from partialreid.matching.reconstruction import (
 )
 from tests.matching.test_coarse import space
 from tests.reconstruction_oracle import features, weights_of
+from tests.standin.counts import Counts
 from tests.standin.gpu import StandInGpu
 from tests.standin.test_waits_of_matching import QUERIES, ridge
 
@@ -58,52 +61,43 @@ def stored(
         assert store.bytes_in_file == 0
 
 
+Counted = Callable[..., tuple[Counts, int, int]]
+
+
+@pytest.fixture
+def counted(
+    standin: StandInGpu, monkeypatch: pytest.MonkeyPatch, stored: dict[int, Columns]
+) -> Counted:
+    """What a distance of all queries to some galleries starts, its blocks and its tiles."""
+    weights = weights_of(3, QUERIES, 9).to(standin.device)
+
+    def count(
+        distance: Callable[..., Tensor], galleries: int, *listed: Tensor, **options: Any
+    ) -> tuple[Counts, int, int]:
+        arguments = (stored[QUERIES], stored[galleries], *listed, weights)
+        return ridge(standin, monkeypatch, lambda: distance(*arguments, **options))
+
+    return count
+
+
 @pytest.mark.parametrize("galleries", [12, 24])
-def test_every_pair_in_one_block(
-    standin: StandInGpu,
-    monkeypatch: pytest.MonkeyPatch,
-    stored: dict[int, Columns],
-    galleries: int,
-) -> None:
-    query, gallery, weights = stored[QUERIES], stored[galleries], weights_of(3, QUERIES, 9)
-    weights = weights.to(standin.device)
-    seen, factored, tiles = ridge(
-        standin, monkeypatch, lambda: reconstruction_distance(query, gallery, weights)
-    )
+def test_every_pair_in_one_block(counted: Counted, galleries: int) -> None:
+    seen, factored, tiles = counted(reconstruction_distance, galleries)
     assert factored == 1
     # Twice the images start no kernel more.
     assert seen.launches <= CALL + QUERY * QUERIES + FACTOR + TILE * tiles, seen
 
 
-def test_every_pair_in_many_blocks(
-    standin: StandInGpu, monkeypatch: pytest.MonkeyPatch, stored: dict[int, Columns]
-) -> None:
-    query, gallery, weights = stored[QUERIES], stored[24], weights_of(3, QUERIES, 9)
-    weights = weights.to(standin.device)
-    seen, factored, tiles = ridge(
-        standin,
-        monkeypatch,
-        lambda: reconstruction_distance(query, gallery, weights, memory_bytes=80_000),
-    )
+def test_every_pair_in_many_blocks(counted: Counted) -> None:
+    seen, factored, tiles = counted(reconstruction_distance, 24, memory_bytes=80_000)
     assert 1 < factored < 24
     assert seen.launches <= CALL + QUERY * QUERIES + FACTOR * factored + TILE * tiles, seen
 
 
 @pytest.mark.parametrize("galleries", [12, 24])
-def test_shortlisted_pairs(
-    standin: StandInGpu,
-    monkeypatch: pytest.MonkeyPatch,
-    stored: dict[int, Columns],
-    galleries: int,
-) -> None:
-    query, gallery, weights = stored[QUERIES], stored[galleries], weights_of(3, QUERIES, 9)
-    weights = weights.to(standin.device)
+def test_shortlisted_pairs(counted: Counted, galleries: int) -> None:
     shortlist = torch.arange(5 * QUERIES).view(QUERIES, 5) * 7 % galleries
-    seen, factored, tiles = ridge(
-        standin,
-        monkeypatch,
-        lambda: reconstruction_distance_topk(query, gallery, shortlist, weights),
-    )
+    seen, factored, tiles = counted(reconstruction_distance_topk, galleries, shortlist)
     assert (factored, tiles) == (1, 1)
     products = sum(n for (name, _), n in seen.kernels.items() if name == "aten::mm")
     # Queries share a product where they share an image.
