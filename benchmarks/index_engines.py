@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from partialreid.index.blocks import read_codes
-from partialreid.index.coarse_stage import CoarseSettings, fitted_space
+from partialreid.index.coarse_stage import CoarseSettings, space_of
 from partialreid.index.gallery import Index
 from partialreid.index.record import Record
 from partialreid.matching.coarse import CoarseIndex, CoarseSpace
@@ -104,7 +104,7 @@ class Lance:
 
         columns = [record.columns for record in records]
         if self.space is None:
-            self.space = fitted_space(columns, CoarseSettings())
+            self.space = space_of(columns, CoarseSettings())
         index = CoarseIndex(self.space, columns)
         parts = {
             "feature": torch.stack([record.feature for record in records]),

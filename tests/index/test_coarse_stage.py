@@ -33,7 +33,7 @@ def test_codes_are_of_the_space_whenever_an_image_came(tmp_path: Path) -> None:
     batches = [records(range(start, start + 5)) for start in (0, 5, 10)]
     with Index.open(made_index(tmp_path, *batches)) as index:
         assert state(index) == (2, 10, 5)
-        space = coarse_stage.fitted_space(images(batches[0] + batches[1]).columns, COARSE)
+        space = coarse_stage.space_of(images(batches[0] + batches[1]).columns, COARSE)
         every = images([record for batch in batches for record in batch]).columns
         query = queries()
         wanted = CoarseIndex(space, every).distances(query.columns, query.weights)

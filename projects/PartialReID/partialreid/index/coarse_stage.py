@@ -16,18 +16,11 @@ from typing import NamedTuple
 
 import torch
 
-from ..matching.coarse import (
-    BLOCK,
-    DIMENSIONS,
-    KAPPA,
-    CoarseIndex,
-    CoarseSpace,
-    principal_directions,
-    second_moment,
-)
+from ..matching.coarse import BLOCK, DIMENSIONS, KAPPA, CoarseIndex, CoarseSpace
+from ..matching.coarse_fit import fitted_space
 from ..matching.coarse_shortlist import SAMPLE
 from ..matching.column_parts import ColumnPart
-from ..matching.columns import Columns
+from ..matching.columns import ColumnBlocks, Columns
 from ..runtime.progress import progress
 from .database import Database
 from .errors import damaged
@@ -56,19 +49,14 @@ def settings_of(database: Database) -> CoarseSettings:
     return CoarseSettings(**json.loads(database.about("coarse")))
 
 
-@torch.no_grad()
-def fitted_space(columns: Columns, settings: CoarseSettings) -> CoarseSpace:
-    """The coarse space of some images, at least one: see `coarse_shortlist.build_coarse`."""
-    total = len(columns)
+def space_of(columns: Columns, settings: CoarseSettings) -> CoarseSpace:
+    """The coarse space of some images, at least one: every so many of them are its sample."""
+    total, blocks = len(columns), ColumnBlocks(columns, "gallery")
     chosen = range(0, total, max(1, total // settings.sample))
-    moment = second_moment(columns, chosen)
-    basis = principal_directions(moment, settings.dimensions, NUMBERS)
-    length = basis.shape[1] * (basis.shape[1] + 1) // 2
-    space = CoarseSpace(basis, settings.kappa, basis.new_zeros(length))
-    total_packed = torch.zeros(length, dtype=torch.float64, device=basis.device)
-    for start in range(0, len(chosen), BLOCK):
-        total_packed += space.packed(columns, chosen[start : start + BLOCK]).double().sum(0)
-    return space._replace(mean=(total_packed / len(chosen)).to(NUMBERS))
+    like = torch.empty(blocks.channels or 0, dtype=NUMBERS, device=blocks.device)
+    return fitted_space(
+        columns, chosen, like, settings.dimensions, settings.kappa, images=len(chosen)
+    )
 
 
 def read_space(database: Database, device: torch.device) -> CoarseSpace | None:
@@ -131,7 +119,7 @@ def refit_if_due(database: Database, device: torch.device) -> None:
     ids, counts = map(list, zip(*found))
     columns = StoredColumns(database, ids, counts, database.about("channels"), device)
     with database.transaction():
-        space = fitted_space(columns, settings_of(database))
+        space = space_of(columns, settings_of(database))
         write_space(database, space, len(ids))
         starts = range(0, len(ids), BLOCK)
         for start in progress(starts, len(starts), "coarse codes", "blocks"):

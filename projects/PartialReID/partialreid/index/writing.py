@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import torch
 from torch import Tensor
 
-from .coarse_stage import fitted_space, read_space, settings_of, write_codes, write_space
+from .coarse_stage import read_space, settings_of, space_of, write_codes, write_space
 from .database import Database
 from .packing import checksum, packed
 from .record import KINDS, Record, kind_of, require_values
@@ -58,7 +58,7 @@ def put(database: Database, records: Sequence[Record], device: torch.device) -> 
         database.set_about({**dict(zip(KINDS, shapes.pop())), "added": added})
         space = read_space(database, device)
         if space is None:
-            space = fitted_space(on_device, settings_of(database))
+            space = space_of(on_device, settings_of(database))
             write_space(database, space, len(records))
         ids = _put_rows(database, records, columns)
         write_codes(database, space, ids, on_device)

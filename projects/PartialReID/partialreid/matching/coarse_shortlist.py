@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from ..runtime.collectives import gather_objects, rank, share, sum_everywhere
-from .coarse import CoarseIndex, CoarseSpace, principal_directions, second_moment
-from .columns import ColumnBlocks, NotFiniteError
+from .coarse import CoarseIndex
+from .coarse_fit import fitted_space
+from .columns import ColumnBlocks
 from .extracted import Images
 from .sharding import Rough
 
@@ -46,25 +47,20 @@ def build_coarse(
     chosen = range(-first % step, len(blocks), step)
     device = gallery.features.device
     dtype = gather_objects(blocks.dtype)[sizes.index(max(sizes))]
-    moment = torch.zeros(channels, channels, dtype=torch.float64, device=device)
-    if chosen:
-        moment += second_moment(gallery.columns, chosen)
-    moment = sum_everywhere(moment)
-    if not moment.isfinite().all():
-        raise NotFiniteError("gallery columns hold an infinity or NaN")
-    # Directions are unique up to their signs only: one process decides.
-    (basis,) = share([principal_directions(moment, dimensions, dtype)], 0, device)
-    length = basis.shape[1] * (basis.shape[1] + 1) // 2
-    space = CoarseSpace(basis, kappa, torch.zeros(length, dtype=dtype, device=device))
-    mean = torch.zeros(length, dtype=torch.float64, device=device)
-    if chosen:
-        mean += space.packed(gallery.columns, chosen).double().sum(0)
-    counts = sum(gather_objects(len(chosen)))
-    space = space._replace(mean=(sum_everywhere(mean) / counts).to(dtype))
+    space = fitted_space(
+        gallery.columns,
+        chosen,
+        torch.empty(channels, dtype=dtype, device=device),
+        dimensions,
+        kappa,
+        images=sum(gather_objects(len(chosen))),
+        summed=sum_everywhere,
+        agreed=lambda basis: share([basis], 0, device)[0],
+    )
     index = CoarseIndex(space, gallery.columns)
     logger.info(
-        f"coarse index of {len(blocks)} images: {basis.shape[1]} dimensions, "
-        f"{length} bytes an image"
+        f"coarse index of {len(blocks)} images: {space.basis.shape[1]} dimensions, "
+        f"{len(space.mean)} bytes an image"
     )
 
     def rough(block: Images) -> Tensor:
