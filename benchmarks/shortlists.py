@@ -7,6 +7,7 @@ Shapes: C channels, N columns.
 
 from __future__ import annotations
 
+import argparse
 import tempfile
 from typing import Any
 
@@ -84,9 +85,12 @@ def _row(device: str, rounds: int, queries: int, galleries: int) -> dict[str, An
     }
 
 
-def main() -> None:
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    rounds = parser.parse_args(arguments).rounds
     shapes = f"{CHANNELS} channels, {COLUMNS} columns in float16, top {TOPK}"
-    report("shortlists", shapes, measure("cpu"))
+    report("shortlists", shapes, measure("cpu", rounds))
 
 
 if __name__ == "__main__":
