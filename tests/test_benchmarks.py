@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -18,6 +19,7 @@ from benchmarks import (
     million,
     network,
     predict,
+    query_dtype,
     ranking,
     recall,
     scale,
@@ -31,6 +33,7 @@ from partialreid.matching.pyramid import KERNELS, STRIDE, pyramid_columns
 from tests.conformance_columns import recorded_distances
 from tests.matching.test_coarse import space
 from tests.reconstruction_oracle import features, oracle, weights_of
+from tests.search.conftest import model_file  # noqa: F401
 
 
 @pytest.fixture(autouse=True)
@@ -94,6 +97,34 @@ def test_network(small_results: Path) -> None:
     assert plain[largest] == 0 < folded[largest] < 1e-4 < half[largest] < 0.2
     assert 0.9 < half["smallest cosine of features"] < folded["smallest cosine of features"]
     assert found["auto"] in ("float32", "bfloat16") and found["machine"]["torch"]
+
+
+def test_query_dtype_by_hand() -> None:
+    exact = np.array([[0.1, 0.2, 0.5], [0.3, 0.25, 0.6]])
+    ours = np.array([[0.1, 0.2, 0.5], [0.3, 0.35, 0.6]])
+    found = query_dtype.compared(ours, exact, (np.array([4, 5]), np.array([4, 5, 6])))
+    assert found == pytest.approx(
+        {
+            "mean difference": 0.1 / 6,
+            "99 % below": 0.095,
+            "largest": 0.1,
+            "median lead of the first": 0.075,
+            "first answers that change, %": 50,
+            "Rank-1": 50,
+            "Rank-1, float32": 100,
+        }
+    )
+
+
+@pytest.mark.slow
+def test_query_dtype(small_results: Path, model_file: Path) -> None:  # noqa: F811
+    keys = ["DATASETS.ROOT", str(model_file.parent / "data"), "MODEL.DEVICE", "cpu"]
+    query_dtype.main(["--model", str(model_file), *keys])
+    rows = result(small_results, "query_dtype")["rows"]
+    assert [row["distance"] for row in rows] == list(query_dtype.KINDS)
+    for row in rows:
+        # Three digits of the map; of nothing else.
+        assert 0 < row["mean difference"] < row["99 % below"] <= row["largest"] < 0.05
 
 
 @pytest.mark.slow
