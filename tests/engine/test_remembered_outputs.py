@@ -49,6 +49,24 @@ def test_outputs_come_back_bit_by_bit(tmp_path: Path, memory: float) -> None:
     assert not list(tmp_path.iterdir())
 
 
+class ChannelsAdjacent(Network):
+    """As the heads of this project lay columns out."""
+
+    def forward(self, inputs):
+        features, columns, weights = super().forward(inputs)
+        return features, columns.mT.contiguous().mT, weights
+
+
+@pytest.mark.parametrize("network", [Network(), ChannelsAdjacent()], ids=lambda n: type(n).__name__)
+def test_columns_lie_in_memory_as_they_did(tmp_path: Path, network: nn.Module) -> None:
+    """Their norms are sums, which round by the order in which memory holds the summands."""
+    model = RememberedOutputs(network, 1e9, tmp_path)
+    inputs = batch("abc")
+    ran, kept = model(inputs)[1], model(inputs)[1]
+    assert model.images == 3
+    assert (kept.stride(1) == 1) == (ran.stride(1) == 1)
+
+
 class FeaturesAlone(nn.Module):
     """As FastReID's Baseline with EmbeddingHead."""
 

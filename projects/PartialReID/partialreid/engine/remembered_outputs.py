@@ -23,7 +23,8 @@ class RememberedOutputs(nn.Module):
     """Outputs of a model in evaluation, kept by path and size of the image.
 
     `Market1501`, `Market1501Partial` and `Market1501Occluded` have one gallery: evaluated through
-    this, it is extracted once. Outputs come back bit by bit.
+    this, it is extracted once. Outputs come back bit by bit, and columns as they lay in memory: what
+    sums over channels rounds by that.
 
     Args:
         model: takes a batch of a test loader, gives features (B, C), columns (B, C, N), weights
@@ -45,6 +46,8 @@ class RememberedOutputs(nn.Module):
         # Features, and weights if there are columns: small beside these.
         self._others: list[tuple[Tensor, ...]] = []
         self._places: dict[tuple[str, int, int], int] = {}
+        # Whether the channels of a column lie side by side in memory, or a channel's columns.
+        self._channels_adjacent = False
 
     def forward(self, inputs: dict[str, Any]) -> Outputs:
         """Outputs of a batch: those kept, if all of its images have been seen in this size.
@@ -72,6 +75,7 @@ class RememberedOutputs(nn.Module):
             self._others.append((outputs[image].clone(),))
             return
         features, columns, weights = outputs
+        self._channels_adjacent = columns.stride(1) == 1
         self._columns.append(columns[image : image + 1])
         self._others.append((features[image].clone(), weights[image].clone()))
 
@@ -80,8 +84,10 @@ class RememberedOutputs(nn.Module):
         features, *weights = (torch.stack(part) for part in parts)
         if not weights:
             return features
-        columns = torch.stack([self._columns[place] for place in places])
-        return features, columns.to(features.device), weights[0]
+        kept = [self._columns[place].to(features.device) for place in places]
+        if self._channels_adjacent:
+            return features, torch.stack([columns.mT for columns in kept]).mT, weights[0]
+        return features, torch.stack(kept), weights[0]
 
     def _device(self) -> torch.device:
         """Where the model computes."""
