@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from PIL import Image
@@ -59,6 +60,36 @@ def test_the_two_lines(model_file: Path, crops: Path, capsys) -> None:  # noqa: 
     assert run(search, *words, "--where", "camera=1") == 0
     matches = json.loads((out / "answers.json").read_text())["answers"][0]["matches"]
     assert [match["metadata"]["camera"] for match in matches] == [1, 1, 1]
+
+
+class Said(list):
+    """An answer as far as the command line speaks of it: a list of one match."""
+
+    def __init__(self, probability: float | None, in_gallery: float | None) -> None:
+        match = SimpleNamespace(
+            path="a.jpg",
+            distance=0.5,
+            probability=probability,
+            verdict="nobody",
+            same_picture=False,
+        )
+        super().__init__([match])
+        self.query, self.in_gallery = "half.png", in_gallery
+
+
+@pytest.mark.parametrize(
+    ("probability", "in_gallery", "line"),
+    [
+        (0.12, 0.03, "half.png: a.jpg at 0.5000, nobody (12% right, 3% in the gallery)\n"),
+        (None, None, "half.png: a.jpg at 0.5000\n"),
+    ],
+)
+def test_a_verdict_is_said_with_both_probabilities(
+    probability: float | None, in_gallery: float | None, line: str, capsys
+) -> None:
+    """Nobody is what follows from that of the gallery, and 12 % were that of the picture."""
+    search.say_of(Said(probability, in_gallery))
+    assert capsys.readouterr().out == line
 
 
 @pytest.mark.parametrize(

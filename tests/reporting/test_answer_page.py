@@ -91,7 +91,7 @@ def test_in_a_browser_with_mouse_and_keyboard(browser: Any, tmp_path: Path) -> N
     assert len(browser.find_elements("class name", "query")) == 2
     assert names_in(browser) == list(NAMES)
     first = browser.find_element("class name", "answer")
-    for said in ("1. 0.1000", "right", "match 97 %", "camera: 1", "a.jpg", "why?"):
+    for said in ("1. 0.1000", "right", "match 97 % right", "camera: 1", "a.jpg", "why?"):
         assert said in first.text
     assert "in the gallery: 90 %" in browser.find_element("class name", "asked").text
     # Sorted by another distance.

@@ -66,9 +66,13 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
 
 
 def say_of(answer: Answer) -> None:
-    """The first match of a query, and whether the gallery holds the query itself."""
+    """The first match of a query with its verdict, and whether the gallery holds the query."""
     first = answer[0]
-    sure = "" if first.probability is None else f", {first.verdict} {first.probability:.0%}"
+    sure = ""
+    if first.probability is not None and answer.in_gallery is not None:
+        # Both, as the word speaks of the gallery where that hardly shows the person.
+        sure = f", {first.verdict} ({first.probability:.0%} right"
+        sure += f", {answer.in_gallery:.0%} in the gallery)"
     say(f"{answer.query}: {first.path} at {first.distance:.4f}{sure}")
     for match in answer:
         if match.same_picture:

@@ -23,8 +23,8 @@ class RememberedOutputs(nn.Module):
     """Outputs of a model in evaluation, kept by path and size of the image.
 
     `Market1501`, `Market1501Partial` and `Market1501Occluded` have one gallery: evaluated through
-    this, it is extracted once. Outputs come back bit by bit, and columns as they lay in memory: what
-    sums over channels rounds by that.
+    this, it is extracted once. Outputs come back bit by bit, and columns as they lay in memory:
+    what sums over channels rounds by that.
 
     Args:
         model: takes a batch of a test loader, gives features (B, C), columns (B, C, N), weights
