@@ -54,7 +54,7 @@ unit: install
 	@echo "== tests"
 	$(PYTEST)
 
-BENCHMARKS := distances ranking evaluation network extraction peers shortlists freed_memory scale shards recall
+BENCHMARKS := distances ranking evaluation matching_stage network extraction peers shortlists freed_memory scale shards recall
 
 bench: install
 	@echo "== benchmarks, on an idle machine; results go to logs/bench/"

@@ -11,11 +11,13 @@ import torch
 
 from benchmarks import (
     bench,
+    checkouts,
     distances,
     evaluation,
     extraction,
     index,
     index_kills,
+    matching_stage,
     million,
     network,
     predict,
@@ -318,6 +320,49 @@ def test_made_up_codes_have_the_statistics_of_real_ones() -> None:
     torch.testing.assert_close(made.mean(0), codes.mean(0), atol=0.03 * float(codes.std()), rtol=0)
     covariance, wanted = (some.T.cov(correction=0) for some in (made, codes))
     torch.testing.assert_close(covariance, wanted, atol=0.05 * float(wanted.max()), rtol=0)
+
+
+def test_matching_stage(small_results: Path) -> None:
+    matching_stage.main(["--share", "200"])
+    found = result(small_results, "matching_stage")
+    rows = {row["part"]: row for row in found["rows"]}
+    bare = [rows[f"bare product, {when}"]["times bare product"] for when in ("before", "behind")]
+    assert sum(bare) == pytest.approx(2)
+    assert rows["matching: space, search, exact distances"]["s"] > 0
+    assert found["rank_1"] > 50, "the made-up people are found again"
+
+
+def checkout(root: Path, said: str) -> Path:
+    """A folder whose train_net.py writes results, or fails where nothing is said."""
+    (root / checkouts.PROJECT).mkdir(parents=True)
+    (root / checkouts.PROJECT / "train_net.py").write_text(
+        "import json, pathlib, sys\n"
+        f"said = {said!r}\n"
+        "if not said: sys.exit('nothing to say')\n"
+        "folder = pathlib.Path(sys.argv[-1])\n"
+        "kinds = ('global', 'reconstruction', 'fused')\n"
+        "figures = {'Rank-1': len(sys.argv), 'mAP': 0}\n"
+        "results = {said: dict.fromkeys(kinds, figures), 'run': {}}\n"
+        "(folder / 'results.json').write_text(json.dumps(results))\n"
+    )
+    return root
+
+
+def test_two_checkouts_are_compared(
+    small_results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checkouts, "ROOT", checkout(tmp_path / "here", "Set"))
+    other = checkout(tmp_path / "other", "Set")
+    words = ["--other", str(other), "--config-file", "a.yml", "--here", "KEY", "1", "B", "2"]
+    checkouts.main(words)
+    there, here = result(small_results, "checkouts")["rows"]
+    assert (there["checkout"], here["checkout"]) == ("the other", "this")
+    assert there["of the other"] == 1 and here["s"] > 0
+    # Both get the common keys, this one its own as well.
+    assert here["fused, Rank-1"] == there["fused, Rank-1"] + 2
+    monkeypatch.setattr(checkouts, "ROOT", checkout(tmp_path / "broken", ""))
+    with pytest.raises(RuntimeError, match=r"broken.* failed:\nnothing to say"):
+        checkouts.main(words)
 
 
 def test_halves_of_a_shard_benchmark_are_the_whole(tmp_path: Path) -> None:
