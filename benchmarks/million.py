@@ -39,7 +39,7 @@ from partialreid.evaluation.matchers import RidgeMatcher
 from partialreid.index.coarse_stage import (
     CoarseSettings,
     code_checksum,
-    fitted_space,
+    space_of,
     write_space,
 )
 from partialreid.index.gallery import Index
@@ -84,7 +84,7 @@ def real_codes(images: int = REAL, queries: int = QUERIES) -> Real:
     gallery, asking = gallery[:: len(gallery) // images], asking[:: len(asking) // queries]
     model = PartialReID.load(str(MODEL), "MODEL.DEVICE", "cpu")
     sample = model.embed(gallery[:: max(1, images // OF_A_COMMIT * 16)]).images.columns
-    space = fitted_space(sample, CoarseSettings())
+    space = space_of(sample, CoarseSettings())
     codes = []
     starts = range(0, images, PUT)
     for start in progress(starts, len(starts), "real images", "blocks"):
@@ -192,9 +192,9 @@ def search(path: str, real: Real) -> dict[str, Any]:
         row |= {"memory before, GB": before, "peak memory, GB": peak_gigabytes()}
         found = index.shortlist(every, TOPK)
         stored, whole = _by_float32(index, real)
-        row["recall of float32, same bytes"] = _overlap(found, stored)
-        row["recall of float32, codes in float32"] = _overlap(found, whole)
-        row["the same of all bytes in float32"] = _overlap(stored, whole)
+        row["recall of float32, same bytes"] = overlap(found, stored)
+        row["recall of float32, codes in float32"] = overlap(found, whole)
+        row["the same of all bytes in float32"] = overlap(stored, whole)
     return row
 
 
@@ -220,7 +220,7 @@ def _by_float32(index: Index, real: Real) -> tuple[Tensor, Tensor]:
     return best[0][1], best[1][1]
 
 
-def _overlap(found: Tensor, wanted: Tensor) -> float:
+def overlap(found: Tensor, wanted: Tensor) -> float:
     """Share of the wanted places (Q, K) that are found."""
     both = [np.isin(row, other).mean() for row, other in zip(wanted.numpy(), found.numpy())]
     return float(np.mean(both))
@@ -263,9 +263,7 @@ def main(argv: list[str] | None = None) -> None:
         return
     with tempfile.TemporaryDirectory(dir=args.folder) as folder:
         kept = args.real or str(Path(folder) / "real.pt")
-        if not Path(kept).exists():
-            space, *others = real_codes()
-            torch.save((tuple(space), *others), kept)
+        keep(kept)
         path = str(Path(folder) / "million.index")
         row = {"images": args.images}
         row["filling, s"] = seconds(lambda: fill(path, loaded(kept), args.images))
@@ -275,7 +273,15 @@ def main(argv: list[str] | None = None) -> None:
     report("million", f"{args.images} made-up images, top {TOPK}", [row])
 
 
+def keep(path: str) -> None:
+    """Write the codes of real images, unless they are there."""
+    if not Path(path).exists():
+        space, *others = real_codes()
+        torch.save((tuple(space), *others), path)
+
+
 def loaded(path: str) -> Real:
+    """What `keep` wrote."""
     space, codes, queries = torch.load(path, weights_only=True)
     return Real(CoarseSpace(*space), codes, queries)
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from benchmarks import (
     bench,
@@ -31,7 +33,9 @@ from benchmarks import (
 from benchmarks.original_loop import original_loop
 from partialreid.index import rough_search, two_passes
 from partialreid.matching.coarse import CoarseIndex
+from partialreid.matching.extracted import Images
 from partialreid.matching.pyramid import KERNELS, STRIDE, pyramid_columns
+from partialreid.search.partial_reid import PartialReID
 from tests.conformance_columns import recorded_distances
 from tests.matching.test_coarse import space
 from tests.reconstruction_oracle import features, oracle, weights_of
@@ -310,6 +314,36 @@ def test_million(small_results: Path, tmp_path: Path, monkeypatch: pytest.Monkey
     assert row["images"] == 900 and row["one alone, ms"] > 0 and row["adding 20, s"] > 0
     assert 0.9 <= row["recall of float32, same bytes"] <= 1
     assert not list(folder.iterdir()), "nothing is left behind"
+
+
+def test_real_codes_are_those_of_the_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "Market-1501-v15.09.15"
+    for folder, count in (("bounding_box_test", 12), ("query", 4)):
+        (root / folder).mkdir(parents=True)
+        for number in range(count):
+            path = root / folder / f"{number:04}_c1s1_000001_00.jpg"
+            Image.new("RGB", (8, 20), (20 * number, 0, 0)).save(path)
+    asked: list[list[object]] = []
+
+    class Model:
+        def embed(self, pictures: list[object]) -> SimpleNamespace:
+            asked.append(pictures)
+            columns = features(len(asked), len(pictures), 16, 6)
+            return SimpleNamespace(images=Images(columns, columns, weights_of(1, len(pictures), 6)))
+
+    monkeypatch.setenv("FASTREID_DATASETS", str(tmp_path))
+    monkeypatch.setattr(PartialReID, "load", lambda *options: Model())
+    kept = str(tmp_path / "real.pt")
+    monkeypatch.setattr(million, "real_codes", lambda of=million.real_codes: of(6, 4))
+    million.keep(kept)
+    real = million.loaded(kept)
+    assert real.codes.shape == (6, len(real.space.mean)) and real.queries.shape[0] == 4
+    heights = [picture.size[1] for picture in asked[-1]]
+    assert heights == [20, 12, 20, 12], "every other one is cut"
+    million.keep(kept)
+    assert len(asked) == 3, "they are kept"
 
 
 def test_made_up_codes_have_the_statistics_of_real_ones() -> None:
