@@ -117,3 +117,5 @@ def test_several_queries_of_all_kinds_give_a_list_that_can_be_saved(
     with model.index("~/crops", "~/crops.index") as index:
         assert len(index) == 4
     model.open("~/crops.index").close()
+    with pytest.raises(ValueError, match="probes is 0: a query looks into one list at least"):
+        model.open("~/crops.index", probes=0)

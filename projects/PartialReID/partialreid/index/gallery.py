@@ -65,6 +65,7 @@ class Index(StoredGallery):
         write: bool = False,
         device: torch.device | str = "cpu",
         memory_bytes: float | None = None,
+        probes: int | None = None,
     ) -> Index:
         """Open an index at its last commit.
 
@@ -76,11 +77,17 @@ class Index(StoredGallery):
             memory_bytes: bound on what is kept of all images: their coarse codes, and their global
                 features where those are searched. None: a quarter of the free memory. Columns are
                 never kept.
+            probes: inverted lists that a query looks into, out of as many as the root of the number
+                of images; see docs/scale.md. The first search makes them. None: it looks at all
+                images, as it does in any case where there are few, of a selection, on a GPU, and
+                where the memory does not hold the codes and the lists.
 
         Raises:
             ValueError: there is no index at `path`, it is damaged, of a newer version or made by
-                another model, or another process writes to it.
+                another model, or another process writes to it; or `probes` is below 1.
         """
+        if probes is not None and probes < 1:
+            raise ValueError(f"probes is {probes}: a query looks into one list at least.")
         database = Database(path, write)
         try:
             made_by = database.about("model")
@@ -91,7 +98,7 @@ class Index(StoredGallery):
                 )
             if memory_bytes is None:
                 memory_bytes = SHARE_OF_MACHINE * psutil.virtual_memory().available
-            return cls(database, torch.device(device), memory_bytes)
+            return cls(database, torch.device(device), memory_bytes, probes)
         except BaseException:
             database.close()
             raise

@@ -14,15 +14,16 @@ import torch
 from torch import Tensor
 
 from ..matching.coarse import CoarseSpace, rough_distances
-from ..matching.coarse_integers import leading_numbers
+from ..matching.coarse_integers import leading_numbers, query_bytes
 from ..matching.extracted import Images
 from ..matching.precision import full_precision
 from ..matching.shortlists import nearest
 from .blocks import IDS, Block, Blocks, Budget, read_codes, read_features
 from .coarse_stage import read_space
 from .database import Database
+from .inverted_lists import InvertedLists, bytes_of_lists
 from .record import FEATURES
-from .two_passes import candidates_of, shortlist_in_two_passes
+from .two_passes import by_whole_codes, candidates_of, shortlist_in_two_passes
 
 # So many times the candidates of a query: two passes over fewer images take as long as one.
 MANY = 32
@@ -38,9 +39,16 @@ class RoughSearch:
         device: where distances are computed.
         memory_bytes: bound on what is kept of all images. Besides it there are a few blocks, some
             megabytes of distances, and where it holds all codes the candidates of two passes.
+        probes: lists that the first of two passes looks into; None: it looks at all images.
     """
 
-    def __init__(self, database: Database, device: torch.device, memory_bytes: float) -> None:
+    def __init__(
+        self,
+        database: Database,
+        device: torch.device,
+        memory_bytes: float,
+        probes: int | None = None,
+    ) -> None:
         self._database, self._device = database, device
         self._memory_bytes = memory_bytes
         budget = Budget(memory_bytes)
@@ -48,6 +56,7 @@ class RoughSearch:
             "coarse": Blocks(self._read_codes, budget),
             "global": Blocks(self._read_features, budget),
         }
+        self._lists = None if probes is None else InvertedLists(probes, budget)
         self._fits: int | None = None
         self._space: CoarseSpace | None = None
 
@@ -64,6 +73,8 @@ class RoughSearch:
         if fits != self._fits:
             # The images are the same, their codes are not.
             self._kinds["coarse"].forget()
+            if self._lists is not None:
+                self._lists.forget()
             self._fits = fits
             self._space = read_space(self._database, self._device)
             if self._space is not None:
@@ -83,7 +94,12 @@ class RoughSearch:
             vectors = self._vectors(query, squared)
             parts = vectors[:, self._leading], vectors[:, self._others]
             blocks = partial(self._blocks, self._kinds[by], rows)
-            return shortlist_in_two_passes(parts, blocks, total, topk)
+            # Of a selection the lists near a query may hold hardly any.
+            found = self._listed(parts[0], topk) if rows is None else None
+            if found is None:
+                return shortlist_in_two_passes(parts, blocks, total, topk)
+            both = query_bytes(torch.cat(parts, dim=1))
+            return by_whole_codes(both, len(self._leading), found, blocks, topk)
         values = torch.zeros(len(query.weights), 0)
         places = torch.zeros(len(query.weights), 0, dtype=torch.long)
         for here, distances in _joined(self._through(query, rows, by, squared)):
@@ -98,9 +114,23 @@ class RoughSearch:
         """Whether two passes are faster: many images, and all codes in memory of the CPU."""
         if self._space is None or self._device.type != "cpu":
             return False
-        code = len(self._space.mean) + self._space.mean.itemsize
-        fits = code * len(self._ids) <= self._memory_bytes
+        fits = self._bytes_of_codes() <= self._memory_bytes
         return fits and total > MANY * candidates_of(topk)
+
+    def _bytes_of_codes(self) -> int:
+        assert self._space is not None, "it is fitted with the first image"
+        return len(self._ids) * (len(self._space.mean) + self._space.mean.itemsize)
+
+    def _listed(self, leading: Tensor, topk: int) -> tuple[Tensor, Tensor] | None:
+        """Query and place (n,) of the candidates by inverted lists; None: look at all images."""
+        if self._lists is None:
+            return None
+        # The codes come first: reading them anew in each search takes longer than lists save.
+        listed = bytes_of_lists(len(self._ids), leading.shape[1])
+        if self._bytes_of_codes() + listed > self._memory_bytes:
+            return None
+        through = partial(self._blocks, self._kinds["coarse"])
+        return self._lists.candidates(leading, candidates_of(topk), topk, self._ids, through)
 
     def _vectors(self, query: Images, squared: bool) -> Tensor:
         assert self._space is not None, "it is fitted with the first image"

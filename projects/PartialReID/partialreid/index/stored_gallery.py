@@ -40,6 +40,7 @@ class StoredGallery:
         database: of the index.
         device: where fetched images are to be.
         memory_bytes: bound on what is kept of all images.
+        probes: inverted lists that a query looks into; None: it looks at all images.
 
     Attributes:
         path: folder of the index.
@@ -47,10 +48,16 @@ class StoredGallery:
         device: where fetched images are, and where coarse codes are computed and compared.
     """
 
-    def __init__(self, database: Database, device: torch.device, memory_bytes: float) -> None:
+    def __init__(
+        self,
+        database: Database,
+        device: torch.device,
+        memory_bytes: float,
+        probes: int | None = None,
+    ) -> None:
         self.path, self.device = database.path, device
         self._database = database
-        self._search = RoughSearch(database, device, memory_bytes)
+        self._search = RoughSearch(database, device, memory_bytes, probes)
         self._forget()
         self._read()
 

@@ -16,7 +16,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import torch
 from torch import Tensor
 
-from ..matching.coarse_integers import candidate_distances, integer_product, query_bytes
+from ..matching.coarse_integers import (
+    QueryBytes,
+    candidate_distances,
+    integer_product,
+    query_bytes,
+)
 from ..matching.shortlists import nearest
 from .blocks import Block
 from .candidates import Candidates
@@ -46,13 +51,29 @@ def shortlist_in_two_passes(
         total: G, R or more.
         topk: K.
     """
-    high, low = query_bytes(torch.cat(vectors, dim=1))
+    both = query_bytes(torch.cat(vectors, dim=1))
     split = vectors[0].shape[1]
-    found = Candidates(len(high), candidates_of(topk))
-    width = max(DISTANCES // len(high), 1)
-    for places, distances in _leading(high[:, :split].contiguous(), blocks, min(width, total)):
+    found = Candidates(len(both.high), candidates_of(topk))
+    width = max(DISTANCES // len(both.high), 1)
+    for places, distances in _leading(both.high[:, :split].contiguous(), blocks, min(width, total)):
         found.add(places, distances)
-    query, place = found.pairs()
+    return by_whole_codes(both, split, found.pairs(), blocks, topk)
+
+
+def by_whole_codes(
+    queries: QueryBytes, split: int, pairs: tuple[Tensor, Tensor], blocks: Through, topk: int
+) -> Tensor:
+    """Places (Q, K) of the nearest candidates of each query; equal distances by place.
+
+    Args:
+        queries: their vectors, leading numbers first.
+        split: how many are leading.
+        pairs: query and place (P,) of the candidates, query by query, places ascending.
+        blocks: see `Through`.
+        topk: K; each query has so many candidates at least.
+    """
+    high, low = queries
+    query, place = pairs
     shortlist = torch.empty(len(high), topk, dtype=torch.long)
     at_once = max(1, CODES * len(high) // (len(place) * high.shape[1]))
     starts = torch.searchsorted(query, torch.arange(len(high) + 1)).tolist()

@@ -148,14 +148,22 @@ class PartialReID:
         )
         return self.open(folder)
 
-    def open(self, path: str | os.PathLike[str]) -> IndexedGallery:
+    def open(self, path: str | os.PathLike[str], *, probes: int | None = None) -> IndexedGallery:
         """Open an index that this model has made, for searching.
 
+        Args:
+            path: of its folder.
+            probes: how many inverted lists a query looks into, which makes it faster in an index of
+                hundreds of thousands of pictures, and has it miss some; None: it looks at all. See
+                docs/scale.md.
+
         Raises:
-            ValueError: there is none, it is damaged, or another model has made it.
+            ValueError: there is none, it is damaged, or another model has made it; or `probes` is
+                below 1.
         """
         model, folder = model_digest(self._state, self.cfg), os.path.expanduser(os.fspath(path))
-        return IndexedGallery(Index.open(folder, model, device=self.extractor.device))
+        device = self.extractor.device
+        return IndexedGallery(Index.open(folder, model, device=device, probes=probes))
 
     @overload
     def search(  # type: ignore[overload-overlap]  # text is iterable, but a path
