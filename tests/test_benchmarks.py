@@ -19,6 +19,7 @@ from benchmarks import (
     extraction,
     index,
     index_kills,
+    inverted_lists,
     matching_stage,
     million,
     network,
@@ -31,6 +32,7 @@ from benchmarks import (
     training,
 )
 from benchmarks.original_loop import original_loop
+from partialreid.index import inverted_lists as lists_of_index
 from partialreid.index import rough_search, two_passes
 from partialreid.matching.coarse import CoarseIndex
 from partialreid.matching.extracted import Images
@@ -397,6 +399,24 @@ def test_two_checkouts_are_compared(
     monkeypatch.setattr(checkouts, "ROOT", checkout(tmp_path / "broken", ""))
     with pytest.raises(RuntimeError, match=r"broken.* failed:\nnothing to say"):
         checkouts.main(words)
+
+
+def test_inverted_lists(small_results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gallery, query, weights = features(1, 40, 16, 6), features(2, 5, 16, 6), weights_of(3, 5, 6)
+    fitted = space(gallery, 8, 0.3)
+    codes, vectors = fitted.packed(gallery, range(40)), fitted.query_vectors(query, weights)
+    real = million.Real(fitted, codes, vectors)
+    monkeypatch.setattr(inverted_lists, "real_codes", lambda: real)
+    for name, value in {"OF_A_COMMIT": 100, "TOPK": 5, "FIRST": 2}.items():
+        monkeypatch.setattr(inverted_lists, name, value)
+    monkeypatch.setattr(two_passes, "LEAST", 50)
+    monkeypatch.setattr(lists_of_index, "LISTS", 1)
+    inverted_lists.main(["--images", "950", "--times", "1", "2", "--shares", "0.1", "1"])
+    found = result(small_results, "inverted_lists")
+    none, few, every = found["rows"][:3]
+    assert none["recall@5"] == 1 and few["probes"] == 3 and every["probes"] == 31
+    assert few["recall@5"] < every["recall@5"] and every["recall@5"] > 0.95
+    assert [row["lists"] for row in found["making"]] == [31, 62]
 
 
 def test_halves_of_a_shard_benchmark_are_the_whole(tmp_path: Path) -> None:
