@@ -83,14 +83,15 @@ def real_codes(images: int = REAL, queries: int = QUERIES) -> Real:
     asking = sorted((root / "query").glob("*.jpg"))
     gallery, asking = gallery[:: len(gallery) // images], asking[:: len(asking) // queries]
     model = PartialReID.load(str(MODEL), "MODEL.DEVICE", "cpu")
-    sample = model.embed(gallery[:: max(1, images // OF_A_COMMIT * 16)]).images.columns
+    sample = model.embed(gallery[:: max(1, images // OF_A_COMMIT * 16)]).images().columns
     space = space_of(sample, CoarseSettings())
     codes = []
     starts = range(0, images, PUT)
     for start in progress(starts, len(starts), "real images", "blocks"):
-        columns = model.embed(gallery[start : start + PUT]).images.columns
+        columns = model.embed(gallery[start : start + PUT]).images().columns
         codes.append(space.packed(columns, range(len(columns))))
-    found = model.embed([_cut(path, number) for number, path in enumerate(asking[:queries])]).images
+    cut = [_cut(path, number) for number, path in enumerate(asking[:queries])]
+    found = model.embed(cut).images()
     return Real(space, torch.cat(codes), space.query_vectors(found.columns, found.weights))
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -35,8 +34,8 @@ from benchmarks.original_loop import original_loop
 from partialreid.index import inverted_lists as lists_of_index
 from partialreid.index import rough_search, two_passes
 from partialreid.matching.coarse import CoarseIndex
-from partialreid.matching.extracted import Images
 from partialreid.matching.pyramid import KERNELS, STRIDE, pyramid_columns
+from partialreid.search.extraction import Embedded
 from partialreid.search.partial_reid import PartialReID
 from tests.conformance_columns import recorded_distances
 from tests.matching.test_coarse import space
@@ -330,10 +329,10 @@ def test_real_codes_are_those_of_the_folder(
     asked: list[list[object]] = []
 
     class Model:
-        def embed(self, pictures: list[object]) -> SimpleNamespace:
+        def embed(self, pictures: list[object]) -> Embedded:
             asked.append(pictures)
             columns = features(len(asked), len(pictures), 16, 6)
-            return SimpleNamespace(images=Images(columns, columns, weights_of(1, len(pictures), 6)))
+            return Embedded(columns[:, :, 0], list(columns), list(weights_of(1, len(pictures), 6)))
 
     monkeypatch.setenv("FASTREID_DATASETS", str(tmp_path))
     monkeypatch.setattr(PartialReID, "load", lambda *options: Model())
