@@ -37,7 +37,7 @@ class Rates(NamedTuple):
 
 
 # As measured on two cores: benchmarks/README.md, `shortlists`.
-CPU = Rates(products=57e9, listed=2.0, image=0.0, small=2.6e9, eigenvectors=4e9)
+CPU = Rates(products=57e9, listed=1.5, image=0.0, small=2.6e9, eigenvectors=4e9)
 # Predicted: half of the data sheet of an H100 in float32, and what launches take: docs/gpu.md.
 GPU = Rates(products=17e12, listed=1.0, image=70e-6, small=40e9, eigenvectors=7e9)
 
