@@ -93,3 +93,27 @@ def test_an_index_that_another_process_begins_to_fill_is_not_taken_away(
         model.index(crops, tmp_path / "crops.index")
     others[0].close()
     model.open(tmp_path / "crops.index").close()
+
+
+def test_a_table_replaces_what_was_known_and_a_folder_leaves_it(
+    model: PartialReID, crops: Path, tmp_path: Path
+) -> None:
+    names, into, table = sorted(path.name for path in crops.iterdir()), "x.index", crops / "s.csv"
+
+    def known(source: Path, *lines: str) -> list[object]:
+        if lines:
+            table.write_text("\n".join([*lines, *(f"{name},," for name in names[2:])]))
+        with model.index(source, tmp_path / into) as index:
+            assert [Path(path).name for path in index.paths] == names
+            return list(index.metadata)[:2]
+
+    anna = {"identity": "Anna", "camera": 3}
+    two = [f"{name},Anna,3" for name in names[:2]]
+    assert known(table, "path,identity,camera", *two) == [anna, anna]
+    table.unlink()
+    assert known(crops) == [anna, anna]
+    assert known(table, "path,identity,camera", f"{names[0]},,", two[1]) == [{}, anna]
+    table.write_text("\n".join(["path", *names]))
+    assert known(table) == [{}, {}]
+    with model.open(tmp_path / into) as index, pytest.raises(ValueError, match="known is nothing"):
+        index.where(["identity=Anna"])

@@ -50,7 +50,8 @@ def update_index(
     root = path if os.path.isdir(path) else os.path.dirname(path)
     files = [picture_name(picture) for picture in found.pictures]
     names = [os.path.relpath(file, root).replace(os.sep, "/") for file in files]
-    known = {name: values for name, values in zip(names, found.metadata, strict=True) if values}
+    # A table says all that is known of its pictures, a folder nothing.
+    known = None if os.path.isdir(path) else dict(zip(names, found.metadata, strict=True))
     broken, new = list[Unreadable](), not is_index(into)
     if new:
         require_place(into)
@@ -79,7 +80,7 @@ def update_index(
 
         left_out = {one.path for one in broken}
         kept = [name for name in names if os.path.join(root, name) not in left_out]
-        fill(index, kept, root, extract, known or None)
+        fill(index, kept, root, extract, known)
     return skipped
 
 
