@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from partialreid.index import database
+from partialreid.index import database, tables
 from partialreid.index.gallery import Index
 from tests.index.made_up import MODEL, assert_holds, made_index, record, records
 
@@ -137,9 +137,9 @@ def test_what_is_no_index_is_refused(tmp_path: Path) -> None:
 def test_a_newer_index_is_refused(tmp_path: Path) -> None:
     path = made_index(tmp_path)
     with sqlite3.connect(Path(path, database.FILE)) as newer:
-        newer.execute(f"PRAGMA user_version = {database.FORMAT + 1}")
+        newer.execute(f"PRAGMA user_version = {tables.FORMAT + 1}")
     newer.close()
-    with pytest.raises(ValueError, match=r"of format 2, .* reads format 1: install a newer one"):
+    with pytest.raises(ValueError, match=r"of format 3, .* reads format 2: install a newer one"):
         Index.open(path)
 
 

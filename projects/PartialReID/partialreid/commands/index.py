@@ -46,5 +46,11 @@ def check(path: str) -> int:
         problems = index.check()
         for line in problems:
             say(line)
-        say(f"{path}: {len(index)} pictures, {'damaged' if problems else 'all whole'}")
+        said = "damaged" if problems else "all whole"
+        if not index.summed:
+            said += (
+                "; of names, stamps and metadata there are no checksums, as an earlier version "
+                "wrote it: index its pictures again, and there are"
+            )
+        say(f"{path}: {len(index)} pictures, {said}")
     return USER_ERROR if problems else 0

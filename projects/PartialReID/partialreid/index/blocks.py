@@ -88,7 +88,7 @@ def read_features(
         if checksum(feature) != wanted:
             raise damaged(database.path, f"the feature of image {identifier}")
         rows.append(feature)
-    return (_stacked(rows, dtype).to(device),)
+    return (_stacked(database, rows, dtype).to(device),)
 
 
 def read_feature(database: Database, dtype: torch.dtype, identifier: int) -> Tensor:
@@ -118,10 +118,13 @@ def read_codes(database: Database, device: torch.device, first: int, stop: int) 
         rows.append(levels)
         scales.append(scale)
     scale = torch.tensor(scales, dtype=NUMBERS, device=device)
-    return _stacked(rows, torch.int8).to(device), scale
+    return _stacked(database, rows, torch.int8).to(device), scale
 
 
-def _stacked(rows: list[bytes], dtype: torch.dtype) -> Tensor:
+def _stacked(database: Database, rows: list[bytes], dtype: torch.dtype) -> Tensor:
     """Rows of equal length as one tensor."""
     width = len(rows[0]) // dtype.itemsize if rows else 0
-    return unpacked(b"".join(rows), dtype, (len(rows), width))
+    try:
+        return unpacked(b"".join(rows), dtype, (len(rows), width))
+    except ValueError as error:
+        raise damaged(database.path, f"images of different sizes: {error}") from error

@@ -45,8 +45,15 @@ class CoarseSettings(NamedTuple):
 
 
 def settings_of(database: Database) -> CoarseSettings:
-    """The settings that an index was made with."""
-    return CoarseSettings(**json.loads(database.about("coarse")))
+    """The settings that an index was made with.
+
+    Raises:
+        ValueError: they are no longer what was written.
+    """
+    try:
+        return CoarseSettings(**json.loads(database.about("coarse")))
+    except TypeError as error:  # of an earlier version, which has no checksum of it
+        raise damaged(database.path, "the settings of its coarse space") from error
 
 
 def space_of(columns: Columns, settings: CoarseSettings) -> CoarseSpace:
@@ -65,19 +72,23 @@ def read_space(database: Database, device: torch.device) -> CoarseSpace | None:
     Raises:
         ValueError: it is no longer what was written.
     """
-    basis, mean = database.about("basis"), database.about("mean")
-    if basis is None:
+    wanted = database.about("space checksum")
+    if wanted is None:
         return None
-    if checksum(basis, mean) != database.about("space checksum"):
+    basis, mean = database.about("basis"), database.about("mean")
+    if checksum(basis, mean) != wanted:
         raise damaged(database.path, "its coarse space")
     length = len(mean) // NUMBERS.itemsize
     channels = database.about("channels")
-    dimensions = len(basis) // (NUMBERS.itemsize * channels)
-    return CoarseSpace(
-        unpacked(basis, NUMBERS, (channels, dimensions)).to(device),
-        settings_of(database).kappa,
-        unpacked(mean, NUMBERS, (length,)).to(device),
-    )
+    dimensions = len(basis) // (NUMBERS.itemsize * max(channels, 1))
+    try:
+        return CoarseSpace(
+            unpacked(basis, NUMBERS, (channels, dimensions)).to(device),
+            settings_of(database).kappa,
+            unpacked(mean, NUMBERS, (length,)).to(device),
+        )
+    except ValueError as error:
+        raise damaged(database.path, f"its coarse space: {error}") from error
 
 
 def write_space(database: Database, space: CoarseSpace, images: int) -> None:
@@ -100,8 +111,10 @@ def write_codes(
     database.write("INSERT OR REPLACE INTO coarse VALUES (?, ?, ?, ?)", rows)
 
 
-def code_checksum(scale: float, levels: bytes) -> int:
+def code_checksum(scale: object, levels: object) -> int:
     """Of what is stored of an image's code."""
+    if not isinstance(scale, float):
+        return checksum(scale)
     return checksum(struct.pack("<d", scale), levels)
 
 

@@ -17,11 +17,12 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from ..runtime.source_version import version_of_source
-from .errors import database_errors
+from .errors import damaged, database_errors
+from .settings import CHECKSUM, require_settings, settings_checksum
+from .tables import FORMAT, MADE, SUMMED, require_tables
 
 FILE, LOCK = "images.sqlite", "writer.lock"
 APPLICATION = 0x50524944  # "PRID", by which SQLite's files are told apart
-FORMAT = 1  # a higher one cannot be read by this version
 # Of a page. Smaller ones make more work of an image's columns, larger ones leave more room unused.
 PAGE_BYTES = 32768
 # How long a second writer waits for the first, and anybody for a lock of a moment.
@@ -41,6 +42,11 @@ class Database:
     Args:
         path: folder of the index.
         write: whether this process is to be the one that writes.
+
+    Attributes:
+        path: as given.
+        writable: whether this process is the one that writes.
+        format: of the commit that is read.
 
     Raises:
         ValueError: there is no index, it is damaged or of a newer version, or another process
@@ -65,7 +71,6 @@ class Database:
             self._lock.release()
             raise
         try:
-            self._check_format()
             self._begin()
         except BaseException:
             self.close()
@@ -103,6 +108,7 @@ class Database:
                 self._connection.execute("BEGIN IMMEDIATE")
                 yield
                 self._connection.execute("UPDATE about SET value = value + 1 WHERE key = 'commit'")
+                self.set_about({CHECKSUM: settings_checksum(self._settings())})
                 self._connection.execute("COMMIT")
         finally:
             self._end()
@@ -173,12 +179,14 @@ class Database:
 
     def _check_format(self) -> None:
         ((application,),) = self.rows("PRAGMA application_id")
-        ((found,),) = self.rows("PRAGMA user_version")
+        ((self.format,),) = self.rows("PRAGMA user_version")
         if application != APPLICATION:
             raise ValueError(f'"{self.path}" is no index of partialreid.')
-        if found > FORMAT:
+        if self.format < 1:
+            raise damaged(self.path, f"it has the format {self.format}")
+        if self.format > FORMAT:
             raise ValueError(
-                f'"{self.path}" is an index of format {found}, written by partialreid '
+                f'"{self.path}" is an index of format {self.format}, written by partialreid '
                 f"{self.about('version')}; this is {version_of_source()}, which reads format "
                 f"{FORMAT}: install a newer one."
             )
@@ -186,8 +194,13 @@ class Database:
     def _begin(self) -> None:
         with database_errors(self.path):
             self._connection.execute("BEGIN")
-            # Only what is read fixes the commit.
-            self._connection.execute("SELECT value FROM about WHERE key = 'commit'").fetchone()
+        # Only what is read fixes the commit.
+        self._check_format()
+        require_tables(self.path, self.rows(MADE), self.format)
+        require_settings(self.path, self._settings(), self.format >= SUMMED)
+
+    def _settings(self) -> dict[str, Any]:
+        return dict(self.rows("SELECT key, value FROM about"))
 
     def _end(self) -> None:
         with database_errors(self.path):

@@ -39,6 +39,8 @@ def database_errors(path: str) -> Iterator[None]:
         if isinstance(error, (sqlite3.IntegrityError, sqlite3.ProgrammingError)):
             raise  # of this package, not of the file
         raise damaged(path, said) from error
+    except UnicodeDecodeError as error:  # of what SQLite says of a name that it has read
+        raise damaged(path, str(error)) from error
 
 
 def damaged(path: str, what: str) -> ValueError:

@@ -18,6 +18,8 @@ from .record import Record
 from .selection import Value
 from .stamps import Stamp
 from .stored_gallery import StoredGallery
+from .tables import SUMMED
+from .upgrade import upgrade
 
 # Of the free memory of the machine, for what is kept of all images.
 SHARE_OF_MACHINE = 0.25
@@ -90,6 +92,8 @@ class Index(StoredGallery):
             raise ValueError(f"probes is {probes}: a query looks into one list at least.")
         database = Database(path, write)
         try:
+            if write:
+                upgrade(database)
             made_by = database.about("model")
             if model is not None and made_by != model:
                 raise ValueError(
@@ -102,6 +106,12 @@ class Index(StoredGallery):
         except BaseException:
             database.close()
             raise
+
+    @property
+    def summed(self) -> bool:
+        """Whether there are checksums of names, stamps, metadata and settings, too: not in what an
+        earlier version wrote, until it is opened for writing."""
+        return self._database.format >= SUMMED
 
     def changes(self, names: Sequence[str], root: str) -> Changes:
         """Compare the files of the gallery with the index: see `changes.changes`.

@@ -12,9 +12,11 @@ import torch
 from ..runtime.progress import progress
 from .coarse_stage import code_checksum, read_space
 from .database import Database
-from .packing import checksum
-from .record import FEATURES
+from .image_rows import is_whole
+from .packing import checksum, length
+from .record import feature_type
 from .stored_columns import DTYPE
+from .tables import SUMMED
 
 PARTS = ("features", "coarse", "columns")  # tables with a row for each image
 NUMBERS = """
@@ -28,10 +30,11 @@ ORDER BY images.id
 def problems(database: Database) -> list[str]:
     """What is wrong with an index, a line each; nothing where it is whole.
 
-    The pages of the file, whether each image is complete, and every checksum.
+    The pages of the file, whether each image is complete, and every checksum. What an index says of
+    itself has been looked at when it was opened.
     """
     found: list[str] = []
-    for check in (_file, _completeness, _images):
+    for check in (_file, _completeness, _rows, _images):
         try:
             found += check(database)
         except ValueError as error:  # the file cannot be read on from there
@@ -47,14 +50,21 @@ def _file(database: Database) -> Iterator[str]:
 
 
 def _completeness(database: Database) -> Iterator[str]:
-    for table in PARTS:
+    parts = (*PARTS, "checksums") if database.format >= SUMMED else PARTS
+    for table in parts:
         without = f"SELECT name FROM images WHERE id NOT IN (SELECT id FROM {table})"
         for (name,) in database.rows(without):
             yield f'"{name}" has no {table}'
-    for table in (*PARTS, "metadata"):
+    for table in (*parts, "metadata"):
         without = f"SELECT DISTINCT id FROM {table} WHERE id NOT IN (SELECT id FROM images)"
         for (identifier,) in database.rows(without):
             yield f"there are {table} of image {identifier}, which is not there"
+
+
+def _rows(database: Database) -> Iterator[str]:
+    for identifier, name in database.rows("SELECT id, name FROM images ORDER BY id"):
+        if not is_whole(database, identifier):
+            yield f'what is known of "{name}" is not what was written'
 
 
 def _images(database: Database) -> Iterator[str]:
@@ -62,12 +72,12 @@ def _images(database: Database) -> Iterator[str]:
     if not total:
         return
     channels, dimensions = database.about("channels"), database.about("dimensions")
-    feature_bytes = dimensions * FEATURES[database.about("features")].itemsize
-    length = len(database.about("mean")) // torch.float32.itemsize
+    feature_bytes = dimensions * feature_type(database).itemsize
+    code_bytes = len(database.about("mean")) // torch.float32.itemsize
     for row in progress(database.rows(NUMBERS), total, "images checked", "images"):
         name, count, of_feature, feature, of_code, scale, levels, of_columns, weights, columns = row
-        sizes = (len(feature), len(levels), len(weights), len(columns))
-        wanted = (feature_bytes, length, 4 * count, DTYPE.itemsize * channels * count)
+        sizes = tuple(map(length, (feature, levels, weights, columns)))
+        wanted = (feature_bytes, code_bytes, 4 * count, DTYPE.itemsize * channels * count)
         if sizes != wanted:
             yield f'"{name}" has {sizes} bytes of feature, code, weights and columns, not {wanted}'
         sums = (checksum(feature), code_checksum(scale, levels), checksum(weights, columns))

@@ -11,28 +11,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..runtime.source_version import version_of_source
-from .database import APPLICATION, FILE, FORMAT, PAGE_BYTES, is_index
+from .database import APPLICATION, FILE, PAGE_BYTES, is_index
 from .errors import database_errors
-
-TABLES = """
-CREATE TABLE about (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
-CREATE TABLE images (
-    id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE,
-    size INTEGER NOT NULL, modified INTEGER NOT NULL, content TEXT NOT NULL, count INTEGER NOT NULL
-);
-CREATE TABLE features (id INTEGER PRIMARY KEY, checksum INTEGER NOT NULL, feature BLOB NOT NULL);
-CREATE TABLE coarse (
-    id INTEGER PRIMARY KEY, checksum INTEGER NOT NULL, scale REAL NOT NULL, levels BLOB NOT NULL
-);
-CREATE TABLE columns (
-    id INTEGER PRIMARY KEY, checksum INTEGER NOT NULL, weights BLOB NOT NULL, columns BLOB NOT NULL
-);
-CREATE TABLE metadata (
-    name TEXT NOT NULL, id INTEGER NOT NULL, value NOT NULL, PRIMARY KEY (name, id)
-) WITHOUT ROWID;
-CREATE INDEX metadata_values ON metadata (name, value);
-CREATE INDEX metadata_images ON metadata (id);
-"""
+from .settings import CHECKSUM, settings_checksum
+from .tables import FORMAT, tables_of
 
 
 def create_database(path: str, about: Mapping[str, Any]) -> None:
@@ -57,9 +39,10 @@ def create_database(path: str, about: Mapping[str, Any]) -> None:
                 connection.execute("PRAGMA journal_mode = WAL")
                 connection.execute(f"PRAGMA application_id = {APPLICATION}")
                 connection.execute(f"PRAGMA user_version = {FORMAT}")
-                connection.executescript(f"BEGIN; {TABLES} COMMIT;")
-                rows = {"commit": 0, "version": version_of_source(), **about}.items()
-                connection.executemany("INSERT INTO about VALUES (?, ?)", rows)
+                connection.executescript(f"BEGIN; {tables_of(FORMAT)} COMMIT;")
+                rows = {"commit": 0, "version": version_of_source(), **about}
+                rows[CHECKSUM] = settings_checksum(rows)
+                connection.executemany("INSERT INTO about VALUES (?, ?)", rows.items())
         # What mkdtemp makes is the user's alone.
         umask = os.umask(0)
         os.umask(umask)

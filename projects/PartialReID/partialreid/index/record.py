@@ -11,6 +11,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from .database import Database
+from .errors import damaged
 from .selection import Value
 from .stamps import Stamp
 
@@ -67,6 +69,18 @@ def kind_of(record: Record, columns: Tensor) -> tuple[int, int, str]:
     if kind not in FEATURES:
         raise ValueError(f"a feature is stored in {' or '.join(FEATURES)}, not in {kind}.")
     return len(columns), len(record.feature), kind
+
+
+def feature_type(database: Database) -> torch.dtype:
+    """The numbers of the features of an index; those of an empty one may be any.
+
+    Raises:
+        ValueError: the index is damaged.
+    """
+    name = database.about("features") or "float32"
+    if name not in FEATURES:
+        raise damaged(database.path, f'"{name}" as its kind of features')
+    return FEATURES[name]
 
 
 def require_name(name: str) -> None:

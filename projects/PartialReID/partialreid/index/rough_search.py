@@ -21,8 +21,9 @@ from ..matching.shortlists import nearest
 from .blocks import IDS, Block, Blocks, Budget, read_codes, read_features
 from .coarse_stage import read_space
 from .database import Database
+from .errors import damaged
 from .inverted_lists import InvertedLists, bytes_of_lists
-from .record import FEATURES
+from .record import feature_type
 from .two_passes import by_whole_codes, candidates_of, shortlist_in_two_passes
 
 # So many times the candidates of a query: two passes over fewer images take as long as one.
@@ -167,6 +168,8 @@ class RoughSearch:
             if not len(here):
                 continue
             block = kind.block(number, self._ids[start:stop])
+            if len(block[0]) != stop - start:  # each would be taken for its neighbour
+                raise damaged(self._database.path, "numbers of some images are not there")
             if len(here) < stop - start:
                 inside = torch.from_numpy(here - start).to(self._device)
                 block = tuple(part[inside] for part in block)
@@ -178,7 +181,7 @@ class RoughSearch:
         return levels[:, self._leading], levels[:, self._others], scale
 
     def _read_features(self, first: int, stop: int) -> Block:
-        dtype = FEATURES[self._database.about("features")]
+        dtype = feature_type(self._database)
         return read_features(self._database, dtype, self._device, first, stop)
 
 

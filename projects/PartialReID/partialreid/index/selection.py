@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple, TypeAlias
 
 from .database import Database
+from .errors import damaged
 
 Value: TypeAlias = "str | int | float"
 Where: TypeAlias = "Mapping[str, Value | Sequence[Value]] | Sequence[str]"
@@ -72,6 +73,8 @@ def selected(database: Database, where: Where) -> set[int]:
     """
     wanted = conditions(where)
     known = {name for (name,) in database.rows("SELECT DISTINCT name FROM metadata")}
+    if not all(isinstance(name, str) for name in known):
+        raise damaged(database.path, "the names of its metadata")
     every = {identifier for (identifier,) in database.rows("SELECT id FROM images")}
     for condition in wanted:
         if condition.name not in known:

@@ -8,6 +8,7 @@ in free memory.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from typing import overload
 
@@ -16,7 +17,7 @@ from torch import Tensor
 
 from .database import Database
 from .errors import damaged
-from .packing import checksum, unpacked
+from .packing import checksum, length, unpacked
 
 DTYPE = torch.float16
 
@@ -55,9 +56,15 @@ class StoredColumns:
         """
         if not 0 <= image < len(self):
             raise IndexError(f"image {image} of {len(self)}")
-        columns = columns_of(self._database, self._ids[image])
+        identifier = self._ids[image]
+        columns = columns_of(self._database, identifier)
         shape = (self.channels or 0, self.counts[image])
-        return unpacked(columns, self.dtype, shape).to(self.device)
+        try:
+            return unpacked(columns, self.dtype, shape).to(self.device)
+        except ValueError as error:  # the columns are whole, their count is not
+            raise damaged(
+                self._database.path, f"the columns of image {identifier}: {error}"
+            ) from error
 
 
 def columns_of(database: Database, identifier: int) -> bytes:
@@ -102,6 +109,7 @@ class StoredWeights(Sequence[Tensor]):
         identifier = self._ids[image]
         found = "SELECT weights FROM columns WHERE id = ?"
         for (weights,) in self._database.rows(found, (identifier,)):
-            whole = unpacked(weights, torch.float32, (len(weights) // torch.float32.itemsize,))
-            return whole.to(self._device)
+            count = (length(weights) or 0) // torch.float32.itemsize
+            with contextlib.suppress(ValueError):
+                return unpacked(weights, torch.float32, (count,)).to(self._device)
         raise damaged(self._database.path, f"the weights of image {identifier}")

@@ -17,8 +17,10 @@ from torch import Tensor
 from ..matching.extracted import Images
 from .blocks import read_feature
 from .database import Database
+from .errors import damaged
+from .image_rows import require_whole
 from .integrity import problems
-from .record import FEATURES
+from .record import feature_type
 from .rough_search import RoughSearch
 from .selection import Where, selected
 from .stamps import Stamp
@@ -82,9 +84,12 @@ class StoredGallery:
 
     def _read_after(self, identifier: int) -> list[tuple[int, str, int]]:
         statement = "SELECT id, name, count FROM images WHERE id > ? ORDER BY id"
-        return [
-            (i, name, count) for i, name, count in self._database.rows(statement, (identifier,))
-        ]
+        found = []
+        for i, name, count in self._database.rows(statement, (identifier,)):
+            if not isinstance(name, str) or not isinstance(count, int) or count < 0:
+                raise damaged(self.path, f"what is known of image {i}")
+            found.append((i, name, count))
+        return found
 
     def __len__(self) -> int:
         return len(self.names)
@@ -160,9 +165,15 @@ class StoredGallery:
         return StoredMetadata(self._database, self._ids.tolist())
 
     def stamp(self, place: int) -> Stamp:
-        """What the file of an image was like when it was read."""
+        """What the file of an image was like when it was read.
+
+        Raises:
+            ValueError: it is no longer what was written.
+        """
+        ids = self._ids_of([place])
+        require_whole(self._database, ids)
         statement = "SELECT size, modified, content FROM images WHERE id = ?"
-        (found,) = self._database.rows(statement, self._ids_of([place]))
+        (found,) = self._database.rows(statement, ids)
         return Stamp(*found)
 
     def features(self, rows: Rows) -> Tensor:
@@ -171,10 +182,13 @@ class StoredGallery:
         Raises:
             ValueError: they are no longer what was written.
         """
-        dtype = FEATURES[self._database.about("features") or "float32"]
+        dtype = feature_type(self._database)
         found = torch.empty(len(rows), self._database.about("dimensions") or 0, dtype=dtype)
         for row, identifier in zip(found, self._ids_of(rows)):
-            row.copy_(read_feature(self._database, dtype, identifier))
+            feature = read_feature(self._database, dtype, identifier)
+            if len(feature) != len(row):
+                raise damaged(self.path, f"the feature of image {identifier}")
+            row.copy_(feature)
         return found.to(self.device)
 
     def images(self, rows: Rows) -> Images:

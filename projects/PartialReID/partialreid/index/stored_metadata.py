@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from typing import overload
 
 from .database import Database
+from .errors import damaged
+from .image_rows import METADATA, require_whole
 from .selection import Value
 
 Known = dict[str, Value]
@@ -32,8 +34,17 @@ class StoredMetadata(Sequence[Known]):
     def __getitem__(self, image: slice) -> StoredMetadata: ...
 
     def __getitem__(self, image: int | slice) -> Known | StoredMetadata:
-        """What is known of one image, or of some, which is not fetched then."""
+        """What is known of one image, or of some, which is not fetched then.
+
+        Raises:
+            ValueError: it is no longer what was written.
+        """
         if isinstance(image, slice):
             return StoredMetadata(self._database, self._ids[image])
-        statement = "SELECT name, value FROM metadata WHERE id = ? ORDER BY name"
-        return dict(self._database.rows(statement, (self._ids[image],)))
+        identifier = self._ids[image]
+        require_whole(self._database, [identifier])
+        found = dict(self._database.rows(METADATA, (identifier,)))
+        for name, value in found.items():
+            if not isinstance(name, str) or not isinstance(value, (str, int, float)):
+                raise damaged(self._database.path, f"what is known of image {identifier}")
+        return found

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from .coarse_stage import read_space, settings_of, space_of, write_codes, write_space
 from .database import Database
+from .image_rows import METADATA, note_rows, require_whole
 from .packing import checksum, packed
 from .record import KINDS, Record, kind_of, require_values
 from .selection import Value
@@ -20,7 +21,7 @@ from .stamps import Stamp
 from .stored_columns import DTYPE
 
 # Where something of an image is.
-TABLES = ("metadata", "columns", "coarse", "features", "images")
+TABLES = ("metadata", "columns", "coarse", "features", "checksums", "images")
 # Of an image's coarse code, weights, names and values, about.
 BYTES_BESIDES = 4096
 
@@ -88,6 +89,7 @@ def _put_rows(
     database.write("INSERT INTO columns VALUES (?, ?, ?, ?)", _column_rows(ids, records, columns))
     for identifier, values in zip(ids, metadata):
         _write_metadata(database, identifier, values)
+    note_rows(database, ids)
     return ids
 
 
@@ -105,7 +107,8 @@ def _kept_metadata(
 ) -> Mapping[str, Value]:
     if record.metadata is not None or identifier is None:
         return record.metadata or {}
-    return dict(database.rows("SELECT name, value FROM metadata WHERE id = ?", (identifier,)))
+    require_whole(database, [identifier])
+    return dict(database.rows(METADATA, (identifier,)))
 
 
 def _write_metadata(database: Database, identifier: int, values: Mapping[str, Value]) -> None:
@@ -128,27 +131,31 @@ def restamp(database: Database, stamps: Mapping[str, Stamp]) -> None:
     """Note in one commit that files were touched but not changed.
 
     Raises:
-        ValueError: the index has no image of such a name.
+        ValueError: the index has no image of such a name, or what it knows of one is damaged.
     """
-    _known(database, list(stamps))
+    ids = _known(database, list(stamps)).values()
+    require_whole(database, ids)
     rows = [(stamp.size, stamp.modified, name) for name, stamp in stamps.items()]
     with database.transaction():
         database.write("UPDATE images SET size = ?, modified = ? WHERE name = ?", rows)
+        note_rows(database, ids)
 
 
 def set_metadata(database: Database, metadata: Mapping[str, Mapping[str, Value]]) -> None:
     """Replace what is known of some images, in one commit.
 
     Raises:
-        ValueError: the index has no image of such a name.
+        ValueError: the index has no image of such a name, or what it knows of one is damaged.
     """
     known = _known(database, list(metadata))
     for name, values in metadata.items():
         require_values(name, values)
+    require_whole(database, known.values())
     with database.transaction():
         database.write("DELETE FROM metadata WHERE id = ?", [(i,) for i in known.values()])
         for name, values in metadata.items():
             _write_metadata(database, known[name], values)
+        note_rows(database, known.values())
 
 
 def ids_of(database: Database, names: Sequence[str]) -> dict[str, int]:
