@@ -89,6 +89,17 @@ def test_earlier_comparisons_are_joined(tmp_path: Path, capsys: pytest.CaptureFi
     assert Image.open(tmp_path / "out" / "cmc.png").width > 400
 
 
+def test_a_home_that_the_shell_has_left_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    curves = {"cmc": {"global": [0.4, 0.5]}, "selected": "global"}
+    one = {"X": report({"global": 40.0}) | curves, "run": {"seed": 1}}
+    earlier = Path(saved(tmp_path / "a", A=one)).relative_to(tmp_path)
+    assert main(["--tests", "X", "--output", "~/out", "--add", f"~/{earlier}"]) == 0
+    assert json.loads((tmp_path / "out" / "compare.json").read_text()) == {"A": one}
+
+
 def refused(argv: list[str], capsys: pytest.CaptureFixture[str]) -> str:
     """What is said of a command line that must end with status 2."""
     with pytest.raises(SystemExit) as caught:

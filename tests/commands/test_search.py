@@ -62,6 +62,28 @@ def test_the_two_lines(model_file: Path, crops: Path, capsys) -> None:  # noqa: 
     assert [match["metadata"]["camera"] for match in matches] == [1, 1, 1]
 
 
+def test_a_home_that_the_shell_has_left_as_it_is(
+    model_file: Path,  # noqa: F811
+    crops: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    home, here = crops.parent, crops.parent / "here"
+    here.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.chdir(here)
+    keys = ["--model", "~/model.safetensors", "--set", "MODEL.DEVICE", "cpu"]
+    shutil.copy(model_file, home / "model.safetensors")
+    assert run(index, "~/crops", "--into", "~/crops.index", *keys) == 0
+    assert run(index, "--check", "~/crops.index") == 0
+    for gallery in ("~/crops.index", "~/crops"):
+        out = f"~/{gallery[2:]}.answer"
+        assert run(search, "~/half.png", "--gallery", gallery, "--out", out, *keys) == 0
+        assert (home / out[2:] / "index.html").is_file()
+    assert "~" not in capsys.readouterr().out
+    assert not list(here.iterdir())
+
+
 class Said(list):
     """An answer as far as the command line speaks of it: a list of one match."""
 

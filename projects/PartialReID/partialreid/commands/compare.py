@@ -68,6 +68,7 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     )
     parser.add_argument(
         "--add",
+        type=os.path.expanduser,
         nargs="+",
         default=[],
         metavar="COMPARE.JSON",

@@ -10,6 +10,7 @@ Called again, the first extracts new and changed pictures alone, and removes wha
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Sequence
 
 from ..index.gallery import Index
@@ -20,9 +21,13 @@ from .output import log_to_stderr, say
 
 def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     parser = argparse.ArgumentParser(prog=prog, description=__doc__.splitlines()[0])
-    parser.add_argument("source", nargs="?", help="folder, or table with a column path")
-    parser.add_argument("--into", metavar="INDEX", help="folder of the index")
-    parser.add_argument("--check", metavar="INDEX", help="see that nothing in an index is damaged")
+    # A "~" that a shell leaves as it is, quoted or behind "=".
+    home = os.path.expanduser
+    parser.add_argument("source", type=home, nargs="?", help="folder, or table with a column path")
+    parser.add_argument("--into", type=home, metavar="INDEX", help="folder of the index")
+    parser.add_argument(
+        "--check", type=home, metavar="INDEX", help="see that nothing in an index is damaged"
+    )
     add_model_options(parser)
     args = parser.parse_args(argv)
     given = (args.source is not None, args.into is not None, args.check is not None)

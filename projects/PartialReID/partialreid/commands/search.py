@@ -28,8 +28,12 @@ from .rankings import positive
 def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     parser = argparse.ArgumentParser(prog=prog, description=__doc__.splitlines()[0])
     parser.add_argument("queries", nargs="+", metavar="QUERY", help="picture, folder or table")
-    parser.add_argument("--gallery", required=True, help="folder, table or index")
-    parser.add_argument("--out", required=True, metavar="FOLDER", help="where the answers go")
+    # A "~" that a shell leaves as it is, quoted or behind "=".
+    home = os.path.expanduser
+    parser.add_argument("--gallery", type=home, required=True, help="folder, table or index")
+    parser.add_argument(
+        "--out", type=home, required=True, metavar="FOLDER", help="where the answers go"
+    )
     parser.add_argument(
         "--where",
         nargs="+",
