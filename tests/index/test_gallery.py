@@ -126,7 +126,7 @@ def test_metadata_is_replaced_alone(tmp_path: Path) -> None:
         ({"columns": torch.full((12, 4), 1e6)}, "too large for float16"),
         ({"name": "a\udcff.jpg"}, "is not UTF-8"),
         ({"metadata": {"camera": None}}, "must be text, or a number"),
-        ({"name": "a/000.jpg"}, "must have different names"),
+        ({"name": "a/000.jpg"}, 'must have different names; more than one is "a/000.jpg"'),
     ],
 )
 def test_what_does_not_fit_is_refused_as_a_whole(tmp_path: Path, changed, match: str) -> None:

@@ -106,12 +106,26 @@ def test_a_table(tmp_path: Path, delimiter: str) -> None:
     }
 
 
+def test_paths_of_a_table_are_the_shortest(tmp_path: Path) -> None:
+    file = tmp_path / "table.csv"
+    file.write_text(f"path,,\n./a//b.jpg,,\n{tmp_path}/c.jpg,,\n../d.jpg,,\n")
+    assert list(read_table(str(file))) == ["a/b.jpg", f"{tmp_path}/c.jpg", "../d.jpg"]
+    with file.open("a") as more:
+        more.write("c.jpg,,\n")
+    with pytest.raises(ValueError, match=r'row 3 as "/.*/c.jpg", in row 5 as "c.jpg"'):
+        read_table(str(file))
+
+
 @pytest.mark.parametrize(
     ("text", "match"),
     [
         (b"file,camera\na,3\n", 'has no column "path"'),
         (b"", 'has no column "path"'),
         (b"path,camera\na,3\na,4\n", 'names "a" twice'),
+        (b"path,camera\na/b,3\nc,1\na/./b,4\n", 'row 2 as "a/b", in row 4 as "a/./b"'),
+        (b"path,camera\nb,3\na\\..\\b,4\n", 'names "b" twice: in row 2 as "b", in row 3'),
+        (b"path,camera,camera\na,3,4\n", r'table.csv" has two columns "camera"'),
+        (b"path,path,\na,b,\n", 'has two columns "path"'),
         (b"path,camera\na,3,4\n", "row 2 of the table .* has not 2 values"),
         (b"path,camera\nb,1\na\n", "row 3 of the table .* has not 2 values"),
         (b"path,camera\n\xff\xfe,3\n", "is no CSV file in UTF-8"),

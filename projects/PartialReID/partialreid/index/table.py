@@ -9,6 +9,7 @@ A column of which every value is a number is one of numbers; an empty place says
 from __future__ import annotations
 
 import csv
+import os
 from collections.abc import Mapping
 
 from .selection import Value, number_or_text
@@ -18,10 +19,11 @@ DELIMITERS = ",;\t"  # the second is what Excel writes in half of Europe
 
 
 def read_table(path: str) -> dict[str, dict[str, Value]]:
-    """Values by their names, by the path of the image, with "/" between folders.
+    """Values by their names, by the path of the image, with "/" between folders and no "." in it.
 
     Raises:
-        ValueError: the file is no CSV with a column "path", names an image twice, or none.
+        ValueError: the file is no CSV with a column "path", has two columns of one name, names an
+            image twice, or none.
         OSError: it cannot be read.
     """
     try:
@@ -36,15 +38,29 @@ def read_table(path: str) -> dict[str, dict[str, Value]]:
         raise ValueError(f'"{path}" is no CSV file in UTF-8 ({error}).') from error
     if PATH not in names:
         raise ValueError(f'the table "{path}" has no column "{PATH}": its first line names them.')
+    if twice := [name for name in dict.fromkeys(names) if name and names.count(name) > 1]:
+        raise ValueError(
+            f'the table "{path}" has two columns "{twice[0]}": give one of them another name, or '
+            "take it out."
+        )
     table: dict[str, dict[str, str]] = {}
+    named: dict[str, tuple[int, str]] = {}
     for number, row in enumerate(rows, start=2):
         if None in row or None in row.values():
             raise ValueError(f'row {number} of the table "{path}" has not {len(names)} values.')
-        image = row.pop(PATH).replace("\\", "/")
-        if not image:
+        text = row.pop(PATH).replace("\\", "/")
+        if not text:
             raise ValueError(f'row {number} of the table "{path}" has no path.')
-        if image in table:
-            raise ValueError(f'the table "{path}" names "{image}" twice.')
+        image = os.path.normpath(text).replace(os.sep, "/")
+        # One may be named from the folder of the table, and once more from the root of the disk.
+        file = os.path.abspath(os.path.join(os.path.dirname(path), image))
+        if file in named:
+            before, other = named[file]
+            raise ValueError(
+                f'the table "{path}" names "{image}" twice: in row {before} as "{other}", in row '
+                f'{number} as "{text}". Take out one of the two.'
+            )
+        named[file] = number, text
         table[image] = {name: text for name, text in row.items() if text != ""}
     return _typed(table)
 

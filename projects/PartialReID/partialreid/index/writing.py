@@ -5,12 +5,14 @@ Shapes: C channels, N columns of an image, D global features.
 
 from __future__ import annotations
 
+import collections
 import errno
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor
 
+from ..images.lists import name_some
 from .coarse_stage import read_space, settings_of, space_of, write_codes, write_space
 from .database import Database
 from .image_rows import METADATA, note_rows, require_whole
@@ -40,8 +42,12 @@ def put(database: Database, records: Sequence[Record], device: torch.device) -> 
     """
     if not records:
         return
-    if len({record.name for record in records}) < len(records):
-        raise ValueError("the images that are put into an index must have different names.")
+    names = collections.Counter(record.name for record in records)
+    if twice := [name for name, times in names.items() if times > 1]:
+        raise ValueError(
+            f"the images that are put into an index must have different names; more than one is "
+            f"{name_some(twice)}."
+        )
     columns = [record.columns.to(DTYPE) for record in records]
     shapes = {kind_of(record, rounded) for record, rounded in zip(records, columns)}
     stored = tuple(database.about(key) for key in KINDS)
