@@ -61,6 +61,13 @@ def test_images_for_which_all_holds(path: str, where, wanted: list[int]) -> None
     [
         (["camera"], r'"camera" is no condition: write NAME=VALUE'),
         (["=3"], "is no condition"),
+        (["camera!=3"], r'"camera!=3" is no condition: write NAME=VALUE, or < <= > >= for ='),
+        (["camera ! = 3"], "is no condition"),
+        (["camera==3"], "is no condition"),
+        (["camera== 3"], "is no condition"),
+        (["camera<>3"], "is no condition"),
+        (["camera=>3"], "is no condition"),
+        (["!=3"], "is no condition"),
         ({"colour": 3}, r'has "colour": known is a b, camera, height, time, who\.'),
         (["1=1) OR (1=1"], 'has "1"'),
     ],

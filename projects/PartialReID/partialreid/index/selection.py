@@ -19,7 +19,9 @@ Value: TypeAlias = "str | int | float"
 Where: TypeAlias = "Mapping[str, Value | Sequence[Value]] | Sequence[str]"
 """Values by names, of which one must be equal where there are several; or conditions as text."""
 
-CONDITION = re.compile(r"\s*(?P<name>[^<>=]+?)\s*(?P<operator><=|>=|=|<|>)\s*(?P<value>.*?)\s*")
+CONDITION = re.compile(
+    r"\s*(?P<name>[^<>=]*[^<>=!\s])\s*(?P<operator><=|>=|=|<|>)\s*(?P<value>(?![<>=]+[^<>=]).*?)\s*"
+)
 # Not 0012, which is the name of somebody, nor nan or inf, nor what takes more than 64 bits.
 NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,17})(\.[0-9]+)?([eE][+-]?[0-9]{1,2})?")
 
@@ -60,7 +62,10 @@ def conditions(where: Where) -> list[Condition]:
     for text in [where] if isinstance(where, str) else where:
         parts = CONDITION.fullmatch(text)
         if parts is None:
-            raise ValueError(f'"{text}" is no condition: write NAME=VALUE, or < <= > >= for =.')
+            raise ValueError(
+                f'"{text}" is no condition: write NAME=VALUE, or < <= > >= for =, which are all '
+                "that there is."
+            )
         found.append(Condition(parts["name"], parts["operator"], [parts["value"]]))
     return found
 
