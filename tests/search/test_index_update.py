@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from partialreid.images import reading
 from partialreid.images.reading import ImageError
 from partialreid.index import database
 from partialreid.index.database import Database
@@ -76,6 +78,42 @@ def test_an_empty_folder_becomes_an_index_and_another_is_refused(
     with pytest.raises(ValueError, match=r"the folder of .* is not there"):
         model.index(crops, tmp_path / "absent" / "x.index")
     assert len(list(crops.iterdir())) == 4
+
+
+@pytest.mark.parametrize("kind", ["folder", "table"])
+def test_an_emptied_source_says_how_its_last_pictures_are_removed(
+    kind: str, model: PartialReID, crops: Path, tmp_path: Path
+) -> None:
+    into, source = tmp_path / "x.index", crops
+    if kind == "table":
+        source = crops / "x.csv"
+        source.write_text("\n".join(["path", *(path.name for path in crops.glob("*.png"))]))
+    model.index(source, into).close()
+    for path in crops.glob("*.png"):
+        path.unlink()
+    if kind == "table":
+        source.write_text("path\n")
+    said = (
+        f'no picture in "{source}", as where a disk is not mounted.* "{into}" .* remove its folder'
+    )
+    with pytest.raises(ValueError, match=said):
+        model.index(source, into)
+    with model.open(into) as index:
+        assert len(index) == 4
+    with Index.open(str(into), write=True) as index:  # what the page says besides
+        index.remove(index.names)
+        assert len(index) == 0 and index.check() == []
+
+
+def test_a_name_that_is_not_text_is_refused_before_pictures_are_decoded(
+    model: PartialReID, crops: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copy(min(crops.iterdir()), os.fsencode(crops) + b"/a\xff.png")
+    monkeypatch.setattr(reading, "read_image", None)
+    for skip in (False, True):
+        with pytest.raises(ValueError, match=r"a\\udcff\.png' is not UTF-8: rename it"):
+            model.index(crops, tmp_path / "x.index", skip_unreadable=skip)
+    assert [path.name for path in tmp_path.iterdir()] == ["crops"]
 
 
 def test_an_index_that_another_process_begins_to_fill_is_not_taken_away(

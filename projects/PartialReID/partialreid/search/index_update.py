@@ -13,10 +13,11 @@ from ..index.database import is_index
 from ..index.filling import fill
 from ..index.gallery import Index
 from ..index.new_database import require_place
+from ..index.record import require_name
 from ..matching.extracted import Images
 from .extraction import Extractor
 from .indexed import ROOT
-from .sources import pictures_of, readable
+from .sources import NoPictures, pictures_of, readable
 
 
 def update_index(
@@ -40,7 +41,15 @@ def update_index(
             of another folder, or written to by another process.
     """
     path = os.path.abspath(os.path.expanduser(source))
-    found = pictures_of(path)
+    try:
+        found = pictures_of(path)
+    except NoPictures as error:
+        if not is_index(into):
+            raise
+        raise ValueError(
+            f'there is no picture in "{path}", as where a disk is not mounted: all that the index '
+            f'"{into}" holds would be removed. If they are gone for good, remove its folder.'
+        ) from error
     if found.pictures == [path]:
         # Its folder would be that of the index, in which a second picture replaced the first.
         raise ValueError(
@@ -50,6 +59,8 @@ def update_index(
     root = path if os.path.isdir(path) else os.path.dirname(path)
     files = [picture_name(picture) for picture in found.pictures]
     names = [os.path.relpath(file, root).replace(os.sep, "/") for file in files]
+    for name in names:
+        require_name(name)  # before all are decoded
     # A table says all that is known of its pictures, a folder nothing.
     known = None if os.path.isdir(path) else dict(zip(names, found.metadata, strict=True))
     broken, new = list[Unreadable](), not is_index(into)

@@ -13,6 +13,10 @@ from ..index.table import read_table
 from .gallery import Metadata
 
 
+class NoPictures(ValueError):
+    """A folder or a table in which there is no picture."""
+
+
 class Pictures(NamedTuple):
     """Pictures, and what is known of each.
 
@@ -46,7 +50,7 @@ def pictures_of(source: Picture | Iterable[Picture]) -> Pictures:
         # Each is read before the work: one of a kind that is not read is as any that is broken.
         found = list_images(path, with_unread=True)
         if not found:
-            raise ValueError(f'the folder "{path}" holds no images: name another.')
+            raise NoPictures(f'the folder "{path}" holds no images: name another.')
         return Pictures(list(found), [{} for _ in found])
     if not os.path.isfile(path):
         raise FileNotFoundError(f'"{path}" is no file and no folder: correct the name.')
@@ -107,6 +111,6 @@ def readable(
 def _table(path: str) -> Pictures:
     known = read_table(path)
     if not known:
-        raise ValueError(f'the table "{path}" has no rows.')
+        raise NoPictures(f'the table "{path}" has no rows.')
     folder = os.path.dirname(path)
     return Pictures([os.path.join(folder, name) for name in known], list(known.values()))
