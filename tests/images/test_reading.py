@@ -44,6 +44,16 @@ def tiff(path: Path, bits: int, rows: np.ndarray, photometric: int, order: str) 
     path.write_bytes(header + rows.tobytes() + directory + b"\0" * 4)
 
 
+def test_an_image_above_the_limit_of_pillow(tmp_path: Path, monkeypatch) -> None:
+    Image.new("1", (2001, 1000)).save(tmp_path / "a.png")
+    read_image(tmp_path / "a.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10**6)
+    with pytest.raises(ImageError) as caught:
+        read_image(tmp_path / "a.png")
+    wanted = "it has more than 2 million pixels, which is all that Pillow reads. Replace the file"
+    assert wanted in str(caught.value)
+
+
 @pytest.mark.parametrize("suffix", ["png", "tif", "pgm"])
 def test_16_bit_grey_is_scaled(tmp_path: Path, suffix: str) -> None:
     """FastReID reads all but the darkest 256 of the 65,536 values as white."""

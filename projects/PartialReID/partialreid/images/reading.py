@@ -51,11 +51,14 @@ def read_image(path: str | os.PathLike[str]) -> Image.Image:
             return as_rgb(Image.open(file))
     except Exception as error:  # the decoders raise at least six different types
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        if isinstance(error, Image.DecompressionBombError):
+            most = 2 * (Image.MAX_IMAGE_PIXELS or 0) // 10**6  # at the half of it Pillow warns
+            reason = f"it has more than {most} million pixels, which is all that Pillow reads"
         if isinstance(error, UnidentifiedImageError):  # which says what object it was read from
             reason = "cannot identify image file, as it is of no kind that Pillow reads"
         raise ImageError(
-            f'cannot read the image "{os.fspath(path)}": {reason}. Replace the file, or leave it '
-            "out."
+            f'cannot read the image "{os.fspath(path)}": {reason.rstrip(".")}. Replace the file, '
+            "or leave it out."
         ) from error
 
 
