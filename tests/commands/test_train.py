@@ -52,6 +52,23 @@ def no_data(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(command, "train_items", read)
 
 
+def test_ctrl_c_says_how_a_training_goes_on_and_that_of_nothing_else(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(job, "setup_config", interrupted)
+    for words, said in (
+        ([], "interrupted; --resume goes on from the last checkpoint\n"),
+        (["--eval-only"], "interrupted\n"),
+    ):
+        with pytest.raises(SystemExit) as caught:
+            main(["--config-file", BASE, *words])
+        assert caught.value.code == 130
+        assert capsys.readouterr().err == said
+
+
 def test_a_good_command_line_starts(options, started: list[Any], tmp_path: Path) -> None:
     two = ("DATALOADER.NUM_INSTANCE", 2)
     assert main(["--config-file", BASE, "--num-gpus", "2", *options("SEED", 3, *two)]) == 0

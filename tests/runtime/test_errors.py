@@ -220,11 +220,15 @@ def test_no_memory_of_a_gpu() -> None:
     assert said.endswith("(CUDA out of memory. Tried to allocate 20.00 GiB).")
 
 
-def test_ctrl_c(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as ended, user_errors():
+@pytest.mark.parametrize(
+    ("goes_on", "said"),
+    [("", "interrupted\n"), ("--resume goes on", "interrupted; --resume goes on\n")],
+)
+def test_ctrl_c(goes_on: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended, user_errors(goes_on):
         raise KeyboardInterrupt
     assert ended.value.code == 130
-    assert capsys.readouterr().err.startswith("interrupted; --resume goes on")
+    assert capsys.readouterr().err == said
 
 
 def pictures(root: Path) -> list[Path]:

@@ -71,18 +71,19 @@ def job_parser(prog: str | None, description: str) -> argparse.ArgumentParser:
     return parser
 
 
-def start(args: argparse.Namespace, check: Check, work: Work) -> int:
+def start(args: argparse.Namespace, check: Check, work: Work, goes_on: str = "") -> int:
     """Check a job, then do its work in all its processes; errors of the user are one line.
 
     Args:
         args: of a `job_parser`.
         check: everything that can be checked before processes start; it may change the config.
         work: a function at top level, as processes import it again.
+        goes_on: how the work can be taken up again after Ctrl-C.
 
     Returns:
         The exit status.
     """
-    with user_errors():
+    with user_errors(goes_on):
         cfg = setup_config(args)
         processes = processes_here(cfg.MODEL.DEVICE, args.num_gpus)
         world = processes * args.num_machines

@@ -84,4 +84,4 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     args = build_parser(prog).parse_args(argv)
     if args.eval_only:
         return start(args, evaluate.check, evaluate.evaluate)
-    return start(args, check, train)
+    return start(args, check, train, "--resume goes on from the last checkpoint")

@@ -111,15 +111,18 @@ def _first(text: str) -> str:
 
 
 @contextlib.contextmanager
-def user_errors() -> Iterator[None]:
+def user_errors(goes_on: str = "") -> Iterator[None]:
     """End the process with one line and status 2 on an error of the user, or of the system.
 
     An error of the program goes through, with its trace.
+
+    Args:
+        goes_on: how the work can be taken up again, which is said after Ctrl-C.
     """
     try:
         yield
     except KeyboardInterrupt:
-        sys.stderr.write("interrupted; --resume goes on from the last checkpoint of a training\n")
+        sys.stderr.write(f"interrupted{goes_on and '; '}{goes_on}\n")
         sys.exit(INTERRUPTED)
     except Exception as error:
         said = sentence(error)
