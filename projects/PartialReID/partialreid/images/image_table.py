@@ -32,8 +32,8 @@ def listed_images(table: str) -> dict[str, list[Labelled]]:
 
     Raises:
         OSError: the file cannot be read.
-        ValueError: it is no CSV in UTF-8, a column or a cell is missing, the part is none of
-            PARTS, or an image is listed twice; names the line.
+        ValueError: it is no CSV in UTF-8, a column or a cell is missing, two columns have one
+            name, the part is none of PARTS, or an image is listed twice; names the line.
     """
     parts: dict[str, list[Labelled]] = {part: [] for part in PARTS}
     lines: dict[tuple[str, str], int] = {}
@@ -68,6 +68,9 @@ def _check_columns(table: str, columns: Sequence[str]) -> None:
             f'"{table}" has no column {" and no column ".join(missing)}: its first line is '
             f"{','.join(columns)!r}; write {','.join((*NEEDED, CAMERA))}, separated by commas."
         )
+    for name in (*NEEDED, CAMERA):
+        if columns.count(name) > 1:
+            raise ValueError(f'"{table}" has two columns {name}: take one of them out.')
 
 
 def _cell(table: str, line: int, row: Mapping[str | None, str | None], name: str) -> str:
