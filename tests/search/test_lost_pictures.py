@@ -14,10 +14,16 @@ from partialreid.images.reading import ImageError
 from partialreid.search.partial_reid import PartialReID
 
 
-def shown(folder: Path) -> list[Any]:
-    """The answers of the first query on a page."""
+def asked(folder: Path) -> Any:
+    """The first query on a page."""
     page = (folder / "index.html").read_text(encoding="utf-8")
-    return json.loads(page.split('id="data">')[1].split("</script>")[0])["queries"][0]["answers"]
+    return json.loads(page.split('id="data">')[1].split("</script>")[0])["queries"][0]
+
+
+def shown(folder: Path) -> list[Any]:
+    """Its answers."""
+    found: list[Any] = asked(folder)["answers"]
+    return found
 
 
 def test_of_an_index(
@@ -56,8 +62,10 @@ def test_of_an_index(
         cards = shown(tmp_path / "answer")
         assert [bool(card["image"]) for card in cards] == [True, False, False, True]
         assert not any(card["reason"] for card in cards)
-        page = (tmp_path / "answer" / "index.html").read_text(encoding="utf-8")
-        assert "picture cannot be read any more" in page
+        assert (asked(tmp_path / "answer")["image"], asked(tmp_path / "answer")["note"]) == (
+            "",
+            "picture is gone",
+        )
     assert kept.exists()
 
 
@@ -67,7 +75,40 @@ def test_of_a_gallery_in_memory(model: PartialReID, crops: Path, tmp_path: Path)
     answer = model.search(image.crop((0, 0, 40, 40)), gallery, k=3)
     Path(answer[1].path).unlink()
     Path(answer[2].path).write_text("no image any more")
+    os.utime(answer[0].path, (1, 1))  # touched, and the same
     answer.save(tmp_path / "answer")
     notes = [card["note"] for card in shown(tmp_path / "answer")]
-    assert notes == ["", "picture is gone", "picture cannot be read any more"]
+    assert notes == ["", "picture is gone", "picture has changed since it was extracted"]
     assert shown(tmp_path / "answer")[0]["reason"]
+
+
+@pytest.mark.parametrize("of_query", [True, False])
+def test_nothing_is_explained_by_the_pixels_of_another_picture(
+    of_query: bool,
+    model: PartialReID,
+    crops: Path,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    query, other = tmp_path / "half.png", max(crops.iterdir())
+    Image.open(min(crops.iterdir())).convert("RGB").crop((0, 0, 40, 40)).save(query)
+    answer = model.search(query, model.gallery([min(crops.iterdir())]))
+    before = answer[0].explain(), answer[0].parts()
+    changed = query if of_query else Path(answer[0].path)
+    content = changed.read_bytes()
+    changed.write_bytes(other.read_bytes())
+    again = "search again" if of_query else "extract the gallery again"
+    for lost in (answer[0].explain, answer[0].parts):
+        with pytest.raises(ImageError, match=f"{changed}. has changed since .*, or {again}"):
+            lost()
+    answer.save(tmp_path / "answer")
+    assert "of the answers are gone or have changed" in caplog.text
+    of_page = asked(tmp_path / "answer")
+    images = of_page["image"], of_page["answers"][0]["image"]
+    assert [bool(image) for image in images] == [not of_query, of_query]
+    one = of_page if of_query else of_page["answers"][0]
+    assert one["note"] == "picture has changed since it was extracted"
+    assert of_page["answers"][0]["reason"] == ""
+    changed.write_bytes(content)  # put back as it was
+    assert answer[0].explain().tobytes() == before[0].tobytes()
+    assert answer[0].parts() == before[1]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, overload
 
@@ -43,8 +43,9 @@ class Answer(Sequence[Match]):
         matches: Sequence[Match],
         in_gallery: float | None,
         record: Mapping[str, Any],
+        lost: Callable[[], str],
     ) -> None:
-        self.query, self.picture = picture_name(picture), picture
+        self.query, self.picture, self._lost = picture_name(picture), picture, lost
         self.kind, self.in_gallery, self.record = kind, in_gallery, record
         self._matches = tuple(matches)
 
@@ -71,16 +72,17 @@ class Answer(Sequence[Match]):
 
     def page(self, explained: int) -> PageQuery:
         """What a page shows of it, the first `explained` images with their explanations."""
-        image = shown(self.picture)
+        lost = self._lost()
+        image = "" if lost else shown(self.picture)
         answers = [match.page(self.kind, match.rank <= explained) for match in self]
-        note = "" if image else f"picture {UNREAD}"
+        note = "" if image else f"picture {lost or UNREAD}"
         return PageQuery(self.query, image, self.in_gallery, answers, note)
 
     def save(self, folder: str | os.PathLike[str], explained: int = 3) -> None:
         """Write index.html, a page to look at, and answers.json, the numbers, into a folder.
 
         Both are written, or none. A picture that is no longer there, or no longer what it was when
-        it was indexed, is not shown; the page says so.
+        it was extracted, is not shown; the page says so.
 
         Args:
             folder: made if it is not there.
@@ -105,7 +107,9 @@ class Answers(list[Answer]):
         if not self:
             raise ValueError("there is no answer to save.")
         pages = [answer.page(explained) for answer in self]
-        lost = sum(not match.image for page in pages for match in page.answers)
+        images = [one.image for page in pages for one in page.answers]
+        images += [page.image for page in pages]
+        lost = images.count("")
         if lost:
             logger.warning(
                 f"{lost} pictures of the answers are gone or have changed: the page does not show "
@@ -175,7 +179,7 @@ def answers_of(
                     partial(gallery.lost, place),
                 )
             )
-        found.append(Answer(query, kind, matches, in_gallery, record))
+        found.append(Answer(query, kind, matches, in_gallery, record, partial(reasons.lost, q)))
     return found
 
 

@@ -6,7 +6,6 @@ Shapes: G images, D global features, C channels, M_g columns of an image.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,9 +17,9 @@ from ..images.pictures import Picture, picture_name
 from ..matching.extracted import Images
 from ..runtime.progress import progress
 from .extraction import CHUNK, Extractor
+from .stamped import Stamped
 
 Metadata = Mapping[str, Any]
-GONE = "is gone"
 
 
 @dataclass(frozen=True)
@@ -31,16 +30,21 @@ class Gallery:
         images: features (G, D) and columns (C, M_g) of unit length, weights (M_g,).
         paths: of the pictures; "" where it came as none.
         metadata: of each, plain values by their names: identity, camera, what the caller knows.
-        pictures: of each what shows its pixels again: a path or the picture itself.
+        stamped: the pictures as they were extracted.
     """
 
     images: Images
     paths: Sequence[str]
     metadata: Sequence[Metadata]
-    pictures: Sequence[Picture] = field(repr=False)
+    stamped: Stamped = field(repr=False)
 
     def __len__(self) -> int:
         return len(self.paths)
+
+    @property
+    def pictures(self) -> Sequence[Picture]:
+        """What shows the pixels of each picture again: its path, or the picture itself."""
+        return self.stamped.pictures
 
     def columns(self, place: int) -> Tensor:
         """The columns (C, M) of one picture."""
@@ -48,8 +52,7 @@ class Gallery:
 
     def lost(self, place: int) -> str:
         """Why the picture of an image cannot be shown any more, in a word; "" if it can."""
-        path = picture_name(self.pictures[place])
-        return GONE if path and not os.path.isfile(path) else ""
+        return self.stamped.lost(place)
 
 
 def extracted_gallery(
@@ -69,6 +72,7 @@ def extracted_gallery(
     Raises:
         OSError, ValueError: as `Extractor.chunks`.
     """
+    stamped = Stamped(pictures)
     features, columns, weights = [], list[Tensor](), list[Tensor]()
     chunks, total = extractor.chunks(pictures), -(-len(pictures) // CHUNK)
     for _, part in progress(chunks, total, "extracting pictures", "parts"):
@@ -76,4 +80,4 @@ def extracted_gallery(
         columns += [one.to(kept) for one in part.columns]
         weights += part.weights
     names = [picture_name(picture) for picture in pictures]
-    return Gallery(Images(torch.cat(features), columns, weights), names, metadata, pictures)
+    return Gallery(Images(torch.cat(features), columns, weights), names, metadata, stamped)

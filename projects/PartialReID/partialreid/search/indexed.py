@@ -15,9 +15,9 @@ from torch import Tensor
 from ..images.pictures import Picture
 from ..index.gallery import Index
 from ..index.selection import Where
-from ..index.stamps import stamp_of
 from ..index.stored_gallery import Rows
-from .gallery import GONE, Metadata
+from .gallery import Metadata
+from .stamped import lost_file
 
 CHANGED = "has changed since it was indexed"
 ROOT = "root"  # what an index knows of itself: the folder that the names of its pictures start from
@@ -57,14 +57,7 @@ class IndexedGallery:
 
     def lost(self, place: int) -> str:
         """Why the picture of an image cannot be shown any more, in a word; "" if it can."""
-        path, known = self.paths[place], self.index.stamp(place)
-        try:
-            status = os.stat(path)
-            if (status.st_size, status.st_mtime_ns) == known[:2]:
-                return ""
-            return "" if stamp_of(path).content == known.content else CHANGED
-        except OSError:
-            return GONE
+        return lost_file(self.paths[place], self.index.stamp(place), CHANGED)
 
     def where(self, conditions: Where) -> IndexedGallery:
         """The pictures for which all conditions hold, such as ["camera=3", "time>=2024-05-01"].

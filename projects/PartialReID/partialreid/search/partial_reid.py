@@ -35,6 +35,7 @@ from .pair import Pair, pair_of
 from .ranking import ranked
 from .reasons import Reasons
 from .sources import Pictures, listed, pictures_of, readable
+from .stamped import Stamped
 
 AnyGallery: TypeAlias = "Gallery | IndexedGallery"
 """Pictures that can be searched: in memory, or in an index on disk."""
@@ -222,12 +223,13 @@ class PartialReID:
         known = Pictures(asked, [{} for _ in asked])
         (queries, _), self.skipped = readable(known, skip_unreadable, "queries")
         settings = self.cfg.TEST.DSR
+        stamped = Stamped(queries)
         embedded = self.extractor.every(queries)
         answers = answers_of(
             queries,
             ranked(embedded.images(), gallery, settings, k),
             gallery,
-            Reasons(self.extractor, self.cfg, queries, embedded, gallery),
+            Reasons(self.extractor, self.cfg, stamped, embedded, gallery),
             settings.DISTANCE,
             k,
             self.calibration,

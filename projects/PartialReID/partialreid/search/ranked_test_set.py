@@ -23,6 +23,7 @@ from .calibration import Calibration, margin_of, verdict_of
 from .example_lists import ExampleLists, example_lists
 from .extraction import Extractor
 from .reasons import Reasons
+from .stamped import Stamped
 
 logger = logging.getLogger(__name__)
 
@@ -157,8 +158,8 @@ def explained(
     if not cfg.TEST.DSR.ENABLED:
         return found
     asked = [queries[lists.query] for lists in every]
-    anew = ExtractedAnew(gallery, extractor, cfg)
-    reasons = Reasons(extractor, cfg, asked, extractor.every(asked), anew)
+    anew, stamped = ExtractedAnew(gallery, extractor, cfg), Stamped(asked)
+    reasons = Reasons(extractor, cfg, stamped, extractor.every(asked), anew)
     work = [
         (number, place)
         for number, lists in enumerate(every)

@@ -23,6 +23,7 @@ from ..reporting.explanation import Candidate, draw_explanation
 from ..reporting.explanation_patches import Shown
 from .extraction import Embedded, Extractor
 from .parts import Part, Window, parts_of, picture_windows
+from .stamped import Stamped
 
 # Pixels of the input for a cell of the map, of all backbones that there are.
 STRIDES = (4, 8, 14, 16, 32)
@@ -48,7 +49,7 @@ class Reasons:
     Args:
         extractor: that the pictures went through.
         cfg: config of the model.
-        queries: the pictures that were asked for.
+        queries: the pictures that were asked for, as they were extracted.
         embedded: what was extracted from them.
         gallery: that was searched.
     """
@@ -57,7 +58,7 @@ class Reasons:
         self,
         extractor: Extractor,
         cfg: Any,
-        queries: Sequence[Picture],
+        queries: Stamped,
         embedded: Embedded,
         gallery: Explainable,
     ) -> None:
@@ -76,14 +77,14 @@ class Reasons:
             OSError: a picture is no longer there, or no longer what it was.
         """
         candidates = []
-        self._require(places[0])
+        self._require(query, places[0])
         for place in (places[0], *(rival for rival in places[1:] if not self._gallery.lost(rival))):
             explained, theirs = self._explained(query, place)
             candidates.append(
                 Candidate(self._shown(self._gallery.pictures[place], theirs), explained)
             )
         own = self._embedded.columns[query].shape[1]
-        return draw_explanation(self._shown(self._queries[query], own), candidates)
+        return draw_explanation(self._shown(self._queries.pictures[query], own), candidates)
 
     def parts(self, query: int, place: int) -> tuple[Part, ...]:
         """What the reconstruction distance of one gallery image is the sum of.
@@ -95,22 +96,30 @@ class Reasons:
         Raises:
             OSError: a picture is no longer there, or no longer what it was.
         """
-        self._require(place)
+        self._require(query, place)
         explained, theirs = self._explained(query, place)
         own = self._embedded.columns[query].shape[1]
         windows = (
-            self._windows(self._queries[query], own),
+            self._windows(self._queries.pictures[query], own),
             self._windows(self._gallery.pictures[place], theirs),
         )
         return parts_of(explained, *windows)
 
-    def _require(self, place: int) -> None:
-        """Raise ImageError where the picture of a gallery image is lost."""
-        if lost := self._gallery.lost(place):
-            raise ImageError(
-                f'the picture "{picture_name(self._gallery.pictures[place])}" {lost}: put it back '
-                "as it was, or extract the gallery again."
-            )
+    def lost(self, query: int) -> str:
+        """Why the picture of a query cannot be shown any more, in words; "" if it can."""
+        return self._queries.lost(query)
+
+    def _require(self, query: int, place: int) -> None:
+        """Raise ImageError where the picture of a query or of a gallery image is lost."""
+        for pictures, number, lost, again in (
+            (self._queries.pictures, query, self.lost(query), "search again"),
+            (self._gallery.pictures, place, self._gallery.lost(place), "extract the gallery again"),
+        ):
+            if lost:
+                raise ImageError(
+                    f'the picture "{picture_name(pictures[number])}" {lost}: put it back as it '
+                    f"was, or {again}."
+                )
 
     def _explained(self, query: int, place: int) -> tuple[Explained, int]:
         """The distance of a gallery image taken apart, and the number M of its columns."""
