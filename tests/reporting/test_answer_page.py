@@ -94,9 +94,16 @@ def test_in_a_browser_with_mouse_and_keyboard(browser: Any, tmp_path: Path) -> N
     for said in ("1. 0.1000", "right", "match 97 % right", "camera: 1", "a.jpg", "why?"):
         assert said in first.text
     assert "in the gallery: 90 %" in browser.find_element("class name", "asked").text
-    # Sorted by another distance.
+    # Sorted by another distance, by which the ranks are not known.
+    unranked = browser.find_element("id", "unranked")
+    assert unranked.text == ""
     browser.find_element("css selector", "input[value=global]").send_keys(Keys.SPACE)
     assert names_in(browser) == [NAMES[1], NAMES[2], NAMES[0]]
+    assert browser.find_element("class name", "answer").text.startswith("0.1000")
+    assert "By the global distance others may be nearer" in unranked.text
+    browser.find_element("class name", "answer").click()
+    assert browser.find_element("id", "which").text == f"wrong: {NAMES[1]}"
+    browser.find_element("id", "close").click()
     browser.find_element("css selector", "input[value=fused]").click()
     # The explanation, by keys alone.
     dialog = browser.find_element("id", "why")
@@ -242,6 +249,7 @@ def test_lists_of_a_test_set(browser: Any, tmp_path: Path) -> None:
     # Another distance has another list, with ranks of its own.
     browser.find_element("css selector", "input[value=global]").send_keys(Keys.SPACE)
     assert names_in(browser) == ["w3.jpg", "w1.jpg", "r1.jpg"]
+    assert browser.find_element("id", "unranked").text == ""
     last = browser.find_elements("css selector", ".query:first-of-type .answer")[2]
     assert last.text.startswith("30. 0.3000\nfirst right")
     # From one explanation to the next, over answers without one.
