@@ -53,14 +53,14 @@ def read_table(path: str) -> dict[str, dict[str, Value]]:
             raise ValueError(f'row {number} of the table "{path}" has no path.')
         image = os.path.normpath(text).replace(os.sep, "/")
         # One may be named from the folder of the table, and once more from the root of the disk.
-        file = os.path.abspath(os.path.join(os.path.dirname(path), image))
-        if file in named:
-            before, other = named[file]
+        full = os.path.abspath(os.path.join(os.path.dirname(path), image))
+        if full in named:
+            before, other = named[full]
             raise ValueError(
                 f'the table "{path}" names "{image}" twice: in row {before} as "{other}", in row '
                 f'{number} as "{text}". Take out one of the two.'
             )
-        named[file] = number, text
+        named[full] = number, text
         table[image] = {name: text for name, text in row.items() if text != ""}
     return _typed(table)
 
