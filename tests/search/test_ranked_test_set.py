@@ -62,10 +62,10 @@ def test_lists_are_those_of_the_evaluation(page: Callable[..., PageQuery]) -> No
 
 def test_verdicts_know_the_margin(page: Callable[..., PageQuery]) -> None:
     found = page(FUSED, *FIXED)
-    # The next person is nearer than the second and the third by so much.
-    probabilities = [BY_MARGIN(0.1, 0.05), BY_MARGIN(0.15, -0.05), BY_MARGIN(0.4, -0.3)]
+    # The first person is nearer than the third by so much, and too likely for the second.
+    probabilities = [BY_MARGIN(0.1, 0.05), 1 - BY_MARGIN(0.1, 0.05), BY_MARGIN(0.4, -0.3)]
     assert [answer.probability for answer in found.answers] == pytest.approx(probabilities)
-    assert [answer.verdict for answer in found.answers] == ["match", "unsure", "other"]
+    assert [answer.verdict for answer in found.answers] == ["match", "other", "other"]
     assert found.in_gallery == pytest.approx(BY_MARGIN(0.1, 0.05))
 
 

@@ -11,9 +11,10 @@ from typing import Any, overload
 from ..images.pictures import Picture, picture_name
 from ..metrics.report import Distance
 from ..reporting.answer_page import PageQuery
-from .calibration import Calibration, margin_of, verdict_of
+from .calibration import Calibration
 from .gallery import Gallery
 from .indexed import IndexedGallery
+from .list_verdicts import ListVerdicts
 from .match import UNREAD, Match, shown
 from .ranking import Ranked
 from .reasons import Reasons
@@ -133,7 +134,7 @@ def answers_of(
     """One answer for each query.
 
     Where identities are known, a list speaks of people: an answer is the surer the farther the
-    nearest image of another identity is, among all that `ranked` holds.
+    nearest image of another identity is, among all that `ranked` holds; see `ListVerdicts`.
 
     Args:
         queries: the pictures of Q queries.
@@ -151,15 +152,9 @@ def answers_of(
         places = ranked.places[q].tolist()
         row = ranked.distances[kind][q].double().numpy()
         people = [gallery.metadata[place].get(IDENTITY) for place in places]
-        matches, in_gallery = [], None
+        said = ListVerdicts(known, row, people) if known else None
+        matches = []
         for i, place in enumerate(places[:k]):
-            probability, verdict = None, "unsure"
-            if known is not None:
-                margin = margin_of(i, row, people)
-                probability = known.probability(float(row[i]), margin)
-                if i == 0:
-                    in_gallery = known.in_gallery(float(row[i]), margin)
-                verdict = verdict_of(probability, in_gallery if i == 0 else None)
             matches.append(
                 Match(
                     i + 1,
@@ -167,8 +162,8 @@ def answers_of(
                     place,
                     float(row[i]),
                     {name: float(values[q, i]) for name, values in ranked.distances.items()},
-                    probability,
-                    verdict,
+                    said.probability(i) if said else None,
+                    said.verdict(i) if said else "unsure",
                     gallery.metadata[place],
                     same_picture(
                         query, gallery.pictures[place], float(ranked.distances["global"][q, i])
@@ -179,6 +174,7 @@ def answers_of(
                     partial(gallery.lost, place),
                 )
             )
+        in_gallery = said.in_gallery if said else None
         found.append(Answer(query, kind, matches, in_gallery, record, partial(reasons.lost, q)))
     return found
 

@@ -110,23 +110,6 @@ def from_plain(values: Mapping[str, Any]) -> Calibration:
         raise ValueError(f"the calibration of the model file is damaged ({error!r})") from error
 
 
-def margin_of(i: int, distances: Array, people: Sequence[Any]) -> float | None:
-    """How much farther than image i the nearest one of another identity is.
-
-    Args:
-        i: which image of a list.
-        distances: of all its images.
-        people: their identities; None where one is not known.
-
-    Returns:
-        The margin, below 0 where the other is nearer; None where it is not known.
-    """
-    others = np.array([person is not None and person != people[i] for person in people])
-    if people[i] is None or not others.any():
-        return None
-    return float(distances[others].min() - distances[i])
-
-
 def verdict_of(probability: float, in_gallery: float | None = None) -> str:
     """What is known of an image, in a word.
 

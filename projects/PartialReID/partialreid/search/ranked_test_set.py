@@ -19,9 +19,10 @@ from ..metrics.ranking import as_array
 from ..metrics.report import Distance
 from ..reporting.answer_page import PageAnswer, PageQuery, data_of
 from ..runtime.progress import progress
-from .calibration import Calibration, margin_of, verdict_of
+from .calibration import Calibration
 from .example_lists import ExampleLists, example_lists
 from .extraction import Extractor
+from .list_verdicts import ListVerdicts
 from .reasons import Reasons
 from .stamped import Stamped
 
@@ -106,28 +107,25 @@ def page_queries(
     for lists, drawn in zip(every, reasons, strict=True):
         people = as_array(evaluator.ids[1])[lists.ranked().places].tolist()
         row = evaluator.distances[kind][lists.query].double().numpy()[lists.ranked().places]
-        in_gallery = known.in_gallery(float(row[0]), margin_of(0, row, people)) if known else None
+        said = ListVerdicts(known, row, people) if known else None
         answers = []
         for place in lists.shown(wanted.length):
             ranks = lists.ranks(place)
-            i, probability, verdict = ranks[kind] - 1, None, ""
-            if known:
-                probability = known.probability(float(row[i]), margin_of(i, row, people))
-                verdict = verdict_of(probability, in_gallery if i == 0 else None)
+            i = ranks[kind] - 1
             answers.append(
                 PageAnswer(
                     {name: ranks[name] for name in ranks},
                     gallery[place],
                     data_of(rgb_of(gallery[place])),
                     {k: float(d[lists.query, place]) for k, d in evaluator.distances.items()},
-                    probability,
-                    verdict,
+                    said.probability(i) if said else None,
+                    said.verdict(i) if said else "",
                     reason=drawn.get(place, ""),
                     right=bool(lists.ranked().right[i]),
                 )
             )
         asked = queries[lists.query]
-        note = said_of(lists)
+        in_gallery, note = said.in_gallery if said else None, said_of(lists)
         found.append(
             PageQuery(asked, data_of(rgb_of(asked)), in_gallery, answers, note, lists.group)
         )
