@@ -47,7 +47,7 @@ def test_it_goes_through_plain_values() -> None:
     again = from_plain(json.loads(json.dumps(found.as_plain())))
     assert again == found
     assert again.probability(0.3, None) == found.right(0.3)
-    assert again.in_gallery(0.3, 0.1) == found.present_by_margin(0.3, 0.1)
+    assert again.in_gallery(0.7, 0.0) == found.present_by_margin(0.7, 0.0)
     assert again.settings is None
     settings = {"TEST.DSR.LAMBDA": 0.5, "MODEL.HEADS.DSR.KERNELS": [1, 2]}
     found = calibrated(made_up(500), "fused", "made up", settings)

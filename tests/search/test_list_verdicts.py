@@ -48,3 +48,14 @@ def test_pictures_of_nobody_known_have_their_distance_alone() -> None:
     assert [some[0], some[3]] == pytest.approx([alone[0], alone[3]])
     assert some[1] == some[4] == pytest.approx(BY_MARGIN(0.12, 0.07))
     assert some[2] == some[5] == pytest.approx(BY_MARGIN(0.19, -0.07))
+
+
+def test_where_the_first_is_right_the_person_is_there() -> None:
+    people = ["a", "b", "c", "a", "b", "c"]
+    for distance in (0.0, 0.05, 0.3):
+        for names in ([None] * 6, people):
+            verdicts = ListVerdicts(KNOWN, DISTANCES + distance, names)
+            assert verdicts.in_gallery >= verdicts.probability(0)
+    near = KNOWN.probability(0.0, 0.2)
+    assert PRESENT_BY_MARGIN(0.0, 0.2) < near == KNOWN.in_gallery(0.0, 0.2)
+    assert KNOWN.in_gallery(0.3, None) == PRESENT(0.3) > RIGHT(0.3)

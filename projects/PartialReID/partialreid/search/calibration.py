@@ -78,10 +78,15 @@ class Calibration:
         return self.right_by_margin(distance, margin)
 
     def in_gallery(self, distance: float, margin: float | None) -> float:
-        """That the gallery shows the person, from the first answer; arguments as `probability`."""
+        """That the gallery shows the person, from the first answer; arguments as `probability`.
+
+        It is no less than the probability of the first answer: where that is right, the person is
+        there. Two regressions do not know that of each other.
+        """
         if margin is None:
-            return self.present(distance)
-        return self.present_by_margin(distance, margin)
+            return max(self.present(distance), self.right(distance))
+        by_margin = (self.present_by_margin, self.right_by_margin)
+        return max(curve(distance, margin) for curve in by_margin)
 
     def as_plain(self) -> dict[str, Any]:
         """Plain values, as a model file holds them."""
