@@ -19,7 +19,12 @@ def made_up(count: int, seed: int = 0) -> FirstAnswers:
     p = 1 / (1 + np.exp(20 * distance - 10 - 30 * margin))
     right = rng.uniform(size=count) < p
     present = right | (rng.uniform(size=count) < 0.1)
-    return FirstAnswers(distance, margin, right, present, rng.integers(0, 200, count))
+    identity = rng.integers(0, 200, count)
+    # Lists of two images of one person, and the next one.
+    listed = np.stack([distance, distance + margin / 2, distance + margin], axis=1)
+    first = np.where(right, identity, -1)
+    people = np.stack([first, first, np.full(count, -2)], axis=1)
+    return FirstAnswers(distance, margin, right, present, identity, listed, people)
 
 
 def test_the_probability_that_made_the_answers_is_found_again() -> None:
@@ -89,6 +94,17 @@ def test_first_answers_with_and_without_the_person() -> None:
     assert found.present.tolist() == [True, True, False, False]
     np.testing.assert_allclose(found.margin, [0.1, 0.05, 0.2, 0.2])
     assert found.identity.tolist() == [0, 1, 0, 1]
+    # The lists, what is not there, and the nearest image of another person than the first.
+    listed = [[0.3, 0.4, 0.5, 0.6], [0.3, 0.35, 0.4, 0.5, 0.6], [0.4, 0.5, 0.6], [0.3, 0.5, 0.6]]
+    people = [[0, 1, 1, 2], [2, 1, 1, 0, 0], [1, 1, 2], [2, 0, 0]]
+    behind = [(0.4, 1), (0.35, 1), (0.6, 2), (0.5, 0)]
+    for n, (row, names, other) in enumerate(zip(listed, people, behind, strict=True)):
+        length = len(row)
+        assert found.listed[n, :length].tolist() == row
+        assert found.people[n, :length].tolist() == names
+        assert np.isinf(found.listed[n, length:-1]).all() and found.listed.shape == (4, 11)
+        assert set(found.people[n, length:-1]) == {names[-1]}
+        assert (found.listed[n, -1], found.people[n, -1]) == other
 
 
 def test_the_error_of_probabilities_by_hand() -> None:
@@ -103,6 +119,12 @@ def test_the_report_of_answers_that_can_and_cannot_be_told_apart() -> None:
     report = cross_report(told, "fused")
     assert report["auc"] > report["auc_without_margin"] > 0.8
     assert report["calibration_error"] < 0.03
+    # The second image is of the same person as the first, and as right; by its own distance, it
+    # seems less so.
+    assert report["calibration_error_listed"] == report["calibration_error"]
+    assert report["listed_said"] == pytest.approx(report["listed_right"], abs=0.01)
+    assert report["listed_said_without_margin"] < report["listed_right"] - 0.01
+    assert report["calibration_error_in_gallery"] < 0.03
     rng = np.random.default_rng(1)
     report = cross_report(told._replace(present=rng.uniform(size=20_000) < 0.5), "fused")
     assert report["auc"] == pytest.approx(0.5, abs=0.03)

@@ -4,7 +4,7 @@ Half of what a calibration has to know, what a distance is like whose person is 
 shows: there each query has a match. So each query is asked twice, the second time of a gallery
 without the images of its identity.
 
-Shapes: Q queries, G gallery images, S answers.
+Shapes: Q queries, G gallery images, S answers, K images of a list.
 """
 
 from __future__ import annotations
@@ -15,9 +15,11 @@ import numpy as np
 
 from ..metrics.ranking import Array, Ids
 
+LISTED = 10  # K, as long as a list is by default
+
 
 class FirstAnswers(NamedTuple):
-    """The first answers of S queries.
+    """The first answers of S queries, and the beginnings of their lists.
 
     Attributes:
         distance: (S,) of the first answer.
@@ -25,6 +27,10 @@ class FirstAnswers(NamedTuple):
         right: (S,) whether the answer shows the person of the query.
         present: (S,) whether any image of the gallery does.
         identity: (S,) of the query.
+        listed: (S, K + 1) distances of the first K images, the first answer's too, and behind them
+            that of the nearest image of another identity than the answer's; infinity where there
+            are fewer.
+        people: (S, K + 1) their identities.
     """
 
     distance: Array
@@ -32,6 +38,8 @@ class FirstAnswers(NamedTuple):
     right: Array
     present: Array
     identity: Array
+    listed: Array
+    people: Array
 
     def of(self, some: Array) -> FirstAnswers:
         """Those where `some` (S,) is true."""
@@ -59,9 +67,15 @@ def first_answers(distances: Array, ids: Ids) -> FirstAnswers:
             if not matches.any() or len(np.unique(g_pids[open_to])) < 2:
                 continue
             places = np.flatnonzero(open_to)
-            first = places[np.argmin(row[places])]
+            places = places[np.argsort(row[places], kind="stable")]
+            first = places[0]
             others = places[g_pids[places] != g_pids[first]]
-            margin = row[others].min() - row[first]
-            rows.append((row[first], margin, bool(same[first]), present, q_pids[q]))
-    distance, margin, right, there, identity = (np.array(part) for part in zip(*rows, strict=True))
-    return FirstAnswers(distance, margin, right, there, identity)
+            margin = row[others[0]] - row[first]
+            # What a short list lacks is its last image again, infinitely far.
+            short = max(LISTED - len(places), 0)
+            shown = np.append(np.pad(places[:LISTED], (0, short), "edge"), others[0])
+            listed = row[shown]
+            listed[LISTED - short : LISTED] = np.inf
+            known = (row[first], margin, bool(same[first]), present, q_pids[q])
+            rows.append((*known, listed, g_pids[shown]))
+    return FirstAnswers(*(np.array(part) for part in zip(*rows, strict=True)))

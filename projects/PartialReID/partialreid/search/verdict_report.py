@@ -11,6 +11,7 @@ import numpy as np
 from ..metrics.ranking import Array
 from .calibration import Calibration, fitted
 from .first_answers import FirstAnswers
+from .list_verdicts import ListVerdicts
 
 BINS = 10
 FOUND = 0.95
@@ -44,8 +45,10 @@ def cross_report(answers: FirstAnswers, kind: str) -> dict[str, float]:
     Returns:
         By the answers' margins: `auc` of "in the gallery"; `calibration_error`, the mean difference
         between probability and frequency over ten bins of equal width, weighted by their answers,
-        of `right`; `false_alarms`, the share of absent persons that pass the threshold which 95 %
-        of those present pass; and the same without margins under `..._without_margin`.
+        of `right`, and `calibration_error_in_gallery`; `false_alarms`, the share of absent persons
+        that pass the threshold which 95 % of those present pass. Of the other images of the lists
+        `listed_said`, their mean probability, `listed_right`, the share of them that is right, and
+        `calibration_error_listed`. And the same without identities under `..._without_margin`.
 
     Raises:
         ValueError: as `calibration.fitted`.
@@ -56,13 +59,20 @@ def cross_report(answers: FirstAnswers, kind: str) -> dict[str, float]:
     out: dict[str, float] = {}
     for with_margin in (True, False):
         present, right, truth_present, truth_right = [], [], [], []
+        listed, truth_listed = [], []
         for side in (0, 1):
             learnt = calibrated(answers.of(half != side), kind, "")
             shown = answers.of((half == side) & (answers.present == (asked == 0)))
-            for d, m in zip(shown.distance, shown.margin, strict=True):
-                margin = float(m) if with_margin else None
-                present.append(learnt.in_gallery(float(d), margin))
-                right.append(learnt.probability(float(d), margin))
+            for row, people, asked_for in zip(
+                shown.listed, shown.people, shown.identity, strict=True
+            ):
+                names = people.tolist() if with_margin else [None] * len(people)
+                said = ListVerdicts(learnt, row, names)
+                present.append(said.in_gallery)
+                right.append(said.probability(0))
+                others = np.flatnonzero(np.isfinite(row[:-1]))[1:]
+                listed += [said.probability(i) for i in others.tolist()]
+                truth_listed += (people[others] == asked_for).tolist()
             truth_present += shown.present.tolist()
             truth_right += shown.right.tolist()
         there = np.array(truth_present)
@@ -72,6 +82,10 @@ def cross_report(answers: FirstAnswers, kind: str) -> dict[str, float]:
         out[f"auc{suffix}"] = float(roc_auc_score(there, scores))
         out[f"calibration_error{suffix}"] = expected_error(right, truth_right)
         out[f"false_alarms{suffix}"] = float((scores[~there] >= threshold).mean())
+        out[f"calibration_error_in_gallery{suffix}"] = expected_error(present, truth_present)
+        out[f"listed_said{suffix}"] = float(np.mean(listed))
+        out[f"listed_right{suffix}"] = float(np.mean(truth_listed))
+        out[f"calibration_error_listed{suffix}"] = expected_error(listed, truth_listed)
     return out
 
 
