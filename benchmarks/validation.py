@@ -161,14 +161,24 @@ def table(names: list[str]) -> str:
 
 def difference(record: dict[str, Any], first: dict[str, Any]) -> str:
     """Gain of a network over another with its 95 % interval over identities."""
-    mine, theirs = record["queries"], first["queries"]
-    if mine["identities"] != theirs["identities"]:
+    mine, theirs = (_by_identity(some["queries"]) for some in (record, first))
+    if not np.array_equal(mine["identities"], theirs["identities"]):
         raise ValueError("the networks were evaluated on different queries: run both again.")
     gains = {m: np.subtract(mine[m], theirs[m]) for m in METRICS}
-    spread = bootstrap_intervals(gains, np.asarray(mine["identities"]), seed=0)
+    spread = bootstrap_intervals(gains, mine["identities"], seed=0)
     return " / ".join(
         f"{gains[m].mean():+.1f} ({spread[m][0]:+.1f} to {spread[m][1]:+.1f})" for m in METRICS
     )
+
+
+def _by_identity(queries: dict[str, list[Any]]) -> dict[str, np.ndarray[Any, Any]]:
+    """Identities and metrics in the order of the identities.
+
+    Images of one size are evaluated together, so that the order is not that of the files. Intervals
+    are over identities: which query of one gained what makes no difference to them.
+    """
+    order = np.argsort(queries["identities"], kind="stable")
+    return {name: np.asarray(values)[order] for name, values in queries.items()}
 
 
 if __name__ == "__main__":

@@ -60,6 +60,17 @@ def test_what_is_hard_for_both_cancels_out() -> None:
     assert said == "+0.0 (+0.0 to +0.0) / +5.0 (+0.0 to +10.0)"
 
 
+def test_the_order_of_the_queries_is_not_that_of_the_people() -> None:
+    """Images of one size come together, and another network may see them in other sizes."""
+    first = record([100.0, 0.0, 100.0], [90.0, 10.0, 50.0], [2, 1, 2])
+    second = record([0.0, 100.0, 100.0], [20.0, 90.0, 70.0], [1, 2, 2])
+    ordered = record([0.0, 100.0, 100.0], [10.0, 90.0, 50.0], [1, 2, 2])
+    assert difference(second, first) == difference(second, ordered)
+    assert difference(second, first).startswith("+0.0 ") and "/ +10.0 (" in difference(
+        second, first
+    )
+
+
 def test_other_queries_are_refused() -> None:
     one, other = record([1.0], [1.0], [1]), record([1.0], [1.0], [2])
     with pytest.raises(ValueError, match="on different queries"):
