@@ -6,6 +6,7 @@ import ast
 import contextlib
 import dataclasses
 import io
+import json
 import re
 import shutil
 from pathlib import Path
@@ -49,6 +50,29 @@ def test_the_examples(
     assert float(total) == pytest.approx(ast.literal_eval(distances)["reconstruction"], abs=1e-4)
     assert int(count) == len(names["pair"].parts) > 0
     assert Image.open("pair.png").width > 300
+
+
+def test_the_figures_of_verdicts_are_those_of_the_results() -> None:
+    reports = [
+        json.loads((ROOT / "docs/results/calibration" / name).read_text(encoding="utf-8"))["report"]
+        for name in ("released.json", "twin.json")
+    ]
+    section = TEXT.split("## How far can the verdicts")[1].split("\n## ")[0]
+    rows = [line.split(" | ") for line in section.splitlines() if "cameras" in line and "|" in line]
+    first = ("calibration_error_in_gallery", "calibration_error")
+    without = ("listed_said_without_margin", "calibration_error_listed_without_margin")
+    listed = ("listed_right", "listed_said", "calibration_error_listed", *without)
+    for row, report in zip(rows[:2], reports, strict=True):
+        *_, auc, error_in_gallery, error, false_alarms = row
+        assert auc == f"{report['auc']:.2f}"
+        shown = [error_in_gallery, error, false_alarms]
+        wanted = [f"{100 * report[name]:.1f} %" for name in first]
+        assert shown == [*wanted, f"{100 * report['false_alarms']:.0f} % |"]
+    for row, report in zip(rows[2:], reports, strict=True):
+        wanted = " | ".join(f"{100 * report[name]:.1f} %" for name in listed)
+        assert " | ".join(row[1:]) == f"{wanted} |"
+    scope = re.search(r"too much: (\S+ %) where (\S+ %) are right", section)
+    assert scope and scope.groups() == (rows[2][4], rows[2][1])
 
 
 def test_what_a_part_is_called() -> None:

@@ -144,9 +144,14 @@ def test_verdicts_come_from_the_calibration_in_the_file(
     named = model.search(people[0][0], model.gallery(table), k=1)
     whole = model.search(people[0][0], model.gallery(table), k=6)
     first = whole[0].metadata["identity"]
+    names = {m.metadata["identity"] for m in whole}
     other = min(m.distance for m in whole if m.metadata["identity"] != first)
     margin = other - whole[0].distance
     assert named[0].probability == pytest.approx(by_margin(whole[0].distance, margin))
+    # What is known of a person is said of all pictures of it.
+    of = [{m.probability for m in whole if m.metadata["identity"] == name} for name in names]
+    assert len(whole) > len(names) > 1 and {len(found) for found in of} == {1}
+    assert whole[0].probability == named[0].probability
     # Where hardly anybody is in the gallery, the first image says so, and it alone.
     absent = dataclasses.replace(known, present=Logistic(-9.0, 0.0), right=Logistic(-9.0, 0.0))
     write_calibration(str(path), absent.as_plain())
