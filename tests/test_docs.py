@@ -94,3 +94,15 @@ def test_a_number_of_threads_says_how_it_is_set(document: Path) -> None:
     for number, words in (("1", "one thread"), ("2", "two threads")):
         if words in re.sub(r"\s+", " ", text).replace("processes of one thread", ""):
             assert f"OMP_NUM_THREADS={number}" in text, words
+
+
+def test_results_name_no_place_of_one_machine() -> None:
+    """Configs come along with figures: their paths are those of whoever repeats a command."""
+    results = sorted((ROOT / "docs" / "results").rglob("*.json"))
+    assert results
+    places = {
+        (path.name, place)
+        for path in results
+        for place in re.findall(r'": "(/[^"]+)"', path.read_text(encoding="utf-8"))
+    }
+    assert not places
