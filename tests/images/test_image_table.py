@@ -40,6 +40,12 @@ def test_no_column_of_cameras(tmp_path: Path) -> None:
     assert found["query"] == [(str(tmp_path / "a.jpg"), "anna", None)]
 
 
+def test_spaces_beside_a_comma(tmp_path: Path) -> None:
+    text = "path, identity, camera , split\na b.jpg, anna, door, query\n"
+    found = listed_images(table(tmp_path, text))
+    assert found["query"] == [(str(tmp_path / "a b.jpg"), "anna", "door")]
+
+
 def test_a_backslash_that_belongs_to_a_name(tmp_path: Path) -> None:
     (tmp_path / "a\\1.jpg").touch()
     found = listed_images(table(tmp_path, HEAD + "a\\1.jpg,anna,,query\n"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -169,3 +170,30 @@ def test_what_is_left_out_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixtu
     (said,) = caplog.messages
     assert said.startswith(f'left out of "{tmp_path}", as no images by their names: 7 (')
     assert said.endswith('".DS_Store", ".git", "Thumbs.db", "film.mpg", "list.csv" and 2 more)')
+
+
+def test_a_pipe_is_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Opened, it waits for ever for somebody who writes."""
+    (tmp_path / "1.jpg").touch()
+    for name in ("pipe", "2.jpg"):
+        os.mkfifo(tmp_path / name)
+    (tmp_path / "3.jpg").symlink_to("2.jpg")
+    (tmp_path / "4.jpg").symlink_to("nowhere.jpg")  # whoever reads it says that it is not there
+    assert list_images(tmp_path) == [str(tmp_path / "1.jpg"), str(tmp_path / "4.jpg")]
+    assert '3 ("2.jpg", "3.jpg", "pipe")' in caplog.text
+
+
+def test_a_folder_that_is_shut_says_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "shut").mkdir()
+    scandir = os.scandir
+
+    def refuse(path: str):
+        if str(path).endswith("shut"):  # as to a user who is not root
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(PermissionError, match=r'"/.*/shut" may not be opened by this user: have'):
+        list_images(tmp_path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import struct
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from partialreid.data.size_batches import image_size
 from partialreid.images.reading import ImageError, MaskError, check_images, read_image
+from partialreid.index.stamps import stamp_of
 from partialreid.runtime.errors import sentence
 
 # Every grey value that 8 bits have, as 16 bits: 0, 257, ... 65535.
@@ -247,3 +249,11 @@ def test_published_images_are_neither_deep_nor_turned(
     for path in paths[:: len(paths) // 20]:
         stock = np.asarray(data_utils.read_image(str(path), format="RGB"))
         np.testing.assert_array_equal(np.asarray(read_image(path)), stock)
+
+
+def test_a_pipe_is_refused_by_all_who_read(tmp_path: Path) -> None:
+    """Opened, it waits for ever for somebody who writes."""
+    os.mkfifo(tmp_path / "1.jpg")
+    for read in (read_image, image_size, stamp_of):
+        with pytest.raises(OSError, match="it is a pipe"):
+            read(str(tmp_path / "1.jpg"))

@@ -68,6 +68,9 @@ def test_images_for_which_all_holds(path: str, where, wanted: list[int]) -> None
         (["camera<>3"], "is no condition"),
         (["camera=>3"], "is no condition"),
         (["!=3"], "is no condition"),
+        ({"camera": None}, '"camera" is to be None, which is neither text nor a number'),
+        ({"camera": [3, (4,)]}, r'"camera" is to be \(4,\), which is neither'),
+        ({"who": b"12"}, "\"who\" is to be b'12', which is neither"),
         ({"colour": 3}, r'has "colour": known is a b, camera, height, time, who\.'),
         (["1=1) OR (1=1"], 'has "1"'),
     ],
@@ -113,6 +116,16 @@ def test_a_table(tmp_path: Path, delimiter: str) -> None:
     }
 
 
+def test_spaces_beside_a_comma_belong_to_nothing(tmp_path: Path) -> None:
+    """With `, identity` nobody had an identity, and all probabilities were others."""
+    file = tmp_path / "table.csv"
+    file.write_text("path, identity , camera\na b/1.jpg , anna b , 3\n c.jpg, , 4\n")
+    assert read_table(str(file)) == {
+        "a b/1.jpg": {"identity": "anna b", "camera": 3},
+        "c.jpg": {"camera": 4},
+    }
+
+
 def test_paths_of_a_table_are_the_shortest(tmp_path: Path) -> None:
     file = tmp_path / "table.csv"
     file.write_text(f"path,,\n./a//b.jpg,,\n{tmp_path}/c.jpg,,\n../d.jpg,,\n")
@@ -132,6 +145,8 @@ def test_paths_of_a_table_are_the_shortest(tmp_path: Path) -> None:
         (b"path,camera\na/b,3\nc,1\na/./b,4\n", 'row 2 as "a/b", in row 4 as "a/./b"'),
         (b"path,camera\nb,3\na\\..\\b,4\n", 'names "b" twice: in row 2 as "b", in row 3'),
         (b"path,camera,camera\na,3,4\n", r'table.csv" has two columns "camera"'),
+        (b"path, camera,camera \na,3,4\n", r'has two columns "camera"'),
+        (b"path,camera\n ,3\n", "row 2 of the table .* has no path"),
         (b"path,path,\na,b,\n", 'has two columns "path"'),
         (b"path,camera\na,3,4\n", "row 2 of the table .* has not 2 values"),
         (b"path,camera\nb,1\na\n", "row 3 of the table .* has not 2 values"),

@@ -84,3 +84,10 @@ def test_whatever_is_wrong_with_it_is_one_sentence(old: str, script: str) -> Non
         index.select({"camera": 1})
         list(index.metadata)
         assert index.check() != []
+
+
+def test_another_model_changes_nothing(old: str) -> None:
+    with pytest.raises(ValueError, match="made by another model"):
+        Index.open(old, "another", write=True)
+    with Index.open(old) as index:
+        assert not index.summed

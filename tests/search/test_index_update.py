@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 import sqlite3
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from partialreid.images import reading
 from partialreid.images.reading import ImageError
@@ -155,3 +157,85 @@ def test_a_table_replaces_what_was_known_and_a_folder_leaves_it(
     assert known(table) == [{}, {}]
     with model.open(tmp_path / into) as index, pytest.raises(ValueError, match="known is nothing"):
         index.where(["identity=Anna"])
+
+
+@pytest.mark.parametrize("broken", [1, 4])
+def test_an_index_keeps_what_it_has_of_pictures_that_can_no_longer_be_read(
+    broken: int, model: PartialReID, crops: Path, tmp_path: Path
+) -> None:
+    """All of a gallery was removed where a fault of the disk broke all of its files."""
+    into, table = tmp_path / "x.index", crops / "t.csv"
+    paths = sorted(crops.glob("*.png"))
+    table.write_text("\n".join(["path,camera", *(f"{path.name},1" for path in paths)]))
+    model.index(table, into).close()
+    whole = [path.read_bytes() for path in paths]
+    for path in paths[:broken]:
+        path.write_text("no image")
+    with pytest.raises(ImageError, match=f"{broken} of 4 pictures cannot be read"):
+        model.index(table, into)
+    table.write_text("\n".join(["path,camera", *(f"{path.name},2" for path in paths)]))
+    with model.index(table, into, skip_unreadable=True) as index:
+        assert list(index.metadata) == [{"camera": 2}] * 4
+        assert [one.path for one in model.skipped] == [str(path) for path in paths[:broken]]
+        found = model.search(Image.open(io.BytesIO(whole[0])), index, k=4)
+    assert found[0].path == str(paths[0])
+    # What can be read again is as before, and what is gone goes.
+    paths[0].write_bytes(whole[1])
+    paths[-1].unlink()
+    table.write_text("\n".join(["path", *(path.name for path in paths[:-1])]))
+    with model.index(table, into, skip_unreadable=True) as index:
+        assert len(index) == 3
+        same = model.search(Image.open(io.BytesIO(whole[1])), index, k=2)
+    assert {match.path for match in same} == {str(path) for path in paths[:2]}
+
+
+def test_a_refused_source_leaves_an_index_of_an_earlier_version_as_it_is(
+    model: PartialReID, crops: Path, tmp_path: Path
+) -> None:
+    into, other = tmp_path / "x.index", tmp_path / "other"
+    model.index(crops, into).close()
+    shutil.copytree(crops, other)
+    with sqlite3.connect(into / database.FILE) as old:
+        old.executescript(
+            "DROP TABLE checksums; DELETE FROM about WHERE key = 'checksum';"
+            "PRAGMA user_version = 1;"
+        )
+    old.close()
+    with pytest.raises(ValueError, match="name another index"):
+        model.index(other, into)
+    with Index.open(str(into)) as index:
+        assert not index.summed
+    model.index(crops, into).close()
+    with Index.open(str(into)) as index:
+        assert index.summed
+
+
+def test_a_link_to_an_empty_folder_is_that_folder(
+    model: PartialReID, crops: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "disk")
+    with model.index(crops, tmp_path / "link") as index:
+        assert len(index) == 4
+    assert (tmp_path / "link").is_symlink() and (tmp_path / "disk" / database.FILE).exists()
+
+
+@pytest.mark.parametrize("shut", ["folder", "parent"])
+def test_a_place_that_is_shut_is_refused_before_pictures_are_decoded(
+    shut: str, model: PartialReID, crops: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "empty").mkdir()
+    place = tmp_path / "empty" if shut == "folder" else tmp_path
+
+    def access(path: str, _: int) -> bool:  # as for a user who is not root
+        return path != str(place)
+
+    monkeypatch.setattr(os, "access", access)
+    monkeypatch.setattr(reading, "read_image", None)
+    said = {
+        "folder": f'"{place}" may not be opened by this user',
+        "parent": f'no index can be made at .*, as this user may not write to "{place}"',
+    }
+    with pytest.raises(ValueError, match=said[shut]):
+        model.index(crops, tmp_path / "empty", skip_unreadable=True)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["crops", "empty"]

@@ -7,7 +7,16 @@ import sys
 
 
 def say(text: str) -> None:
-    """Write a result, a line or several, to standard output."""
+    """Write a result, a line or several, to standard output.
+
+    What the encoding of that has no letters for, such as bytes of a file name that are no text, is
+    written as \\xNN or \\uNNNN.
+    """
+    encoding = sys.stdout.encoding or "utf-8"
+    try:
+        text.encode(encoding, sys.stdout.errors or "strict")
+    except UnicodeEncodeError:
+        text = text.encode(encoding, "backslashreplace").decode(encoding)
     sys.stdout.write(f"{text}\n")
 
 

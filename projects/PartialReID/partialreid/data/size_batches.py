@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 from PIL import Image
 
-from ..images.lists import Item
+from ..images.lists import Item, is_pipe
 from ..runtime.progress import progress
 
 Size = tuple[int, int]
@@ -26,6 +26,8 @@ def image_size(path: str) -> Size:
         OSError: the file is absent or not an image; the message names it.
     """
     try:
+        if is_pipe(path):
+            raise ValueError("it is a pipe")
         with Image.open(path) as image:
             # Pillow turns TIFF files by itself; of others it gives the size before turning.
             turned = image.format != "TIFF" and image.getexif().get(_ORIENTATION) in _ON_ITS_SIDE

@@ -41,7 +41,8 @@ def listed_images(table: str) -> dict[str, list[Labelled]]:
         # Excel writes a mark of the byte order first.
         with open(table, encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file, strict=True)
-            _check_columns(table, reader.fieldnames or [])
+            reader.fieldnames = [name.strip() for name in reader.fieldnames or []]
+            _check_columns(table, reader.fieldnames)
             for row in reader:
                 path, identity, part = (_cell(table, reader.line_num, row, n) for n in NEEDED)
                 if part not in PARTS:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import stat
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -28,7 +29,20 @@ def name_some(names: Sequence[str]) -> str:
 
 
 def _reraise(error: OSError) -> None:
+    if isinstance(error, PermissionError):
+        raise PermissionError(
+            f'the folder "{error.filename}" may not be opened by this user: have its rights '
+            "changed, or move it away."
+        ) from error
     raise error
+
+
+def is_pipe(path: str | os.PathLike[str]) -> bool:
+    """Whether a file is a named pipe, on which whoever opens it may wait for ever."""
+    try:
+        return stat.S_ISFIFO(os.stat(path).st_mode)
+    except OSError:  # a link that leads nowhere: whoever reads it says so
+        return False
 
 
 def list_images(folder: str | os.PathLike[str], *, with_unread: bool = False) -> list[str]:
@@ -66,7 +80,7 @@ def list_images(folder: str | os.PathLike[str], *, with_unread: bool = False) ->
         left_out += [os.path.join(parent, name, "") for name in hidden]
         for name in names:
             path, ending = os.path.join(parent, name), os.path.splitext(name)[1].lower()
-            if name.startswith("."):
+            if name.startswith(".") or is_pipe(path):
                 left_out.append(path)
             elif ending in suffixes or (not ending and is_image_inside(path)):
                 found.append(path)

@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from ..runtime.progress import progress
-from .lists import Item, name_some
+from .lists import Item, is_pipe, name_some
 
 BITS_PER_SAMPLE, PHOTOMETRIC = 258, 262  # tags of a TIFF file
 WHITE_IS_ZERO = 0
@@ -47,6 +47,8 @@ def read_image(path: str | os.PathLike[str]) -> Image.Image:
             holds numbers whose black and white are not known (floating-point, 32-bit integers).
     """
     try:
+        if is_pipe(path):
+            raise ValueError("it is a pipe")
         with open(path, "rb") as file:
             return as_rgb(Image.open(file))
     except Exception as error:  # the decoders raise at least six different types

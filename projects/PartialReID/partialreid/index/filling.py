@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple, TypeAlias
 
 from ..matching.extracted import Images
@@ -45,6 +45,7 @@ def fill(
     root: str,
     extract: Extract,
     metadata: Mapping[str, Mapping[str, Value]] | None = None,
+    unread: Collection[str] = (),
 ) -> Filled:
     """Extract new and changed files, remove those that are gone, leave the others.
 
@@ -57,6 +58,8 @@ def fill(
         extract: the network.
         metadata: what is known of the images, by their names. It replaces what was known of those
             that it names; None leaves all.
+        unread: names of files that cannot be read. What the index holds of them stays, as they may
+            be shut for a while, as a disk is that is not mounted.
 
     Raises:
         ValueError: as `Index.put`.
@@ -68,10 +71,11 @@ def fill(
     if found.touched:
         index.restamp(found.touched)
     known = metadata or {}
-    if old := {name: known[name] for name in found.unchanged if name in known}:
+    held = set(index.names).intersection(unread)
+    if old := {name: known[name] for name in (*found.unchanged, *sorted(held)) if name in known}:
         index.set_metadata(old)
     stamps = {**found.new, **found.changed}
-    wanted = [name for name in names if name in stamps]
+    wanted = [name for name in names if name in stamps and name not in unread]
     paths = [os.path.join(root, name) for name in wanted]
     put: list[str] = []
 

@@ -92,14 +92,14 @@ class Index(StoredGallery):
             raise ValueError(f"probes is {probes}: a query looks into one list at least.")
         database = Database(path, write)
         try:
-            if write:
-                upgrade(database)
             made_by = database.about("model")
             if model is not None and made_by != model:
                 raise ValueError(
                     f'the index "{path}" was made by another model ({made_by}, this one is '
                     f"{model}): their features cannot be compared. Make an index of its own."
                 )
+            if write:
+                upgrade(database)  # after the refusal, which is to change nothing
             if memory_bytes is None:
                 memory_bytes = SHARE_OF_MACHINE * psutil.virtual_memory().available
             return cls(database, torch.device(device), memory_bytes, probes)

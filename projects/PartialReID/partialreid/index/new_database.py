@@ -29,6 +29,8 @@ def create_database(path: str, about: Mapping[str, Any]) -> None:
         OSError: it cannot be written.
     """
     require_place(path)
+    if os.path.islink(path):
+        path = os.path.realpath(path)  # the empty folder that it leads to
     parent, name = os.path.split(os.path.abspath(path))
     made = tempfile.mkdtemp(prefix=f"{name}.", suffix=".tmp", dir=parent)
     try:
@@ -55,14 +57,26 @@ def create_database(path: str, about: Mapping[str, Any]) -> None:
 
 
 def require_place(path: str) -> None:
-    """Raise ValueError unless an index can be made at `path`: nothing, or an empty folder."""
+    """Raise ValueError unless an index can be made at `path`: nothing, or an empty folder, in one
+    that this user may write to."""
     if is_index(path):
         raise ValueError(f'"{path}" is there already: open it, or choose another name.')
+    if os.path.isdir(path) and not os.access(path, os.R_OK | os.X_OK):
+        raise ValueError(
+            f'"{path}" may not be opened by this user: have its rights changed, or choose another '
+            "name."
+        )
     empty = os.path.isdir(path) and not os.listdir(path)
     if os.path.lexists(path) and not empty:
         raise ValueError(
             f'"{path}" is there and is no index, as it has no {FILE}: choose another name, or '
             "empty it."
         )
-    if not os.path.isdir(os.path.dirname(os.path.abspath(path))):
+    parent = os.path.dirname(os.path.realpath(path))
+    if not os.path.isdir(parent):
         raise ValueError(f'the folder of "{path}" is not there: make it, or choose another.')
+    if not os.access(parent, os.W_OK | os.X_OK):
+        raise ValueError(
+            f'no index can be made at "{path}", as this user may not write to "{parent}": choose '
+            "another folder."
+        )

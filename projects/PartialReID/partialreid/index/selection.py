@@ -8,9 +8,10 @@ letter by letter, which puts times in order that are written as ISO 8601 has the
 from __future__ import annotations
 
 import itertools
+import numbers
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple, TypeAlias
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, TypeAlias
 
 from .database import Database
 from .errors import damaged
@@ -51,13 +52,10 @@ def conditions(where: Where) -> list[Condition]:
     """The conditions that `where` states.
 
     Raises:
-        ValueError: a text is no condition.
+        ValueError: a text is no condition, or a value is neither text nor a number.
     """
     if isinstance(where, Mapping):
-        return [
-            Condition(name, "=", [value] if isinstance(value, (str, int, float)) else value)
-            for name, value in where.items()
-        ]
+        return [Condition(name, "=", _values(name, value)) for name, value in where.items()]
     found = []
     for text in [where] if isinstance(where, str) else where:
         parts = CONDITION.fullmatch(text)
@@ -68,6 +66,25 @@ def conditions(where: Where) -> list[Condition]:
             )
         found.append(Condition(parts["name"], parts["operator"], [parts["value"]]))
     return found
+
+
+def _values(name: str, value: Any) -> list[Value]:
+    """One value or several as plain Python's, which is all that SQLite compares."""
+    several = isinstance(value, Iterable) and not isinstance(value, (str, bytes))
+    values = list(value) if several else [value]
+    plain: list[Value] = []
+    for one in values:
+        if isinstance(one, str):
+            plain.append(one)
+        elif isinstance(one, numbers.Real):
+            # Those of numpy and pandas, too.
+            plain.append(int(one) if isinstance(one, numbers.Integral) else float(one))
+        else:
+            raise ValueError(
+                f'"{name}" is to be {one!r}, which is neither text nor a number: give one of '
+                "these, or a list of them."
+            )
+    return plain
 
 
 def selected(database: Database, where: Where) -> set[int]:

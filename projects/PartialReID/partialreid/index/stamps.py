@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 from typing import NamedTuple
+
+from ..images.lists import is_pipe
 
 # Bytes of the hash. It tells two versions of a file apart, and guards nothing.
 LENGTH = 16
@@ -28,8 +31,10 @@ def stamp_of(path: str) -> Stamp:
     """The stamp of a file, which is read for it.
 
     Raises:
-        OSError: it cannot be read.
+        OSError: it cannot be read, or is a pipe.
     """
+    if is_pipe(path):
+        raise OSError(errno.EINVAL, "it is a pipe", path)
     with open(path, "rb") as file:
         # Before the content: what is written while it is read makes the file newer than its stamp.
         status = os.fstat(file.fileno())

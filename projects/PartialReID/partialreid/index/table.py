@@ -32,8 +32,9 @@ def read_table(path: str) -> dict[str, dict[str, Value]]:
             delimiter = max(DELIMITERS, key=file.readline().count)
             file.seek(0)
             reader = csv.DictReader(file, delimiter=delimiter, strict=True)
+            # Spaces after a comma are how people write, and no part of what is between commas.
+            names = reader.fieldnames = [name.strip() for name in reader.fieldnames or []]
             rows = list(reader)
-            names = reader.fieldnames or []
     except (UnicodeDecodeError, csv.Error) as error:
         raise ValueError(f'"{path}" is no CSV file in UTF-8 ({error}).') from error
     if PATH not in names:
@@ -48,7 +49,7 @@ def read_table(path: str) -> dict[str, dict[str, Value]]:
     for number, row in enumerate(rows, start=2):
         if None in row or None in row.values():
             raise ValueError(f'row {number} of the table "{path}" has not {len(names)} values.')
-        text = row.pop(PATH).replace("\\", "/")
+        text = row.pop(PATH).strip().replace("\\", "/")
         if not text:
             raise ValueError(f'row {number} of the table "{path}" has no path.')
         image = os.path.normpath(text).replace(os.sep, "/")
@@ -61,7 +62,8 @@ def read_table(path: str) -> dict[str, dict[str, Value]]:
                 f'{number} as "{text}". Take out one of the two.'
             )
         named[full] = number, text
-        table[image] = {name: text for name, text in row.items() if text != ""}
+        cells = {name: text.strip() for name, text in row.items()}
+        table[image] = {name: text for name, text in cells.items() if text != ""}
     return _typed(table)
 
 

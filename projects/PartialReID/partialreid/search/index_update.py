@@ -30,7 +30,7 @@ def update_index(
         into: folder of the index.
         model: fingerprint of the model.
         extractor: the model's network.
-        skip_unreadable: leave out what cannot be read.
+        skip_unreadable: leave out what cannot be read; what an index holds of it stays.
 
     Returns:
         What was left out.
@@ -68,17 +68,16 @@ def update_index(
         require_place(into)
         _, broken = readable(found, skip_unreadable)
         Index.create(into, model, {ROOT: root})
+    else:
+        # Before it is opened for writing, which makes one of an earlier version one of this.
+        with Index.open(into, model) as index:
+            _require_root(index, root)
     skipped: list[Unreadable] = []
     with (
         Index.open(into, model, write=True, device=extractor.device) as index,
         _kept_once_filled(index, new),
     ):
-        before = str(index.about.get(ROOT, root))
-        if before != root:
-            raise ValueError(
-                f'the index "{into}" is of the pictures in "{before}", not of those in "{root}": '
-                "name another index."
-            )
+        _require_root(index, root)
         if not new:
             broken = _broken(index, names, root)
             if not skip_unreadable:
@@ -90,9 +89,18 @@ def update_index(
                 yield places, part.images()
 
         left_out = {one.path for one in broken}
-        kept = [name for name in names if os.path.join(root, name) not in left_out]
-        fill(index, kept, root, extract, known)
+        unread = {name for name in names if os.path.join(root, name) in left_out}
+        fill(index, names, root, extract, known, unread)
     return skipped
+
+
+def _require_root(index: Index, root: str) -> None:
+    before = str(index.about.get(ROOT, root))
+    if before != root:
+        raise ValueError(
+            f'the index "{index.path}" is of the pictures in "{before}", not of those in "{root}": '
+            "name another index."
+        )
 
 
 def _broken(index: Index, names: Sequence[str], root: str) -> list[Unreadable]:
