@@ -63,6 +63,20 @@ def test_the_global_distance_keeps_equal_ones_in_order(tmp_path: Path, small_blo
             index.shortlist(query, 7, by="none")
 
 
+def test_a_block_with_other_images_is_read_anew(tmp_path: Path, small_blocks: int) -> None:
+    """As many images as before, of which one is another."""
+    path, query = made_index(tmp_path, GALLERY), queries()
+    with Index.open(path) as index:
+        index.rough_distances(query)
+        with Index.open(path, write=True) as writer:
+            writer.remove(["a/022.jpg"])
+            writer.put([record(90, seed=4)])
+        index.refresh()
+        assert index.names[22] == "a/090.jpg"
+        with Index.open(path) as fresh:
+            assert torch.equal(index.rough_distances(query), fresh.rough_distances(query))
+
+
 def test_what_is_kept_stays_below_the_budget_and_follows_the_index(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

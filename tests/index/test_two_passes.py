@@ -9,6 +9,7 @@ import torch
 
 from partialreid.index import blocks, rough_search, two_passes
 from partialreid.index.gallery import Index
+from partialreid.matching.extracted import Images
 from partialreid.matching.shortlists import nearest
 from tests.index.made_up import made_index, queries, records
 
@@ -77,3 +78,18 @@ def test_codes_that_are_not_kept_are_read_once(
     query = queries()
     with Index.open(made_index(tmp_path, GALLERY), memory_bytes=14 * 69) as index:
         assert torch.equal(index.shortlist(query, 4), nearest(index.rough_distances(query), 4))
+
+
+@pytest.mark.parametrize("count", [2, 64])
+def test_in_inference_mode_it_is_the_same(tmp_path: Path, many: None, count: int) -> None:
+    """Other threads write for a few queries, and are not in the mode of the one that asks."""
+    every = queries()
+    turn = [number % len(every.columns) for number in range(count)]
+    columns, weights = ([some[i] for i in turn] for some in every[1:])
+    asked = Images(every.features[turn], columns, weights)
+    with Index.open(made_index(tmp_path, GALLERY)) as index:
+        wanted = index.shortlist(asked, 4)
+        with torch.inference_mode():
+            assert torch.equal(index.shortlist(asked, 4), wanted)
+    with torch.inference_mode(), Index.open(str(tmp_path / "crops.index")) as index:
+        assert torch.equal(index.shortlist(asked, 4), wanted)

@@ -119,5 +119,8 @@ def test_they_are_those_that_the_distance_reads(make_config: Callable[..., Any])
     assert {"TEST.DSR.LASSO_BETA"} <= sparse and "TEST.DSR.KAPPA" not in sparse
     whole = set(distance_settings(make_config("TEST.DSR.SHORTLIST", "none")))
     assert set(every) - whole >= {"TEST.DSR.TOPK", "TEST.DSR.COARSE.KAPPA"}
+    # Which may take the coarse distance.
+    auto = set(distance_settings(make_config("TEST.DSR.SHORTLIST", "auto")))
+    assert "TEST.DSR.COARSE.DIMENSIONS" in auto
     # A key of a newer version is in no older record.
     assert differing({"TEST.DSR.LAMBDA": 0.5}, every) == ["TEST.DSR.LAMBDA 0.5, here 0.8"]

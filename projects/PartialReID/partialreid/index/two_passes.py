@@ -104,7 +104,7 @@ def _leading(high: Tensor, blocks: Through, width: int) -> Iterator[tuple[Tensor
     def compute(into: Tensor, leading: Tensor, scale: Tensor) -> None:
         into.copy_(integer_product(high, leading)).mul_(-scale)
 
-    held = torch.empty(len(high), width)
+    held = _memory(len(high), width)
     places: list[Tensor] = []
     running: list[Future[None]] = []
     filled = 0
@@ -116,7 +116,7 @@ def _leading(high: Tensor, blocks: Through, width: int) -> Iterator[tuple[Tensor
                     yield torch.cat(places), held[:, :filled]
                 places, running, filled = [], [], 0
                 if len(here) > held.shape[1]:
-                    held = torch.empty(len(high), len(here))
+                    held = _memory(len(high), len(here))
             into = held[:, filled : filled + len(here)]
             if len(high) < FEW:
                 running.append(pool.submit(compute, into, leading, scale))
@@ -127,6 +127,12 @@ def _leading(high: Tensor, blocks: Through, width: int) -> Iterator[tuple[Tensor
         if filled:
             _wait(running)
             yield torch.cat(places), held[:, :filled]
+
+
+def _memory(*shape: int) -> Tensor:
+    # Made in inference mode, it could not be written to by other threads, which are not in it.
+    with torch.inference_mode(False):
+        return torch.empty(shape)
 
 
 def _wait(running: Sequence[Future[None]]) -> None:

@@ -40,7 +40,8 @@ def distance_settings(cfg: Any) -> dict[str, Any]:
         keys += ["TEST.DSR.CODES", *(LASSO if settings.CODES == "lasso" else RIDGE)]
         keys.append("TEST.DSR.SHORTLIST")
         keys += [] if settings.SHORTLIST == "none" else LISTED
-        keys += COARSE if settings.SHORTLIST == "coarse" else []
+        # "auto" may take a coarse one.
+        keys += COARSE if settings.SHORTLIST in ("coarse", "auto") else []
     values = {key: config_value(cfg, key) for key in keys}
     return {key: list(v) if isinstance(v, tuple) else v for key, v in values.items()}
 
