@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import platform
@@ -21,6 +22,15 @@ from partialreid.runtime.source_version import commit_of_source
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "logs" / "bench"
+
+
+def no_options(about: str | None) -> None:
+    """Answer --help, and refuse whatever else stands behind the name of a program without options.
+
+    Args:
+        about: the program's docstring.
+    """
+    argparse.ArgumentParser(description=(about or "").partition("\n")[0]).parse_args()
 
 
 def machine() -> dict[str, Any]:

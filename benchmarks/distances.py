@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.bench import peak_gigabytes, report, time_in_turn
+from benchmarks.bench import no_options, peak_gigabytes, report, time_in_turn
 from benchmarks.original_loop import original_loop
 from partialreid.matching.reconstruction import (
     reconstruction_distance,
@@ -124,4 +124,5 @@ def errors(query: torch.Tensor, gallery: torch.Tensor, weights: torch.Tensor) ->
 
 
 if __name__ == "__main__":
+    no_options(__doc__)
     main()

@@ -12,7 +12,7 @@ import time
 import numpy as np
 import torch
 
-from benchmarks.bench import peak_gigabytes, report
+from benchmarks.bench import no_options, peak_gigabytes, report
 from benchmarks.original_loop import original_loop
 from partialreid.dsr_distance import compute_dsr_dist
 from partialreid.matching.shortlists import nearest
@@ -72,4 +72,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    no_options(__doc__)
     main()

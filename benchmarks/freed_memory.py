@@ -11,7 +11,7 @@ import torch
 from fastreid.config import get_cfg
 
 import partialreid
-from benchmarks.bench import ROOT, report
+from benchmarks.bench import ROOT, no_options, report
 from partialreid.runtime.freed_memory import keep_freed_memory
 
 CONFIG = ROOT / "projects/PartialReID/configs/market_mobilenetv2.yml"
@@ -45,6 +45,7 @@ def main() -> None:
         # A process of its own: what malloc is told holds until the process ends.
         print(measure(sys.argv[1] == "keep", int(sys.argv[2])))
         return
+    no_options(__doc__)
     rows = []
     for batch in (8, 32, 128):
         speeds = {}

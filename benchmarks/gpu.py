@@ -19,6 +19,7 @@ What is expected of an H100 stands beside it, see `gpu_prediction`.
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import subprocess
@@ -125,14 +126,17 @@ def _text(output: str | bytes | None) -> str:
 
 def main(arguments: list[str]) -> int:
     """Run all parts, or the one that is named; 0 if all passed."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("part", nargs="?", choices=list(PARTS), help="this one alone")
+    part = parser.parse_args(arguments).part
     if not torch.cuda.is_available():
         print(
             f"error: there is no GPU: torch {torch.__version__} sees none, so nothing was measured",
             file=sys.stderr,
         )
         return 1
-    if arguments:
-        print(json.dumps(PARTS[arguments[0]]()))
+    if part is not None:
+        print(json.dumps(PARTS[part]()))
         return 0
     record = {"commit": commit(), "machine": {**machine_record("cuda"), **machine()}}
     done = run(commands())

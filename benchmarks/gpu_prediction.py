@@ -10,6 +10,7 @@ distance forbids TF32), and what the cost model of `TEST.DSR.SHORTLIST auto` cou
 
 from __future__ import annotations
 
+from benchmarks.bench import no_options
 from benchmarks.distances import SHAPES
 from benchmarks.made_up_evaluation import MARKET
 from partialreid.matching.coarse import DIMENSIONS
@@ -54,4 +55,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    no_options(__doc__)
     main()

@@ -11,9 +11,10 @@ reached.
 
 from __future__ import annotations
 
+import argparse
 import json
 import math
-import sys
+import os
 
 from tabulate import tabulate
 
@@ -55,8 +56,14 @@ def on_gpus(galleries: float, gpus: int) -> dict[str, float]:
     return {"search, ms": 1e3 * max(arithmetic, reading), "exact, ms": 1e3 * exact}
 
 
-def main() -> None:
-    path = sys.argv[1] if len(sys.argv) > 1 else RESULTS / "scale.json"
+def main(argv: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument(
+        "file", nargs="?", default=str(RESULTS / "scale.json"), help="what benchmarks.scale wrote"
+    )
+    path = parser.parse_args(argv).file
+    if not os.path.isfile(path):
+        parser.error(f'there is no "{path}": run python -m benchmarks.scale, or name its file')
     with open(path, encoding="utf-8") as file:
         fit = json.load(file)["fitted"]
     rows = []

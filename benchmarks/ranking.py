@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks.bench import report, time_in_turn
+from benchmarks.bench import no_options, report, time_in_turn
 from partialreid.metrics.fusion import lambda_grid
 from partialreid.metrics.lambda_sweep import lambda_sweep
 from partialreid.metrics.ranking import rank_metrics
@@ -67,4 +67,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    no_options(__doc__)
     main()

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from benchmarks.bench import ROOT
+from benchmarks.bench import ROOT, no_options
 from partialreid.reporting.comparison import comparison_table
 
 RESULTS = ROOT / "docs" / "results" / "table.json"
@@ -105,4 +105,5 @@ def _joined(values: Sequence[float], form: str) -> str:
 
 
 if __name__ == "__main__":
+    no_options(__doc__)
     sys.exit(main())

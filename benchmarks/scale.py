@@ -18,7 +18,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from benchmarks.bench import peak_gigabytes, report
+from benchmarks.bench import no_options, peak_gigabytes, report
 from partialreid.evaluation.matchers import RidgeMatcher
 from partialreid.matching.coarse_shortlist import build_coarse
 from partialreid.matching.column_store import ColumnStore
@@ -113,4 +113,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    no_options(__doc__)
     main()

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.bench import report
+from benchmarks.bench import no_options, report
 from benchmarks.scale import images
 from partialreid.engine.launching import launch
 from partialreid.evaluation.matchers import RidgeMatcher
@@ -65,4 +65,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    no_options(__doc__)
     main()

@@ -17,7 +17,7 @@ from fastreid.config import get_cfg
 from fastreid.utils.events import EventStorage
 from torch import Tensor
 
-from benchmarks.bench import ROOT, report, time_in_turn
+from benchmarks.bench import ROOT, no_options, report, time_in_turn
 from benchmarks.gpu_training import made_up_batch
 from partialreid import dsr_head, pyramid_head
 from partialreid.config import add_partialreid_config
@@ -125,4 +125,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    no_options(__doc__)
     main()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import runpy
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +43,12 @@ from tests.conformance_columns import recorded_distances
 from tests.matching.test_coarse import space
 from tests.reconstruction_oracle import features, oracle, weights_of
 from tests.search.conftest import model_file  # noqa: F401
+
+PROGRAMS = sorted(
+    path.stem
+    for path in Path(bench.__file__).parent.glob("*.py")
+    if '__name__ == "__main__"' in path.read_text()
+)
 
 
 @pytest.fixture(autouse=True)
@@ -174,6 +182,21 @@ def test_scale_and_shards(small_results: Path, monkeypatch: pytest.MonkeyPatch) 
     scale.main()
     rows = result(small_results, "scale")["rows"]
     assert [row["galleries"] for row in rows] == [20, 40, 700]
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+@pytest.mark.filterwarnings("ignore:.*found in sys.modules:RuntimeWarning")
+def test_help_is_no_run(name: str, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    monkeypatch.setattr(sys, "argv", [name, "--help"])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_module(f"benchmarks.{name}", run_name="__main__")
+    assert ended.value.code == 0 and "usage:" in capsys.readouterr().out
+
+
+def test_a_prediction_without_a_measurement_is_refused(tmp_path: Path, capsys) -> None:
+    with pytest.raises(SystemExit):
+        predict.main([str(tmp_path / "absent.json")])
+    assert "run python -m benchmarks.scale" in capsys.readouterr().err
 
 
 def test_prediction_grows_with_the_gallery() -> None:
