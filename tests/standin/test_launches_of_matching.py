@@ -105,6 +105,16 @@ def test_shortlisted_pairs(counted: Counted, galleries: int) -> None:
     assert seen.launches <= CALL + QUERY * QUERIES + FACTOR + TILE + LISTED * products, seen
 
 
+def test_shortlisted_pairs_in_many_blocks(counted: Counted) -> None:
+    shortlist = torch.arange(5 * QUERIES).view(QUERIES, 5) * 7 % 24
+    few = {"memory_bytes": 80_000}
+    seen, factored, tiles = counted(reconstruction_distance_topk, 24, shortlist, **few)
+    assert 1 < factored < 24
+    products = sum(n for (name, _), n in seen.kernels.items() if name == "aten::mm")
+    most = CALL + QUERY * QUERIES + FACTOR * factored + TILE * tiles + LISTED * products
+    assert seen.launches <= most, (seen.launches, most, factored, tiles, products)
+
+
 def test_coarse_index(standin: StandInGpu, tmp_path: Path) -> None:
     gallery = F.normalize(features(1, 2 * BLOCK, 16, 9), dim=1)
     of_gallery = space(gallery, 8, 0.3)

@@ -160,6 +160,23 @@ def test_shortlisted_pairs(
     assert seen.transfers <= LISTED_SENT, seen
 
 
+def test_shortlisted_pairs_in_many_blocks(
+    standin: StandInGpu, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    query, gallery, weights = images(standin.device, 24)
+    shortlist = torch.arange(5 * QUERIES).view(QUERIES, 5) * 7 % 24
+    seen, factored, tiles = ridge(
+        standin,
+        monkeypatch,
+        lambda: reconstruction_distance_topk(
+            query, gallery, shortlist, weights, memory_bytes=80_000
+        ),
+    )
+    assert 1 < factored < 24
+    assert seen.synchronisations <= CALL + FACTOR * factored + TILE * tiles, (seen, factored, tiles)
+    assert seen.transfers <= LISTED_SENT, seen
+
+
 def test_a_list_of_pairs_on_the_device_is_fetched_once(standin: StandInGpu) -> None:
     query, gallery, weights = images(standin.device, 12)
     shortlist = (torch.arange(5 * QUERIES).view(QUERIES, 5) % 12).to(standin.device)
