@@ -77,7 +77,6 @@ def update_index(
         Index.open(into, model, write=True, device=extractor.device) as index,
         _kept_once_filled(index, new),
     ):
-        _require_root(index, root)
         if not new:
             broken = _broken(index, names, root)
             if not skip_unreadable:
