@@ -17,8 +17,9 @@ from ..index.database import is_index
 from ..runtime.errors import user_errors
 from ..runtime.folders import new_folder
 from ..search.answers import Answer
-from ..search.partial_reid import AnyGallery, PartialReID
+from ..search.partial_reid import PartialReID
 from ..search.saved_answers import PAGE
+from ..search.searchable import AnyGallery
 from ..search.sources import Pictures, pictures_of, readable
 from .model_options import add_model_options, model_of
 from .output import log_to_stderr, say

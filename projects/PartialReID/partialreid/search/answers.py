@@ -12,14 +12,13 @@ from ..images.pictures import Picture, picture_name
 from ..metrics.report import Distance
 from ..reporting.answer_page import PageQuery
 from .calibration import Calibration
-from .gallery import Gallery
-from .indexed import IndexedGallery
 from .list_verdicts import ListVerdicts
 from .match import UNREAD, Match, shown
 from .ranking import Ranked
 from .reasons import Reasons
 from .same_picture import same_picture
 from .saved_answers import save_answers
+from .searchable import AnyGallery
 
 logger = logging.getLogger(__name__)
 
@@ -124,7 +123,7 @@ class Answers(list[Answer]):
 def answers_of(
     queries: Sequence[Picture],
     ranked: Ranked,
-    gallery: Gallery | IndexedGallery,
+    gallery: AnyGallery,
     reasons: Reasons,
     kind: Distance,
     k: int,

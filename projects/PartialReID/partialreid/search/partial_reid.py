@@ -5,10 +5,9 @@ Shapes: B pictures, D global features, C channels, N_b columns of a picture.
 
 from __future__ import annotations
 
-import numbers
 import os
 from collections.abc import Iterable
-from typing import Any, TypeAlias, overload
+from typing import Any, overload
 
 import torch
 from torch import nn
@@ -22,7 +21,7 @@ from ..images.pictures import Picture, is_picture, no_picture
 from ..images.reading import Unreadable
 from ..index.gallery import Index
 from ..runtime.device_batches import device_of
-from ..runtime.source_version import commit_of_source, version_of_source
+from .answer_record import answer_record
 from .answers import Answer, Answers, answers_of
 from .calibration import Calibration
 from .distance_settings import calibration_for
@@ -34,11 +33,9 @@ from .model_digest import model_digest
 from .pair import Pair, pair_of
 from .ranking import ranked
 from .reasons import Reasons
+from .searchable import AnyGallery, require_searchable
 from .sources import Pictures, listed, pictures_of, readable
 from .stamped import Stamped
-
-AnyGallery: TypeAlias = "Gallery | IndexedGallery"
-"""Pictures that can be searched: in memory, or in an index on disk."""
 
 
 class PartialReID:
@@ -208,17 +205,7 @@ class PartialReID:
             TypeError: a query is no picture, the gallery is none, or k is no whole number.
             ValueError: there is no query, the gallery is empty, or k is below 1.
         """
-        if not isinstance(gallery, (Gallery, IndexedGallery)):
-            raise TypeError(
-                f"the gallery is a {type(gallery).__name__}: give what model.gallery(), "
-                "model.index() or model.open() has made of it."
-            )
-        if not isinstance(k, numbers.Integral):
-            raise TypeError(f"k is {k!r}: a list holds a whole number of pictures.")
-        if k < 1:
-            raise ValueError(f"k is {k}: a list holds at least one picture.")
-        if not len(gallery):
-            raise ValueError("the gallery is empty: add pictures, or select by other conditions.")
+        require_searchable(gallery, k)
         asked = listed(query)
         known = Pictures(asked, [{} for _ in asked])
         (queries, _), self.skipped = readable(known, skip_unreadable, "queries")
@@ -233,7 +220,7 @@ class PartialReID:
             settings.DISTANCE,
             k,
             self.calibration,
-            self._record(gallery),
+            answer_record(self.cfg, self.extractor.device, self._dtype, gallery, self.calibration),
         )
         return answers[0] if is_picture(query) else answers
 
@@ -256,21 +243,3 @@ class PartialReID:
                 raise no_picture(one)
         answer = self.search(query, self.gallery([gallery]), k=1)
         return pair_of(answer, float(self.cfg.TEST.DSR.LAMBDA))
-
-    def _record(self, gallery: AnyGallery) -> dict[str, Any]:
-        """What the numbers of an answer depend on."""
-        settings, learnt = self.cfg.TEST.DSR, self.calibration
-        return {
-            "version": version_of_source(),
-            "commit": commit_of_source(),
-            "model": os.path.basename(self.cfg.MODEL.WEIGHTS),
-            "device": str(self.extractor.device),
-            "inference_dtype": self._dtype,
-            "gallery": len(gallery),
-            "distance": settings.DISTANCE,
-            "lambda": settings.LAMBDA,
-            "kappa": settings.KAPPA,
-            "shortlist": settings.SHORTLIST,
-            "topk": settings.TOPK,
-            "calibration": learnt.learnt_on if learnt else None,
-        }

@@ -19,8 +19,8 @@ from ..matching.shortlists import nearest
 from ..metrics.fusion import fuse
 from ..metrics.report import Distance
 from ..runtime.memory_budget import memory_budget
-from .gallery import Gallery
 from .indexed import IndexedGallery
+from .searchable import AnyGallery
 
 
 class Ranked(NamedTuple):
@@ -35,7 +35,7 @@ class Ranked(NamedTuple):
     distances: dict[Distance, Tensor]
 
 
-def ranked(query: Images, gallery: Gallery | IndexedGallery, settings: Any, k: int) -> Ranked:
+def ranked(query: Images, gallery: AnyGallery, settings: Any, k: int) -> Ranked:
     """The images of a gallery by their distance from each query, the k nearest and more.
 
     Distances are those of an evaluation: TEST.DSR's kappa, codes and squares; where it has a
@@ -89,7 +89,7 @@ def ranked(query: Images, gallery: Gallery | IndexedGallery, settings: Any, k: i
     )
 
 
-def _shortlist(query: Images, gallery: Gallery | IndexedGallery, settings: Any) -> str:
+def _shortlist(query: Images, gallery: AnyGallery, settings: Any) -> str:
     """Which images are reconstructed, see `chosen_shortlist`."""
     if not isinstance(gallery, IndexedGallery):
         images, device = gallery.images, query.features.device
