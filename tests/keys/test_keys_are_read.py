@@ -107,6 +107,7 @@ READERS = {
     "INPUT.KEEP_RATIO_STEP": "data.keep_ratio",
     "INPUT.KEEP_RATIO_LONGEST": "data.keep_ratio",
     "INPUT.OCCLUSION": "data.masked_items",
+    "INPUT.SHRINK": "data.shrunk_images",
     "INPUT.CUT": "systems.reconstruction_baseline",
     "DATASETS.NAMES": "data.catalogue",
     "DATASETS.TESTS": "engine.inference",
@@ -223,6 +224,7 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Seen:
         trainer.train()
 
     on = {f"INPUT__{s}__ENABLED": True for s in ("FLIP", "PADDING", "CJ", "AFFINE", "REA", "RPT")}
+    on["INPUT__SHRINK__ENABLED"] = True
     train(
         "ours", **on, MODEL__META_ARCHITECTURE="ReconstructionBaseline",
         INPUT__OCCLUSION__ENABLED=True, INPUT__CUT__PROB=1.0,

@@ -81,6 +81,8 @@ BAD: dict[str, tuple[Any, ...]] = {
     "INPUT.REA.PROB": (1.1,),
     "INPUT.REA.VALUE": ([0.0],),
     "INPUT.RPT.PROB": (1.1,),
+    "INPUT.SHRINK.PROB": (-0.1, 1.1, NAN),
+    "INPUT.SHRINK.SHARE": ((0.0, 0.4), (0.4, 0.1), (0.1, 1.1), (0.1,)),
     "INPUT.CUT.PROB": (-0.1, 1.1, NAN),
     "INPUT.CUT.SHARE": ((0.0, 0.4), (0.4, 0.1), (0.1, 1.1), (0.1,)),
     "INPUT.CUT.STEP": (0, -16),

@@ -177,6 +177,7 @@ CASES: list[tuple[str, Any, list[Any], list[Any]]] = [
      "SOLVER.CLIP_GRADIENTS.CLIP_TYPE", "value"], ["SOLVER.CLIP_GRADIENTS.CLIP_TYPE", "norm"]),
     ("INPUT.REA.PROB", 0.1, [], ["INPUT.REA.ENABLED", True]),
     ("INPUT.OCCLUSION.PROB", 0.1, [], ["INPUT.OCCLUSION.ENABLED", True]),
+    ("INPUT.SHRINK.PROB", 0.1, [], ["INPUT.SHRINK.ENABLED", True]),
     ("SOLVER.CLIP_GRADIENTS.CLIP_VALUE", 1.0, [], ["SOLVER.CLIP_GRADIENTS.ENABLED", True]),
     ("TEST.RERANK.K1", 5, [], ["TEST.RERANK.ENABLED", True]),
     # Parts of a network.

@@ -68,6 +68,14 @@ def add_partialreid_config(cfg: Any) -> None:
     # training images.
     cfg.INPUT.OCCLUSION.KINDS = KINDS
 
+    # Training images that are made small and large again, before an object is put before them, so
+    # that sharpness does not tell a person from what stands there.
+    cfg.INPUT.SHRINK = CN({"ENABLED": False})
+    # Probability that an image is.
+    cfg.INPUT.SHRINK.PROB = 0.5
+    # Share of each side that it is shrunk to, from and to.
+    cfg.INPUT.SHRINK.SHARE = (0.4, 1.0)
+
     # ReconstructionBaseline: half of each identity's images in a batch are queries, and with this
     # probability those of a batch are cut to one height.
     cfg.INPUT.CUT = CN({"PROB": 0.7})

@@ -22,6 +22,7 @@ from ..images.occlusion import KINDS, Occluded, check_share, hide_behind_piece, 
 from ..images.random_numbers import pick
 from ..images.reading import MaskError, read_image
 from .masked_transform import MaskedTransform
+from .shrunk_images import shrink_of
 
 
 def wants_masks(cfg: Any) -> bool:
@@ -109,6 +110,7 @@ class MaskedItems(CommDataset):
         paths = [path for path, *_ in items]
         masks = os.path.expanduser(cfg.DATASETS.MASKS)
         self.masks = find_masks(paths, root, masks) if masks else {}
+        self.shrink = shrink_of(cfg)
         self.threshold = cfg.DATASETS.MASK_THRESHOLD
 
     def __getitem__(self, index: int) -> dict[str, Any]:
@@ -116,6 +118,8 @@ class MaskedItems(CommDataset):
         path, pid, camid = self.img_items[index]
         image = read_image(path)
         visible = self._foreground(path, (image.height, image.width))
+        # Before an object comes into the image, so that each has a sharpness of its own.
+        image = self.shrink(image) if self.shrink else image
         if self.probability and np.random.random() < self.probability:
             hidden = self._hide(path, np.asarray(image), pid)
             image, visible = Image.fromarray(hidden.image), visible & hidden.visible

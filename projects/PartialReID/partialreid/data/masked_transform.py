@@ -13,6 +13,7 @@ import torch
 import torchvision.transforms.v2 as joint
 from PIL import Image
 
+from .shrunk_images import Shrink
 from .transforms import build_transforms
 
 # Grey value, of 255, from which a pixel of a transformed mask is visible. Resampling makes greys of
@@ -55,6 +56,8 @@ def _painted(before: torch.Tensor, after: torch.Tensor) -> torch.Tensor:
 class MaskedTransform:
     """FastReID's training transforms on an image together with its mask.
 
+    INPUT.SHRINK is left out: it comes before an object is put into the image.
+
     With one seed the images are those of `build_transforms`: a mask changes no random number.
 
     Args:
@@ -71,7 +74,8 @@ class MaskedTransform:
                     f"INPUT.{key} moves pixels where no mask can follow: switch it off, or "
                     "INPUT.OCCLUSION and DATASETS.MASKS."
                 )
-        self.steps = [(step, _joint(step)) for step in build_transforms(cfg, True).transforms]
+        steps = build_transforms(cfg, True).transforms
+        self.steps = [(step, _joint(step)) for step in steps if not isinstance(step, Shrink)]
 
     def __call__(self, image: Any, visible: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
         """Transform both.

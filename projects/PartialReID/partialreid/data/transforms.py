@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from .shrunk_images import shrink_of
+
 
 class ToTensor:
     """An image as a float tensor (3, H, W) in 0..255, bit for bit as FastReID converts it.
@@ -26,7 +28,8 @@ def build_transforms(cfg: Any, is_train: bool) -> Any:
 
     FastReID passes `resample` and `fillcolor`, which torchvision has renamed, and a TypeError
     follows. The transform is therefore built here, with the same values, and put where FastReID
-    puts it: after the colour jitter, before AugMix and the conversion to a tensor.
+    puts it: after the colour jitter, before AugMix and the conversion to a tensor. INPUT.SHRINK
+    comes first, at the image's own size.
     """
     import torchvision.transforms as T
     from fastreid.data import transforms as fastreid_transforms
@@ -40,6 +43,9 @@ def build_transforms(cfg: Any, is_train: bool) -> Any:
     if affine:
         place = next(i for i, t in enumerate(steps) if type(t).__name__ in ("AugMix", "ToTensor"))
         steps.insert(place, T.RandomAffine(degrees=10, scale=(0.9, 1.1), shear=0.1, fill=0))
+    shrink = shrink_of(cfg) if is_train else None
+    if shrink is not None:
+        steps.insert(0, shrink)
     return T.Compose(
         [ToTensor() if isinstance(t, fastreid_transforms.ToTensor) else t for t in steps]
     )

@@ -170,6 +170,8 @@ TRAINING: dict[str, Range] = {
         lambda x: _pair(0, 1, "").holds(x) and x[1] < 1,
         "it is two shares of the image such as (0.1, 0.4), above 0, below 1, the lower first",
     ),
+    "INPUT.SHRINK.PROB": SHARE,
+    "INPUT.SHRINK.SHARE": _pair(0, 1, "(0.4, 1.0)"),
     "INPUT.CUT.PROB": SHARE,
     "INPUT.CUT.SHARE": _pair(0, 1, "(0.55, 0.95)"),
     "INPUT.CUT.STEP": FROM_1,
