@@ -67,10 +67,12 @@ SETS = (
     ValidationSet("held out", "Market1501HeldOut"),
     ValidationSet("held out, cut", "Market1501HeldOutPartial", ANY),
     ValidationSet("held out, hidden", "Market1501HeldOutOccluded"),
+    ValidationSet("held out, small", "Market1501HeldOutSmall"),
     ValidationSet("CUHK03-val", CUHK03),
     ValidationSet("CUHK03-val, window", with_suffix(CUHK03, "Partial"), WINDOW),
     ValidationSet("CUHK03-val, cut", with_suffix(CUHK03, "Partial"), ANY),
     ValidationSet("CUHK03-val, hidden", with_suffix(CUHK03, "Occluded")),
+    ValidationSet("CUHK03-val, small", with_suffix(CUHK03, "Small")),
 )
 
 
@@ -138,7 +140,10 @@ def per_query(distances: Any, ids: Any) -> dict[str, Any]:
 
 
 def table(names: list[str]) -> str:
-    """Rank-1 / mAP by reconstruction of each network, and its difference from the first."""
+    """Rank-1 / mAP by reconstruction of each network, and its difference from the first.
+
+    A cell is empty where a network was evaluated before there was the set.
+    """
     records = {}
     for name in names:
         path = RESULTS / f"{name}.json"
@@ -150,6 +155,9 @@ def table(names: list[str]) -> str:
     for wanted in SETS:
         row = [wanted.title]
         for name, record in records.items():
+            if wanted.title not in record or wanted.title not in first:
+                row.append("")
+                continue
             of = record[wanted.title]["report"][DISTANCE]
             cell = " / ".join(f"{of[metric]:.1f}" for metric in METRICS)
             if name != names[0]:

@@ -110,7 +110,7 @@ def test_cuhk03_val_lies_below_the_root(tmp_path: Path) -> None:
         _, query, gallery = checked_lists(cfg, name)
         assert [camera for *_, camera in query + gallery] == [1, 1, 2, 2]
         names.add(name.removeprefix(f"folder:{tmp_path}/CUHK03-val"))
-    assert names == {"", "Partial", "Occluded"}
+    assert names == {"", "Partial", "Occluded", "Small"}
 
 
 @pytest.mark.slow

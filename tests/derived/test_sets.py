@@ -43,11 +43,11 @@ def test_the_old_name_of_the_uncropped_queries_is_refused_with_the_new_one(cfg: 
 def test_unknown_names_say_what_there_is(cfg: Any) -> None:
     with pytest.raises(KeyError) as caught:
         load_dataset(cfg, "TypoOccluded")
-    for part in ("'TypoOccluded'", "DukeMTMC", "<name>Partial and <name>Occluded"):
+    for part in ("'TypoOccluded'", "DukeMTMC", "<name>Partial, <name>Occluded and <name>Small"):
         assert part in caught.value.args[0]
 
 
-@pytest.mark.parametrize("suffix", ["Occluded", "Partial"])
+@pytest.mark.parametrize("suffix", ["Occluded", "Partial", "Small"])
 def test_queries_alone_are_changed(cfg: Any, root: Path, suffix: str) -> None:
     whole = load_dataset(cfg, "DukeMTMC")
     data = load_dataset(cfg, f"DukeMTMC{suffix}")
@@ -148,10 +148,11 @@ def test_other_parameters_make_other_folders(cfg: Any, root: Path) -> None:
         ("DERIVED.SHARE", (30, 40)),
         ("DERIVED.SIDES", "any"),
         ("DERIVED.PERCENT", (40, 50)),
+        ("DERIVED.SIZE", (20, 25)),
     ):
         changed = cfg.clone()
         changed.merge_from_list([f"DATASETS.{key}", value])
-        for suffix in ("Occluded", "Partial"):
+        for suffix in ("Occluded", "Partial", "Small"):
             load_dataset(changed, f"DukeMTMC{suffix}")
     made = {path.name for path in root.iterdir() if path.name.startswith("DukeMTMC")}
     assert made == {
@@ -163,6 +164,9 @@ def test_other_parameters_make_other_folders(cfg: Any, root: Path) -> None:
         "DukeMTMCPartial-window-60-90-seed7",
         "DukeMTMCPartial-window-60-90-seed0",
         "DukeMTMCPartial-any-60-90-seed0",
+        "DukeMTMCSmall-30-60-seed7",
+        "DukeMTMCSmall-30-60-seed0",
+        "DukeMTMCSmall-20-25-seed0",
         "DukeMTMCPartial-window-40-50-seed0",
     }
 

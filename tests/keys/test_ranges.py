@@ -91,6 +91,7 @@ BAD: dict[str, tuple[Any, ...]] = {
     "DATASETS.HELD_OUT": (-1,),
     "DATASETS.MASK_THRESHOLD": (0, 256),
     "DATASETS.DERIVED.SHARE": ((0, 50), (50, 20), (20, 100), (0.2, 0.5)),
+    "DATASETS.DERIVED.SIZE": ((0, 60), (60, 30), (60,)),
     "DATASETS.DERIVED.PERCENT": ((0, 90), (90, 60), (60,)),
     "DATASETS.SYNTHETIC.SEED": (-1, 2**31),
     "DATASETS.SYNTHETIC.TRAIN_IDS": (1, 5001),
@@ -143,7 +144,10 @@ BAD: dict[str, tuple[Any, ...]] = {
 }
 SWITCHES = ("TEST.AQE.ENABLED", True, "TEST.RERANK.ENABLED", True)
 # What an evaluation does not read is checked for a training alone.
-EITHER_WAY = {*ALWAYS, "DATASETS.HELD_OUT", "DATASETS.DERIVED.SHARE", "DATASETS.DERIVED.PERCENT"}
+EITHER_WAY = {
+    *(*ALWAYS, "DATASETS.HELD_OUT"),
+    *(f"DATASETS.DERIVED.{key}" for key in ("SHARE", "PERCENT", "SIZE")),
+}
 
 
 def numbers() -> set[str]:

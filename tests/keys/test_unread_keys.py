@@ -21,7 +21,7 @@ from partialreid.keys.unread_keys import changed_keys, check_unread, idle_keys, 
 from tests import tiny
 
 TESTS = "('Market1501',)"
-DERIVED = "('Market1501', 'DukeMTMCPartial', 'DukeMTMCOccluded')"
+DERIVED = "('Market1501', 'DukeMTMCPartial', 'DukeMTMCOccluded', 'DukeMTMCSmall')"
 ARCHITECTURE = "MODEL.META_ARCHITECTURE"
 FOLDER = f"('folder:{Path(__file__).parent}', 'folder:{Path(__file__).parent}HeldOutPartial')"
 PARTIAL_SETS = "('Market1501', 'PartialiLIDS')"
@@ -124,6 +124,7 @@ CASES: list[tuple[str, Any, list[Any], list[Any]]] = [
     ("DATASETS.DERIVED.KIND", "shapes", ["DATASETS.TESTS", TESTS], ["DATASETS.TESTS", DERIVED]),
     ("DATASETS.DERIVED.SHARE", "(10, 20)", ["DATASETS.TESTS", TESTS], ["DATASETS.TESTS", DERIVED]),
     ("DATASETS.DERIVED.SIDES", "any", ["DATASETS.TESTS", TESTS], ["DATASETS.TESTS", DERIVED]),
+    ("DATASETS.DERIVED.SIZE", "(50, 60)", ["DATASETS.TESTS", TESTS], ["DATASETS.TESTS", DERIVED]),
     ("DATASETS.DERIVED.PERCENT", "(50, 60)", ["DATASETS.TESTS", TESTS],
      ["DATASETS.TESTS", DERIVED]),
     ("DATASETS.SYNTHETIC.TEST_IDS", 5, ["DATASETS.TESTS", TESTS, "DATASETS.NAMES", TESTS],

@@ -113,8 +113,9 @@ def add_partialreid_config(cfg: Any) -> None:
     # Identities of each training set that are not trained on. <Name>HeldOut, a test set, are these:
     # `partialreid select-lambda` chooses lambda by them.
     cfg.DATASETS.HELD_OUT = 0
-    # Derived test sets, <Name>Partial (queries are cut) and <Name>Occluded (queries are hidden in
-    # part) of any <Name> with a query and a gallery: seed of what is done to each query.
+    # Derived test sets, <Name>Partial (queries are cut), <Name>Occluded (queries are hidden in part)
+    # and <Name>Small (queries are shrunk) of any <Name> with a query and a gallery: seed of what is
+    # done to each query.
     cfg.DATASETS.DERIVED_SEED = 0
     cfg.DATASETS.DERIVED = CN()
     # <Name>Occluded: what stands before the person: drawn objects, parts of other test images, or
@@ -126,6 +127,8 @@ def add_partialreid_config(cfg: Any) -> None:
     cfg.DATASETS.DERIVED.SIDES = "window"  # "window", "any"
     # <Name>Partial: percent of the height (of the width, for left and right) that is kept.
     cfg.DATASETS.DERIVED.PERCENT = (60, 90)
+    # <Name>Small: percent of width and height that is left, from and to.
+    cfg.DATASETS.DERIVED.SIZE = (30, 60)
     # Foreground masks of training images: a folder that holds them under the images' names relative
     # to the data root, with the suffix .png, white where the person is. Empty: there are none.
     cfg.DATASETS.MASKS = ""

@@ -22,7 +22,6 @@ import numpy as np
 
 from ..data.catalogue import with_suffix
 from ..data.folder_set import without_folders_above
-from ..derived.dataset import SUFFIXES
 from ..derived.held_out import SUFFIX as HELD_OUT
 from ..engine.checked_evaluation import checked_model, evaluated
 from ..engine.checkpoint import read_checkpoint
@@ -40,7 +39,7 @@ from ..search.first_answers import FirstAnswers, first_answers
 from ..search.verdict_report import calibrated, cross_report
 from .output import log_to_stderr, say
 
-KINDS = ("", *SUFFIXES)  # whole, cut, hidden
+KINDS = ("", "Partial", "Occluded")  # whole, cut, hidden
 
 
 def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:

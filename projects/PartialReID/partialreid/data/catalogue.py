@@ -129,8 +129,8 @@ def unknown_name(name: str) -> str:
             return f"there is no data set {name!r} any more: {instead}."
     return (
         f"there is no data set {name!r}; known are {', '.join(sorted(DATASET_REGISTRY._obj_map))}; "
-        "of each with a query and a gallery <name>Partial and <name>Occluded; of each with "
-        "training images <name>HeldOut; of your own images folder:/path/to/set."
+        "of each with a query and a gallery <name>Partial, <name>Occluded and <name>Small; of each "
+        "with training images <name>HeldOut; of your own images folder:/path/to/set."
     )
 
 

@@ -1,8 +1,8 @@
-"""Test sets with harder queries, made from whole images: `<Name>Partial` and `<Name>Occluded`.
+"""Test sets with harder queries, made from whole images: `<Name>Partial`, `Occluded` and `Small`.
 
-For each data set with queries and a gallery there are two more: `<Name>Partial` with cut queries
-and `<Name>Occluded` with queries behind objects. Training images and gallery are those of `<Name>`.
-They are found by name when they are asked for (`catalogue`) and not registered.
+For each data set with queries and a gallery there are three more: `<Name>Partial` with cut queries,
+`<Name>Occluded` with queries behind objects and `<Name>Small` with queries of few pixels. Training
+images and gallery are those of `<Name>`. They are found by name when they are asked for (`catalogue`) and not registered.
 """
 
 from __future__ import annotations
@@ -19,12 +19,13 @@ from ..images.protocol_check import check_protocol
 from .cuts import cut_queries
 from .hidden import hidden_queries
 from .queries import Derivation
+from .small import small_queries
 
 logger = logging.getLogger(__name__)
 
 
 class DerivedSet(ImageDataset):
-    """What `<Name>Partial` and `<Name>Occluded` share.
+    """What `<Name>Partial`, `<Name>Occluded` and `<Name>Small` share.
 
     Args:
         whole: the data set that this one is made from.
@@ -70,7 +71,18 @@ class _OccludedSet(DerivedSet):
         return hidden_queries(type(self).__name__, root, query, gallery, derivation)
 
 
-SUFFIXES: dict[str, type[DerivedSet]] = {"Partial": _PartialSet, "Occluded": _OccludedSet}
+class _SmallSet(DerivedSet):
+    def _queries(
+        self, root: str, query: list[Item], gallery: list[Item], derivation: Derivation
+    ) -> dict[str, str]:
+        return small_queries(type(self).__name__, root, [path for path, *_ in query], derivation)
+
+
+SUFFIXES: dict[str, type[DerivedSet]] = {
+    "Partial": _PartialSet,
+    "Occluded": _OccludedSet,
+    "Small": _SmallSet,
+}
 
 
 def derivation_of(cfg: Any) -> Derivation:
@@ -86,6 +98,7 @@ def derivation_of(cfg: Any) -> Derivation:
         share=tuple(keys.SHARE),
         sides=keys.SIDES,
         percent=tuple(keys.PERCENT),
+        size=tuple(keys.SIZE),
     )
     derivation.check()
     return derivation

@@ -1,4 +1,4 @@
-"""Queries of a data set changed, cut or hidden in part, and stored in a folder of their own.
+"""Queries of a data set changed, cut, hidden in part or shrunk, and stored in a folder of their own.
 
 How a query is changed depends on its file name, the seed and the parameters alone. Where a piece of
 another image hides it, it also depends on the list of images that pieces may come from. The folder
@@ -34,6 +34,7 @@ class Derivation(NamedTuple):
         sides: DERIVED.SIDES, where queries are cut: "window" (rows above and below) or "any" (one
             side of the four).
         percent: DERIVED.PERCENT, percent of height or width that a cut keeps, from and to.
+        size: DERIVED.SIZE, percent of both sides that a small query has, from and to.
     """
 
     seed: int = 0
@@ -41,6 +42,7 @@ class Derivation(NamedTuple):
     share: tuple[int, int] = (20, 50)
     sides: str = "window"
     percent: tuple[int, int] = (60, 90)
+    size: tuple[int, int] = (30, 60)
 
     def check(self) -> None:
         """Raise ValueError, naming the key, for a value that cannot be."""
@@ -50,7 +52,8 @@ class Derivation(NamedTuple):
         ):
             if value not in CHOICES[key]:
                 raise ValueError(f"{key} is {value!r}; it can be {', '.join(CHOICES[key])}.")
-        for key, pair in (("SHARE", self.share), ("PERCENT", self.percent)):
+        pairs = (("SHARE", self.share), ("PERCENT", self.percent), ("SIZE", self.size))
+        for key, pair in pairs:
             whole = all(isinstance(n, int) for n in pair)
             if not (whole and len(pair) == 2 and 0 < pair[0] <= pair[1] < 100):
                 raise ValueError(

@@ -216,11 +216,12 @@ IN_BOTH: tuple[tuple[str, Reason], ...] = (
     ("INPUT.KEEP_RATIO_LONGEST", _not("INPUT.KEEP_RATIO", "off", "fit")),
     (
         "DATASETS.DERIVED_SEED",
-        _data_set("<Name>Partial or <Name>Occluded", _suffix),
+        _data_set("<Name>Partial, <Name>Occluded or <Name>Small", _suffix),
     ),
     ("DATASETS.DERIVED.KIND", _data_set("<Name>Occluded", lambda n: _suffix(n) == "Occluded")),
     ("DATASETS.DERIVED.SHARE", _data_set("<Name>Occluded", lambda n: _suffix(n) == "Occluded")),
     ("DATASETS.DERIVED.SIDES", _data_set("<Name>Partial", lambda n: _suffix(n) == "Partial")),
+    ("DATASETS.DERIVED.SIZE", _data_set("<Name>Small", lambda n: _suffix(n) == "Small")),
     ("DATASETS.DERIVED.PERCENT", _data_set("<Name>Partial", lambda n: _suffix(n) == "Partial")),
     (
         "TEST.DSR.CAMERAS",
