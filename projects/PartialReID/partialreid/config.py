@@ -113,9 +113,9 @@ def add_partialreid_config(cfg: Any) -> None:
     # Identities of each training set that are not trained on. <Name>HeldOut, a test set, are these:
     # `partialreid select-lambda` chooses lambda by them.
     cfg.DATASETS.HELD_OUT = 0
-    # Derived test sets, <Name>Partial (queries are cut), <Name>Occluded (queries are hidden in part)
-    # and <Name>Small (queries are shrunk) of any <Name> with a query and a gallery: seed of what is
-    # done to each query.
+    # Derived test sets, <Name>Partial (queries are cut), <Name>Occluded (queries are hidden in
+    # part) and <Name>Small (queries are shrunk) of any <Name> with a query and a gallery: seed of
+    # what is done to each query.
     cfg.DATASETS.DERIVED_SEED = 0
     cfg.DATASETS.DERIVED = CN()
     # <Name>Occluded: what stands before the person: drawn objects, parts of other test images, or

@@ -1,9 +1,10 @@
 """Training images that are made small and large again, so that sharpness tells nothing.
 
-All images of a training set may have been enlarged by the same factor, as those of Market-1501 are:
-from 128 x 64 to 256 x 128 pixels. A network learns to expect that blur. Worse, a piece of another
-image that is put before one (`images.occlusion`) has been enlarged once more, so that it can be told
-from the person by its blur alone; a test set whose images are smaller then consists of occluders.
+All images of a training set may have been enlarged by the same factor, as those of Market-1501
+are: from 128 x 64 to 256 x 128 pixels. A network learns to expect that blur. Worse, a piece of
+another image that is put before one (`images.occlusion`) has been enlarged once more, so that it
+can be told from the person by its blur alone; a test set whose images are smaller then consists of
+occluders.
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 
 For each data set with queries and a gallery there are three more: `<Name>Partial` with cut queries,
 `<Name>Occluded` with queries behind objects and `<Name>Small` with queries of few pixels. Training
-images and gallery are those of `<Name>`. They are found by name when they are asked for (`catalogue`) and not registered.
+images and gallery are those of `<Name>`. They are found by name when they are asked for
+(`catalogue`) and not registered.
 """
 
 from __future__ import annotations

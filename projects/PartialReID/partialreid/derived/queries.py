@@ -1,4 +1,4 @@
-"""Queries of a data set changed, cut, hidden in part or shrunk, and stored in a folder of their own.
+"""Queries of a data set cut, hidden in part or shrunk, and stored in a folder of their own.
 
 How a query is changed depends on its file name, the seed and the parameters alone. Where a piece of
 another image hides it, it also depends on the list of images that pieces may come from. The folder
