@@ -77,7 +77,11 @@ CASES: list[tuple[str, Any, list[Any], list[Any]]] = [
     *(
         (key, value, [ARCHITECTURE, "ReconstructionBaseline", "INPUT.CUT.PROB", 0.0],
          ["INPUT.CUT.PROB", 0.5])
-        for key, value in (("INPUT.CUT.SHARE", (0.7, 0.8)), ("INPUT.CUT.STEP", 32))
+        for key, value in (
+            ("INPUT.CUT.SHARE", (0.7, 0.8)),
+            ("INPUT.CUT.STEP", 32),
+            ("INPUT.CUT.STATISTICS", "running"),
+        )
     ),
     ("MODEL.LOSSES.VERIFICATION.PAIRS", 8, [],
      ["MODEL.META_ARCHITECTURE", "DSR2018", "MODEL.HEADS.NAME", "DSR2018Head"]),

@@ -48,6 +48,59 @@ def test_a_cut_batch_goes_through_in_two_sizes(monkeypatch: pytest.MonkeyPatch) 
     assert columns.shape[2] == weights.shape[1] < spans.shape[2]
 
 
+def test_cut_queries_are_normalised_as_in_a_test() -> None:
+    """By the statistics that the gallery half leaves, which they do not change."""
+    model, *_ = network(config("cpu", *SYSTEMS["ours"], "INPUT.CUT.STATISTICS", "running"))
+    norms = [m for m in model.modules() if isinstance(m, nn.BatchNorm2d)]
+    norms[0].eval()  # frozen: it stays so
+    seen: list[tuple[int, bool]] = []
+    model.backbone.register_forward_pre_hook(
+        lambda _, args: seen.append((args[0].shape[2], norms[1].training))
+    )
+    torch.manual_seed(0)
+    inputs = batch(0)
+    losses = losses_of(model, inputs)
+    sum(losses.values()).backward()
+    assert seen == [(SIZE[0], True), (SIZE[0] // 2, False)]
+    assert not norms[0].training and all(norm.training for norm in norms[1:])
+    # The gallery half alone leaves the same statistics.
+    other, *_ = network(config("cpu", *SYSTEMS["ours"], "INPUT.CUT.PROB", 0.0))
+    others = [m for m in other.modules() if isinstance(m, nn.BatchNorm2d)]
+    others[0].eval()
+    other.heads(other.backbone(other.preprocess_image(inputs["images"][1::2])), None)
+    for mine, theirs in zip(norms, others, strict=True):
+        torch.testing.assert_close(mine.running_mean, theirs.running_mean)
+        torch.testing.assert_close(mine.running_var, theirs.running_var)
+
+
+@pytest.mark.parametrize("statistics", ["own", "running"])
+def test_either_way_the_queries_are_compared_with_the_gallery(
+    statistics: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = ["INPUT.CUT.STATISTICS", statistics, "INPUT.CUT.PROB", 1.0]
+    model, *_ = network(config("cpu", *SYSTEMS["ours"], *keys))
+    compared: list[Any] = []
+    counted: list[list[int]] = []
+    monkeypatch.setattr(
+        reconstruction_baseline,
+        "reconstruction_loss",
+        lambda query, gallery, **_: compared.append((query, gallery)) or query[0].sum() * 0,
+    )
+    monkeypatch.setattr(
+        reconstruction_baseline,
+        "log_accuracy",
+        lambda logits, labels: counted.append(labels.tolist()),
+    )
+    inputs = batch(0)
+    inputs["images"] = torch.arange(8.0)[:, None, None, None].expand(8, 3, *SIZE) * 20
+    model.backbone = Numbered()
+    losses_of(model, inputs)
+    (((columns, _, query_labels), (spans, gallery_labels)),) = compared
+    assert columns[:, 0, 0].tolist() == [0, 2, 4, 6] and spans[:, 0, 0].tolist() == [1, 3, 5, 7]
+    assert query_labels.tolist() == gallery_labels.tolist() == [0, 1, 2, 3]
+    assert counted == [[0, 1, 2, 3, 0, 1, 2, 3]]
+
+
 def test_losses_are_means_over_the_batch() -> None:
     """Each half of a cut batch counts by its share, beside the losses of the half by itself."""
     model, *_ = network(config("cpu", *SYSTEMS["ours"]))

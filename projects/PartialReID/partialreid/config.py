@@ -84,6 +84,9 @@ def add_partialreid_config(cfg: Any) -> None:
     # Pixels: what is left, and what is cut off above, are multiples of it. The backbone's stride
     # gives whole cells.
     cfg.INPUT.CUT.STEP = 16
+    # How batch norm normalises cut queries: by statistics of their own, or as a test does, by the
+    # running ones, which are then those of the whole images.
+    cfg.INPUT.CUT.STATISTICS = "own"  # "own", "running"
 
     # How a window is pooled.
     cfg.MODEL.HEADS.DSR.POOL = pyramid.POOLS[0]  # "max", "avg"
@@ -214,6 +217,7 @@ CHOICES = {
     "MODEL.CHANNELS_LAST": ("auto", "on", "off"),
     "MODEL.INFERENCE_DTYPE": INFERENCE_DTYPES,
     "INPUT.KEEP_RATIO": ("off", "fit", "width", "height", "area"),
+    "INPUT.CUT.STATISTICS": ("own", "running"),
     "DATASETS.DERIVED.KIND": (*KINDS, "mixed"),
     "DATASETS.DERIVED.SIDES": ("window", "any"),
     "INPUT.PADDING.MODE": ("constant", "edge", "reflect", "symmetric"),

@@ -189,6 +189,7 @@ IN_TRAINING: tuple[tuple[str, Reason], ...] = (
     ("INPUT.CUT", _built_on(*WITH_QUERIES)),
     ("INPUT.CUT.SHARE", _not("INPUT.CUT.PROB", 0)),
     ("INPUT.CUT.STEP", _not("INPUT.CUT.PROB", 0)),
+    ("INPUT.CUT.STATISTICS", _not("INPUT.CUT.PROB", 0)),
     (VERIFICATION, _built_on("DSR2018")),
     (f"{VERIFICATION}.LASSO_BETA", _only(f"{VERIFICATION}.CODES", "lasso")),
     (f"{VERIFICATION}.TOLERANCE", _only(f"{VERIFICATION}.CODES", "lasso")),

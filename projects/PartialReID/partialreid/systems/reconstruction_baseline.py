@@ -16,6 +16,7 @@ from torch import Tensor
 from .cut_queries import Cut, choose_queries, draw_cut
 from .fpr import FPRBaseline
 from .reconstruction_loss import reconstruction_loss
+from .running_statistics import running_statistics
 
 
 @META_ARCH_REGISTRY.register()
@@ -23,8 +24,8 @@ class ReconstructionBaseline(FPRBaseline):
     """Half of a batch are queries, cut and hidden, which are to find their persons in the others.
 
     Where queries are cut, they and the gallery go through the network one after the other, as they
-    differ in size, and batch norm normalises each by itself. The losses of FPR hold for both; the
-    reconstruction loss is added.
+    differ in size, and batch norm normalises each by itself, or, by INPUT.CUT.STATISTICS running,
+    the queries as in a test. The losses of FPR hold for both; the reconstruction loss is added.
 
     Args:
         reconstruction: the config node MODEL.LOSSES.RECONSTRUCTION.
@@ -59,11 +60,18 @@ class ReconstructionBaseline(FPRBaseline):
         parts = [(queries, cut), (gallery, whole)]
         if cut == whole:
             parts = [(torch.cat([queries, gallery]), whole)]
+        as_in_a_test = len(parts) > 1 and self.cut.STATISTICS == "running"
+        if as_in_a_test:
+            # The gallery first: what the queries are normalised by must not change before the
+            # backward pass.
+            parts.reverse()
         outputs, losses = [], dict[str, Tensor]()
         for places, kept in parts:
             rows, labels = slice(kept.top, kept.top + kept.rows), targets[places]
             part = images[places, :, rows].contiguous(memory_format=self.memory_format)
-            found = self.heads(self.backbone(part), labels)
+            cut_part = as_in_a_test and kept != whole
+            with running_statistics(*((self.backbone, self.heads) if cut_part else ())):
+                found = self.heads(self.backbone(part), labels)
             seen = {"masks": masks[places, rows]}
             of_part = {**self.losses(found, labels), **self.more_losses(found, seen, labels)}
             # Means over the part: together they are means over the batch.
@@ -74,6 +82,8 @@ class ReconstructionBaseline(FPRBaseline):
         log_accuracy(logits, torch.cat([targets[places] for places, _ in parts]))
         wanted = self.reconstruction
         count = len(queries)
+        if as_in_a_test:
+            outputs.reverse()
         first, last = outputs[0], outputs[-1]
         value = reconstruction_loss(
             (first["columns"][:count], first["weights"][:count], targets[queries]),
