@@ -156,7 +156,7 @@ def test_the_command_line_takes_it(words: list[str], loaded: list[Any], folder: 
     assert len(loaded) == wanted
     for cfg in loaded:
         for name in (*cfg.DATASETS.NAMES, *cfg.DATASETS.TESTS):
-            stem = name.removesuffix("Partial").removesuffix("Occluded")
+            stem = name.removesuffix("Partial").removesuffix("Occluded").removesuffix("Small")
             assert is_data_set(name) or stem in OWN_SETS, name
 
 
