@@ -20,15 +20,10 @@ from PIL import Image
 from benchmarks.bench import commit, report
 from partialreid.data.catalogue import load_dataset
 from partialreid.images.reading import read_image
+from partialreid.images.shrinking import shrunk
 from partialreid.search.partial_reid import PartialReID
 
 SHARES = (0.75, 0.5, 0.35)
-
-
-def shrunk(image: Image.Image, share: float) -> Image.Image:
-    """The image at a share of its width and height."""
-    width, height = (max(1, round(side * share)) for side in image.size)
-    return image.resize((width, height), Image.Resampling.BILINEAR)
 
 
 def measure(

@@ -43,11 +43,6 @@ def test_cosines_and_who_is_nearest() -> None:
     }
 
 
-def test_both_sides_shrink() -> None:
-    assert sharpness.shrunk(Image.new("RGB", (64, 128)), 0.35).size == (22, 45)
-    assert sharpness.shrunk(Image.new("RGB", (1, 1)), 0.35).size == (1, 1)
-
-
 @pytest.mark.slow
 def test_the_program(
     tmp_path: Path,

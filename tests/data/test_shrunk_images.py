@@ -53,7 +53,7 @@ def test_one_seed_gives_one_image() -> None:
     assert np.array_equal(made[0], made[1]) and not np.array_equal(made[0], made[2])
 
 
-def test_off_it_changes_no_random_number(make_config: Any) -> None:
+def test_off_there_is_none_and_on_it_comes_first(make_config: Any) -> None:
     cfg = make_config()
     assert shrink_of(cfg) is None
     cfg.INPUT.SHRINK.ENABLED = True

@@ -11,29 +11,23 @@ import pytest
 from PIL import Image
 
 from partialreid.data.catalogue import load_dataset
-from partialreid.derived.small import small_size
+from partialreid.derived.small import small_share
 
 NAMES = [f"{i}.jpg" for i in range(400)]
 
 
-def test_both_sides_keep_one_share_of_the_range() -> None:
-    sizes = np.array([small_size(name, (1000, 2000), 0, (30, 60)) for name in NAMES])
-    shares = sizes / (1000, 2000)
-    np.testing.assert_allclose(shares[:, 0], shares[:, 1], atol=1e-3)
+def test_a_share_is_drawn_from_the_range() -> None:
+    shares = np.array([small_share(name, 0, (30, 60)) for name in NAMES])
     assert 0.3 <= shares.min() < 0.31 and 0.59 < shares.max() <= 0.6
     # Uniform: the mean of 400 lies within five standard errors, 0.3 / sqrt(12 * 400) each.
     assert abs(shares.mean() - 0.45) < 5 * 0.3 / (12 * 400) ** 0.5
 
 
-def test_a_size_depends_on_name_and_seed_alone() -> None:
-    first = [small_size(name, (1000, 2000), 0, (30, 60)) for name in NAMES]
-    assert first == [small_size(name, (1000, 2000), 0, (30, 60)) for name in NAMES[::-1]][::-1]
-    other = [small_size(name, (1000, 2000), 1, (30, 60)) for name in NAMES]
+def test_a_share_depends_on_name_and_seed_alone() -> None:
+    first = [small_share(name, 0, (30, 60)) for name in NAMES]
+    assert first == [small_share(name, 0, (30, 60)) for name in NAMES[::-1]][::-1]
+    other = [small_share(name, 1, (30, 60)) for name in NAMES]
     assert sum(a == b for a, b in zip(first, other, strict=True)) < 40
-
-
-def test_nothing_becomes_less_than_a_pixel() -> None:
-    assert small_size("a.jpg", (1, 3), 0, (1, 2)) == (1, 1)
 
 
 def test_queries_are_the_images_shrunk(cfg: Any, root: Path) -> None:
@@ -48,6 +42,7 @@ def test_queries_are_the_images_shrunk(cfg: Any, root: Path) -> None:
         after = Image.open(path)
         assert list(after.size) == manifest["sizes_width_height"][Path(path).name]
         assert 0.35 < after.height / before.height < 0.55
+        assert abs(after.height / before.height - after.width / before.width) < 0.1
         expected = before.resize(after.size, Image.Resampling.BILINEAR)
         np.testing.assert_array_equal(np.asarray(after), np.asarray(expected))
 

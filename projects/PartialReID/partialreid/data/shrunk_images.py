@@ -15,6 +15,7 @@ import numpy as np
 from PIL import Image
 
 from ..images.random_numbers import between, pick
+from ..images.shrinking import shrunk
 
 # Enlarged by either: the blur of one filter is not to be what the network expects, either.
 FILTERS = (Image.Resampling.BILINEAR, Image.Resampling.BICUBIC)
@@ -39,9 +40,7 @@ class Shrink:
         if np.random.random() >= self.probability:
             return image
         rng = np.random.default_rng(np.random.randint(0, 2**32, 4, dtype=np.uint32))
-        share = between(rng, *self.share)
-        width, height = (max(1, round(side * share)) for side in image.size)
-        small = image.resize((width, height), Image.Resampling.BILINEAR)
+        small = shrunk(image, between(rng, *self.share))
         return small.resize(image.size, pick(rng, FILTERS))
 
 

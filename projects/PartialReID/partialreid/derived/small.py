@@ -9,27 +9,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from PIL import Image
-
 from ..images.random_numbers import HashRng, between
 from ..images.reading import read_image
+from ..images.shrinking import shrunk
 from .queries import QUERY, Changed, Derivation, make_queries, relative_names, source_of
 
 
-def small_size(
-    file_name: str, size: tuple[int, int], seed: int, percent: tuple[int, int]
-) -> tuple[int, int]:
-    """Width and height that an image is shrunk to, both by the same share, at least a pixel each.
+def small_share(file_name: str, seed: int, percent: tuple[int, int]) -> float:
+    """The share of its width and height that an image is shrunk to.
 
     Args:
         file_name: name of the file with its suffix.
-        size: (width, height) of the full image.
         seed: DATASETS.DERIVED_SEED.
         percent: of both sides that is left, from and to.
     """
-    share = between(HashRng(seed, "small", file_name), *percent) / 100
-    width, height = (max(1, round(side * share)) for side in size)
-    return width, height
+    return between(HashRng(seed, "small", file_name), *percent) / 100
 
 
 def small_queries(
@@ -61,9 +55,8 @@ def small_queries(
     }
 
     def change(path: str) -> Changed:
-        image = read_image(path)
-        size = small_size(names[path], image.size, seed, percent)
-        return Changed(image.resize(size, Image.Resampling.BILINEAR), None, size)
+        image = shrunk(read_image(path), small_share(names[path], seed, percent))
+        return Changed(image, None, image.size)
 
     folder_name = f"{name}-{percent[0]}-{percent[1]}-seed{seed}"
     key = "sizes_width_height"
