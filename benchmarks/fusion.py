@@ -26,7 +26,7 @@ from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 from tabulate import tabulate
 
-from benchmarks.validation import METRICS, RESULTS, SETS, config_of, difference, per_query
+from benchmarks.validation import RESULTS, SETS, cells, config_of, per_query
 from partialreid.engine.checked_evaluation import checked_model, evaluated
 from partialreid.engine.remembered_outputs import RememberedOutputs
 from partialreid.metrics.fusion import lambda_grid
@@ -123,17 +123,9 @@ def logistic(near: Array, rebuilt: Array, same: Array) -> Fusion:
 
 def table(record: dict[str, Any]) -> str:
     """Rank-1 / mAP of each way, the learnt ones with their difference from one lambda."""
-    rows = []
-    for title, ways in record.items():
-        if title == "run":
-            continue
-        row = [title]
-        for queries in ways.values():
-            cell = " / ".join(f"{np.mean(queries[metric]):.1f}" for metric in METRICS)
-            if len(row) > 1:
-                cell += "; " + difference({"queries": queries}, {"queries": ways["one lambda"]})
-            row.append(cell)
-        rows.append(row)
+    rows = [
+        [title, *cells(list(ways.values()))] for title, ways in record.items() if title != "run"
+    ]
     ways = next(found for title, found in record.items() if title != "run")
     return tabulate(rows, ["set", *ways], tablefmt="pipe", disable_numparse=True)
 

@@ -31,6 +31,8 @@ PUBLISHED = {
     "published: FPR": ("81.0 / 76.6", "68.1 / 61.8"),
     "published: FastReID-DSR": ("82.7 / 76.8", "73.1 / 79.8"),
 }
+# Rows of a recipe that was given up: the page has them, the README does not.
+BEFORE = ("ours, first recipe", "ours, first recipe, 24 epochs")
 # What ours was to reach, set before its training: Rank-1 and, for some sets, mAP.
 GOALS: dict[str, tuple[float, ...]] = {
     "PartialREID": (82.7, 76.8),
@@ -44,9 +46,15 @@ GOALS: dict[str, tuple[float, ...]] = {
 
 def main() -> int:
     record = json.loads(RESULTS.read_text(encoding="utf-8"))
+    print(short_table(current(record)))
     tables = (short_table, goals_table, worse_table, comparison_table)
     print(*(table(record) for table in tables), sep="\n\n")
     return 0
+
+
+def current(record: dict[str, Any]) -> dict[str, Any]:
+    """The record without the rows of BEFORE."""
+    return {name: parts for name, parts in record.items() if name not in BEFORE}
 
 
 def short_table(record: dict[str, Any]) -> str:

@@ -5,9 +5,10 @@
 
 `run` evaluates a network on sets that none of the published rows is measured on, and writes
 docs/results/validation/NAME.json: identities of Market-1501 that it was not trained on
-(DATASETS.HELD_OUT), and CUHK03-val, whose cameras are others; whole, cut and hidden. `table` sets
-networks beside the first that is named, with 95 % intervals of the differences: the same persons
-are drawn for both, so that what is hard about a person cancels out.
+(DATASETS.HELD_OUT), and CUHK03-val, whose cameras are others; whole, cut, hidden and small. `table`
+sets networks beside the first that is named, with 95 % intervals of the differences: the same
+persons are drawn for both, so that what is hard about a person cancels out. Its last two rows are
+of all queries of the same people.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import argparse
 import json
 import logging
 import sys
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -45,6 +47,10 @@ WINDOW = ("DATASETS.DERIVED.SIDES", "window")
 ANY = ("DATASETS.DERIVED.SIDES", "any")
 DISTANCE = "reconstruction"
 METRICS = ("Rank-1", "mAP")
+# Keys that say where something lies on a machine, and nothing of what was measured.
+PLACES = ("OUTPUT_DIR", "DATASETS.ROOT", "DATASETS.MASKS", "MODEL.WEIGHTS", "MODEL.DEVICE")
+# Whose queries, by how titles begin, are taken together.
+PEOPLE = ("held out", "CUHK03-val")
 # 300 people, named <identity>_c<camera>_<number>.jpg in query/ and gallery/.
 CUHK03 = f"{PREFIX}{{root}}/CUHK03-val"
 
@@ -109,6 +115,7 @@ def run(args: argparse.Namespace) -> None:
     del record["run"]["protocol"]
     trained = saved_config(read_checkpoint(args.weights)) or record["run"]["config"]
     record["run"]["config"] = without_machine(trained)
+    record["run"]["evaluated_with"] = evaluated_with(args.opts)
     model = RememberedOutputs(load_model(configs[0], args.weights), 4e9, configs[0].OUTPUT_DIR)
     for wanted, cfg in zip(SETS, configs, strict=True):
         logger.info(wanted.title)
@@ -119,6 +126,12 @@ def run(args: argparse.Namespace) -> None:
             "queries": per_query(evaluator.distances[DISTANCE], evaluator.ids),
         }
         write_json(str(RESULTS / f"{args.name}.json"), record)
+
+
+def evaluated_with(options: Sequence[str]) -> dict[str, str]:
+    """What was asked for beside the config of the training, by key: windows, for example."""
+    given = dict(zip(options[::2], options[1::2], strict=True))
+    return {key: str(value) for key, value in given.items() if key not in PLACES}
 
 
 def config_of(args: argparse.Namespace, wanted: ValidationSet) -> Any:
@@ -150,26 +163,42 @@ def table(names: list[str]) -> str:
         if not path.is_file():
             raise ValueError(f'"{path}" is not there: evaluate {name} with `run` first.')
         records[name] = json.loads(path.read_text(encoding="utf-8"))
-    first = records[names[0]]
     rows = []
-    for wanted in SETS:
-        row = [wanted.title]
-        for name, record in records.items():
-            if wanted.title not in record or wanted.title not in first:
-                row.append("")
-                continue
-            of = record[wanted.title]["report"][DISTANCE]
-            cell = " / ".join(f"{of[metric]:.1f}" for metric in METRICS)
-            if name != names[0]:
-                cell += "; " + difference(record[wanted.title], first[wanted.title])
-            row.append(cell)
-        rows.append(row)
+    titles = [wanted.title for wanted in SETS]
+    for title in titles:
+        parts = [record.get(title, {}).get("queries") for record in records.values()]
+        rows.append([title, *cells(parts)])
+    everywhere = [title for title in titles if all(title in x for x in records.values())]
+    for people in PEOPLE:
+        theirs = [title for title in everywhere if title.startswith(people)]
+        if len(theirs) > 1:
+            parts = [_together(record, theirs) for record in records.values()]
+            rows.append([f"{people}, all", *cells(parts)])
     return tabulate(rows, ["set", *names], tablefmt="pipe", disable_numparse=True)
 
 
-def difference(record: dict[str, Any], first: dict[str, Any]) -> str:
+def cells(parts: Sequence[dict[str, list[Any]] | None]) -> list[str]:
+    """The cells of a row, of the queries of each network; empty where there are none."""
+    row = []
+    first = parts[0]
+    for place, queries in enumerate(parts):
+        if queries is None or first is None:
+            row.append("")
+            continue
+        cell = " / ".join(f"{np.mean(queries[metric]):.1f}" for metric in METRICS)
+        row.append(cell if place == 0 else f"{cell}; {difference(queries, first)}")
+    return row
+
+
+def _together(record: dict[str, Any], titles: Sequence[str]) -> dict[str, list[Any]]:
+    """The queries of several sets as one: each counts once."""
+    parts = [record[title]["queries"] for title in titles]
+    return {name: [x for part in parts for x in part[name]] for name in parts[0]}
+
+
+def difference(queries: dict[str, list[Any]], first: dict[str, list[Any]]) -> str:
     """Gain of a network over another with its 95 % interval over identities."""
-    mine, theirs = (_by_identity(some["queries"]) for some in (record, first))
+    mine, theirs = _by_identity(queries), _by_identity(first)
     if not np.array_equal(mine["identities"], theirs["identities"]):
         raise ValueError("the networks were evaluated on different queries: run both again.")
     gains = {m: np.subtract(mine[m], theirs[m]) for m in METRICS}

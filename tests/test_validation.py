@@ -17,6 +17,7 @@ from benchmarks.validation import (
     ValidationSet,
     config_of,
     difference,
+    evaluated_with,
     main,
     per_query,
     table,
@@ -32,12 +33,17 @@ def results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
+def queries(rank1: list[float], ap: list[float], identities: list[int]) -> dict[str, Any]:
+    """What is kept of each query."""
+    return {"identities": identities, "Rank-1": rank1, "mAP": ap}
+
+
 def record(rank1: list[float], ap: list[float], identities: list[int]) -> dict[str, Any]:
     """What is kept of a network on one set."""
     found = {"Rank-1": float(np.mean(rank1)), "mAP": float(np.mean(ap))}
     return {
         "report": {"reconstruction": found},
-        "queries": {"identities": identities, "Rank-1": rank1, "mAP": ap},
+        "queries": queries(rank1, ap, identities),
     }
 
 
@@ -54,17 +60,17 @@ def test_each_query_by_hand() -> None:
 
 def test_what_is_hard_for_both_cancels_out() -> None:
     """Two people are found by both or by none, and one of them by 10 points of AP more."""
-    first = record([100.0, 100.0, 0.0, 0.0], [90.0, 90.0, 10.0, 10.0], [1, 1, 2, 2])
-    second = record([100.0, 100.0, 0.0, 0.0], [100.0, 100.0, 10.0, 10.0], [1, 1, 2, 2])
+    first = queries([100.0, 100.0, 0.0, 0.0], [90.0, 90.0, 10.0, 10.0], [1, 1, 2, 2])
+    second = queries([100.0, 100.0, 0.0, 0.0], [100.0, 100.0, 10.0, 10.0], [1, 1, 2, 2])
     said = difference(second, first)
     assert said == "+0.0 (+0.0 to +0.0) / +5.0 (+0.0 to +10.0)"
 
 
 def test_the_order_of_the_queries_is_not_that_of_the_people() -> None:
     """Images of one size come together, and another network may see them in other sizes."""
-    first = record([100.0, 0.0, 100.0], [90.0, 10.0, 50.0], [2, 1, 2])
-    second = record([0.0, 100.0, 100.0], [20.0, 90.0, 70.0], [1, 2, 2])
-    ordered = record([0.0, 100.0, 100.0], [10.0, 90.0, 50.0], [1, 2, 2])
+    first = queries([100.0, 0.0, 100.0], [90.0, 10.0, 50.0], [2, 1, 2])
+    second = queries([0.0, 100.0, 100.0], [20.0, 90.0, 70.0], [1, 2, 2])
+    ordered = queries([0.0, 100.0, 100.0], [10.0, 90.0, 50.0], [1, 2, 2])
     assert difference(second, first) == difference(second, ordered)
     assert difference(second, first).startswith("+0.0 ") and "/ +10.0 (" in difference(
         second, first
@@ -72,7 +78,7 @@ def test_the_order_of_the_queries_is_not_that_of_the_people() -> None:
 
 
 def test_other_queries_are_refused() -> None:
-    one, other = record([1.0], [1.0], [1]), record([1.0], [1.0], [2])
+    one, other = queries([1.0], [1.0], [1]), queries([1.0], [1.0], [2])
     with pytest.raises(ValueError, match="on different queries"):
         difference(one, other)
 
@@ -84,14 +90,42 @@ def test_table(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
         (results / f"{name}.json").write_text(json.dumps(parts))
     assert main(["table", "plain", "better"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 2 + len(SETS)
-    assert [cell.strip() for cell in lines[-1].split("|")[1:-1]] == [
+    assert len(lines) == 2 + len(SETS) + 2
+    assert [cell.strip() for cell in lines[1 + len(SETS)].split("|")[1:-1]] == [
         SETS[-1].title,
         "50.0 / 40.0",
         "62.0 / 52.0; +12.0 (+12.0 to +12.0) / +12.0 (+12.0 to +12.0)",
     ]
     with pytest.raises(ValueError, match="evaluate absent with `run` first"):
         table(["absent"])
+
+
+def test_all_queries_of_the_same_people(results: Path) -> None:
+    """Each query counts once; of sets that one network lacks none does."""
+    results.mkdir()
+    ours = {
+        "CUHK03-val": record([100.0, 0.0], [60.0, 20.0], [1, 2]),
+        "CUHK03-val, cut": record([0.0, 0.0], [10.0, 6.0], [1, 2]),
+        "CUHK03-val, small": record([100.0, 100.0], [100.0, 100.0], [1, 2]),
+    }
+    first = {
+        "CUHK03-val": record([100.0, 0.0], [50.0, 20.0], [1, 2]),
+        "CUHK03-val, cut": record([0.0, 0.0], [8.0, 6.0], [1, 2]),
+    }
+    for name, parts in (("first", first), ("ours", ours)):
+        (results / f"{name}.json").write_text(json.dumps(parts))
+    last = table(["first", "ours"]).splitlines()[-1]
+    assert [cell.strip() for cell in last.split("|")[1:-1]] == [
+        "CUHK03-val, all",
+        "25.0 / 21.0",
+        "25.0 / 24.0; +0.0 (+0.0 to +0.0) / +3.0 (+0.0 to +6.0)",
+    ]
+
+
+def test_what_was_asked_for_at_the_evaluation() -> None:
+    """Windows of an evaluation are no key of the training, whose config the record holds."""
+    keys = ["MODEL.HEADS.DSR.KERNELS", "(2,4)", "OUTPUT_DIR", "/a/folder", "DATASETS.ROOT", "/x"]
+    assert evaluated_with(keys) == {"MODEL.HEADS.DSR.KERNELS": "(2,4)"}
 
 
 def test_cuhk03_val_lies_below_the_root(tmp_path: Path) -> None:
@@ -138,6 +172,7 @@ def test_run_writes_what_the_table_reads(
             mean = np.mean(written[part]["queries"][metric])
             assert mean == pytest.approx(report[metric], abs=1e-3)
     assert written["run"]["config"]["SOLVER"]["MAX_EPOCH"] == 1
+    assert written["run"]["evaluated_with"].keys() >= {"SOLVER.MAX_EPOCH"}
     assert str(tmp_path) not in (results / "tiny.json").read_text()
     assert "tiny" in table(["tiny"])
     # One that has seen the held-out identities is refused before any work.
