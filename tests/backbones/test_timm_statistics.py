@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +15,8 @@ from fastreid.modeling.backbones import build_backbone
 
 from partialreid.backbones import timm_statistics
 from partialreid.backbones.timm_statistics import statistics
-from partialreid.engine.configuration import setup_config
+from partialreid.engine.configuration import model_config, setup_config
+from partialreid.engine.model_file import write_model_file
 from tests import tiny
 
 DEFAULT = get_cfg().MODEL
@@ -23,8 +25,11 @@ HALF = ("MODEL.BACKBONE.TIMM", "test_vit", "MODEL.BACKBONE.FEAT_DIM", "64")
 IMAGENET = ("MODEL.BACKBONE.TIMM", "resnet10t", "MODEL.BACKBONE.FEAT_DIM", "512")
 
 
-def settled(*options: str) -> Any:
-    return setup_config(argparse.Namespace(config_file=tiny.CONFIG, opts=list(options)))
+GIVEN = ("MODEL.PIXEL_MEAN", "[123.675, 116.28, 103.53]")
+
+
+def settled(*options: str, config_file: str = tiny.CONFIG) -> Any:
+    return setup_config(argparse.Namespace(config_file=config_file, opts=list(options)))
 
 
 @pytest.fixture(autouse=True)
@@ -73,6 +78,58 @@ def test_a_command_line_settles_them() -> None:
 def test_otherwise_a_config_stays_as_it_is(options: tuple[str, ...], mean: list[float]) -> None:
     held = settled(*options).MODEL.PIXEL_MEAN
     assert held == mean
+
+
+@pytest.mark.parametrize("of_a_file", ["", "own.yml", "based_on_it.yml"])
+def test_what_is_given_stays_though_it_is_the_default(of_a_file: str, tmp_path: Path) -> None:
+    """By an option, by a file, or by a file that it is based on. Both stay where one is given."""
+    tree = f"_BASE_: {Path(tiny.CONFIG).resolve()}\nMODEL:\n  {GIVEN[0][6:]}: {GIVEN[1]}\n"
+    (tmp_path / "own.yml").write_text(tree)
+    (tmp_path / "based_on_it.yml").write_text("_BASE_: own.yml\nSEED: 3\n")
+    if of_a_file:
+        cfg = settled(*OF_TIMM, *HALF, config_file=str(tmp_path / of_a_file))
+    else:
+        cfg = settled(*OF_TIMM, *HALF, *GIVEN)
+    assert cfg.MODEL.PIXEL_MEAN == DEFAULT.PIXEL_MEAN
+    assert cfg.MODEL.PIXEL_STD == DEFAULT.PIXEL_STD
+
+
+def test_a_file_that_says_something_else_of_a_network(tmp_path: Path) -> None:
+    (tmp_path / "own.yml").write_text(f"_BASE_: {Path(tiny.CONFIG).resolve()}\nSEED: 3\n")
+    cfg = settled(*OF_TIMM, *HALF, config_file=str(tmp_path / "own.yml"))
+    assert cfg.MODEL.PIXEL_MEAN == cfg.MODEL.PIXEL_STD == [127.5] * 3
+
+
+def saved(cfg: Any, path: Path) -> str:
+    """A model, or a checkpoint, with this config."""
+    state = {"weight": torch.ones(2)}
+    if path.suffix == ".pth":
+        torch.save({"model": state, "config": cfg.dump()}, path)
+    else:
+        write_model_file(str(path), state, cfg, {})
+    return str(path)
+
+
+@pytest.mark.parametrize("name", ["m.safetensors", "m.pth"])
+@pytest.mark.parametrize("given", [(), GIVEN], ids=["those of timm", "given"])
+def test_a_saved_model_keeps_those_of_its_training(
+    given: tuple[str, ...], name: str, tmp_path: Path
+) -> None:
+    cfg = settled(*OF_TIMM, *HALF, *given)
+    path, trained = saved(cfg, tmp_path / name), cfg.MODEL
+    assert (trained.PIXEL_MEAN == DEFAULT.PIXEL_MEAN) == bool(given)
+    as_a_command = argparse.Namespace(config_file="", model=path, opts=[])
+    for read in (model_config(path, []).MODEL, setup_config(as_a_command).MODEL):
+        assert read.PIXEL_MEAN == trained.PIXEL_MEAN and read.PIXEL_STD == trained.PIXEL_STD
+
+
+@pytest.mark.parametrize("name", ["m.safetensors", "m.pth"])
+def test_a_saved_model_may_have_learnt_with_those_of_fastreid(
+    name: str, make_config: Any, tmp_path: Path
+) -> None:
+    """A config that was made in Python, and never settled."""
+    read = model_config(saved(make_config(*OF_TIMM, *HALF), tmp_path / name), []).MODEL
+    assert read.PIXEL_MEAN == DEFAULT.PIXEL_MEAN and read.PIXEL_STD == DEFAULT.PIXEL_STD
 
 
 def test_other_statistics_are_said_once(make_config, caplog: pytest.LogCaptureFixture) -> None:

@@ -6,6 +6,7 @@ Most have those of ImageNet, as FastReID; many vision transformers have others.
 from __future__ import annotations
 
 import logging
+from collections.abc import Collection
 from functools import cache
 from typing import Any
 
@@ -16,6 +17,7 @@ from .timm_networks import BUILDER, published
 logger = logging.getLogger(__name__)
 # Grey values, of 255: statistics that differ by less are the same, rounded.
 ROUNDING = 0.01
+KEYS = frozenset({"MODEL.PIXEL_MEAN", "MODEL.PIXEL_STD"})
 
 
 def statistics(name: str) -> tuple[list[float], list[float]]:
@@ -35,12 +37,20 @@ def statistics(name: str) -> tuple[list[float], list[float]]:
     return means, deviations
 
 
-def settle_statistics(cfg: Any) -> None:
+def settle_statistics(cfg: Any, given: Collection[str] = ()) -> None:
     """Give a config that has FastReID's statistics those of its network of timm, in place.
 
     A config of another backbone stays as it is; so does one whose network cannot be had, which the
-    check of the network says.
+    check of the network says. This is for a config that is being set up. That of a saved model says
+    how the model was trained, and must not be changed.
+
+    Args:
+        cfg: config.
+        given: dotted keys that a user has set. Where one of them is a mean or a deviation, both
+            stay, even if they are FastReID's.
     """
+    if not KEYS.isdisjoint(given):
+        return
     default = get_cfg().MODEL
     if cfg.MODEL.BACKBONE.NAME != BUILDER or _far(cfg, (default.PIXEL_MEAN, default.PIXEL_STD)):
         return

@@ -23,8 +23,8 @@ from .saved_model import stored_config
 def setup_config(args: argparse.Namespace) -> Any:
     """The frozen config of a command line, its device resolved and its seed drawn if asked.
 
-    A network of timm brings the statistics of its images, unless the config has others than
-    FastReID's.
+    A network of timm brings the statistics of its images, unless the files or the options give
+    some. The config of a saved model keeps its own, with which the model was trained.
 
     Args:
         args: `config_file`, a path or the name of a config of this project, or, of the commands
@@ -40,12 +40,15 @@ def setup_config(args: argparse.Namespace) -> Any:
                 f"evaluate its weights by another config, give MODEL.WEIGHTS {args.model}."
             )
         return model_config(args.model, list(args.opts or []))
-    cfg = _default()
+    cfg, opts = _default(), list(args.opts or [])
+    given = set(opts[::2])
     if args.config_file:
         # FastReID writes the file into the log, under this name.
         args.config_file = find_config(args.config_file)
-        merge_file(cfg, args.config_file)
-    return _finished(cfg, list(args.opts or []))
+        given |= merge_file(cfg, args.config_file)
+    merge_options(cfg, opts)
+    settle_statistics(cfg, given)
+    return _finished(cfg)
 
 
 def tree_config(tree: Mapping[str, Any], path: str, opts: Sequence[str]) -> Any:
@@ -61,7 +64,8 @@ def tree_config(tree: Mapping[str, Any], path: str, opts: Sequence[str]) -> Any:
     """
     cfg = _default()
     merge_tree(cfg, dict(tree), path)
-    return _finished(cfg, opts)
+    merge_options(cfg, opts)
+    return _finished(cfg)
 
 
 def model_config(path: str, opts: Sequence[str]) -> Any:
@@ -101,11 +105,9 @@ def _default() -> Any:
     return cfg
 
 
-def _finished(cfg: Any, opts: Sequence[str]) -> Any:
-    merge_options(cfg, opts)
+def _finished(cfg: Any) -> Any:
     expand_paths(cfg)
     cfg.MODEL.DEVICE = _device(cfg)
-    settle_statistics(cfg)
     if cfg.SEED < 0:
         cfg.SEED = drawn_seed()
     cfg.freeze()

@@ -59,14 +59,19 @@ def find_config(name: str) -> str:
     raise ValueError(f'--config-file "{name}" is not there. The project has {known}.')
 
 
-def merge_file(cfg: Any, path: str) -> None:
+def merge_file(cfg: Any, path: str) -> set[str]:
     """Put the values of a YAML file, and of those that it is based on, into a config.
+
+    Returns:
+        The dotted keys that these files give, with the default value or with another.
 
     Raises:
         ValueError: the file is no YAML of keys and values, a key is unknown, or a value is of the
             wrong type; names the file.
     """
-    merge_tree(cfg, read_tree(path), path)
+    loaded = read_tree(path)
+    merge_tree(cfg, loaded, path)
+    return set(_keys(loaded))
 
 
 def read_tree(path: str) -> dict[str, Any]:
@@ -150,6 +155,14 @@ def plain(error: Exception) -> str:
     if isinstance(error, KeyError) and error.args:
         return str(error.args[0])
     return str(error) or type(error).__name__
+
+
+def _keys(loaded: dict[str, Any], prefix: str = "") -> Iterator[str]:
+    for name, value in loaded.items():
+        if isinstance(value, dict):
+            yield from _keys(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}"
 
 
 def _typed(old: Any, text: str) -> Any:
