@@ -46,6 +46,13 @@ def config(device: str, *options: Any) -> Any:
     return cfg
 
 
+def of_timm(name: str, channels: int, last_stride: int = 2) -> list[Any]:
+    """Keys and values of a network of timm, with random weights, as the backbone."""
+    chosen = ["MODEL.BACKBONE.NAME", "build_timm_backbone", "MODEL.BACKBONE.TIMM", name]
+    chosen += ["MODEL.BACKBONE.FEAT_DIM", channels, "MODEL.BACKBONE.LAST_STRIDE", last_stride]
+    return [*chosen, "MODEL.BACKBONE.PRETRAIN", False]
+
+
 def network(cfg: Any) -> tuple[nn.Module, Any, Any]:
     """A model that is the same on every device, its optimiser and what goes with that."""
     torch.manual_seed(0)

@@ -17,6 +17,7 @@ from torch import nn
 
 from partialreid.backbones.timm_map import TimmMap
 from tests import small_systems, tiny
+from tests.small_systems import of_timm as options
 from tests.standin.gpu import StandInGpu
 
 # Channels of the map of each, and its stride with LAST_STRIDE 2.
@@ -27,12 +28,6 @@ CONVOLUTIONAL = {
     "test_efficientnet": (256, 32),
     "test_convnext": (64, 32),
 }
-
-
-def options(name: str, channels: int, last_stride: int = 2) -> list[Any]:
-    chosen = ["MODEL.BACKBONE.NAME", "build_timm_backbone", "MODEL.BACKBONE.TIMM", name]
-    chosen += ["MODEL.BACKBONE.FEAT_DIM", channels, "MODEL.BACKBONE.LAST_STRIDE", last_stride]
-    return [*chosen, "MODEL.BACKBONE.PRETRAIN", False]
 
 
 def backbone(make_config, *chosen: Any) -> nn.Module:
@@ -172,6 +167,10 @@ def test_building_disturbs_neither_statistics_nor_a_mode(make_config) -> None:
             r"LAST_STRIDE is 1, but timm's vgg11 cannot leave out .*: set it to 2\.",
         ),
         (
+            ("MODEL.BACKBONE.TIMM", "hrnet_w18_small"),
+            r"LAST_STRIDE is 1, but timm's hrnet\w+ cannot leave out .*: set it to 2\.",
+        ),
+        (
             ("MODEL.BACKBONE.TIMM", "resnet10t", "MODEL.BACKBONE.LAST_STRIDE", 4),
             r"LAST_STRIDE is 4; it can be 1 or 2\.",
         ),
@@ -187,22 +186,6 @@ def test_without_timm_the_command_is_named(make_config, monkeypatch: pytest.Monk
     monkeypatch.setitem(sys.modules, "timm", None)  # importing it is an error
     with pytest.raises(ValueError, match=r"needs timm: .*`python -m pip install timm`"):
         backbone(make_config, *options("test_vit", 64))
-
-
-def test_sizes_that_a_network_does_not_take(make_config) -> None:
-    model = backbone(make_config, *options("swin_tiny_patch4_window7_224", 768))
-    with torch.no_grad():
-        assert model(torch.rand(1, 3, 64, 32)).shape == (1, 768, 2, 1)
-        with pytest.raises(ValueError, match=r"swin\w+ does not take images of 50 x 32 \(.*SIZE_"):
-            model(torch.rand(1, 3, 50, 32))
-
-
-def test_a_network_of_one_size_takes_that(make_config) -> None:
-    model = backbone(make_config, *options("gmlp_ti16_224", 128))
-    with torch.no_grad():
-        assert model(torch.rand(1, 3, 224, 224)).shape == (1, 128, 14, 14)
-        with pytest.raises(ValueError, match=r"does not take images of 256 x 128"):
-            model(torch.rand(1, 3, 256, 128))
 
 
 def test_copies_are_networks_of_their_own(make_config) -> None:

@@ -6,6 +6,7 @@ Shapes: B batch, H x W images, C channels, H' x W' map.
 from __future__ import annotations
 
 import logging
+import re
 from typing import Any
 
 import torch
@@ -18,6 +19,8 @@ from .timm_statistics import warn_of_statistics
 logger = logging.getLogger(__name__)
 # Side, in pixels, of an image that shows what a network gives. Few need a larger one.
 PROBE = 64
+# What torch says where a layer was made for an image of another size.
+OF_SIZES = re.compile(r"size of tensor|Sizes of tensors|invalid for input of size|out of bounds")
 
 
 class TimmMap(nn.Module):
@@ -72,10 +75,14 @@ class TimmMap(nn.Module):
                 images, indices=1, norm=True, output_fmt="NCHW", intermediates_only=True
             )
             return maps[-1]
-        except AssertionError as error:  # timm asserts that an image can be divided
+        except (AssertionError, IndexError, RuntimeError) as error:
+            said = str(error).partition("\n")[0].rstrip(".")
+            # timm asserts that an image can be divided; what it does not ask, torch finds out.
+            if not isinstance(error, AssertionError) and not OF_SIZES.search(said):
+                raise
             raise ValueError(
                 f"timm's {self.name} does not take images of {images.shape[2]} x "
-                f"{images.shape[3]} ({error}): choose INPUT.SIZE_TRAIN, INPUT.SIZE_TEST and "
+                f"{images.shape[3]} ({said}): choose INPUT.SIZE_TRAIN, INPUT.SIZE_TEST and "
                 "INPUT.KEEP_RATIO_STEP accordingly."
             ) from error
 
