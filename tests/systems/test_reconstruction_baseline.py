@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from partialreid.systems import reconstruction_baseline
 from partialreid.systems.reconstruction_loss import reconstruction_loss
-from tests.small_systems import SIZE, SYSTEMS, batch, config, network
+from tests.small_systems import SIZE, SYSTEMS, batch, config, network, of_timm
 
 
 def losses_of(model: Any, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -182,6 +182,31 @@ def test_one_identity() -> None:
     model, *_ = network(config("cpu", *SYSTEMS["ours"]))
     inputs = {**batch(0), "targets": torch.full((8,), -1)}
     assert all(value.isfinite() for value in losses_of(model, inputs).values())
+
+
+@pytest.mark.parametrize("cut", [0.0, 1.0], ids=["whole", "cut"])
+@pytest.mark.parametrize(("name", "channels"), [("test_resnet", 96), ("test_vit", 64)])
+def test_a_network_of_timm_learns(name: str, channels: int, cut: float) -> None:
+    """Whole queries go through it with the gallery, cut ones before it; both reach its stem."""
+    keys = [*of_timm(name, channels, last_stride=1), "INPUT.CUT.PROB", cut]
+    model, optimizer, _ = network(config("cpu", *SYSTEMS["ours"], *keys))
+    seen: list[tuple[int, ...]] = []
+    model.backbone.register_forward_pre_hook(lambda _, args: seen.append(tuple(args[0].shape)))
+    torch.manual_seed(0)
+    losses = losses_of(model, batch(0))
+    assert "loss_reconstruction" in losses
+    assert all(loss.isfinite() for loss in losses.values())
+    sum(losses.values()).backward()
+    half = (4, 3, SIZE[0] // 2, SIZE[1])
+    assert seen == ([half, (4, 3, *SIZE)] if cut else [(8, 3, *SIZE)])
+    learning = {k: p for k, p in model.backbone.named_parameters() if p.requires_grad}
+    for k, parameter in learning.items():
+        assert parameter.grad is not None and parameter.grad.isfinite().all(), k
+    stem = next(iter(p for p in learning.values() if p.ndim == 4))
+    assert stem.grad is not None and stem.grad.any()
+    before = stem.detach().clone()
+    optimizer.step()
+    assert stem.isfinite().all() and not torch.equal(stem, before)
 
 
 def test_masks_are_needed() -> None:

@@ -14,7 +14,7 @@ from partialreid.commands.train import build_parser
 from partialreid.engine.configuration import setup_config
 from partialreid.engine.inference import load_model
 from partialreid.engine.trainer import PartialTrainer
-from tests import tiny
+from tests import small_systems, tiny
 
 CONFIGS = Path("projects/PartialReID/configs")
 SYSTEMS: dict[str, dict[str, Any]] = {
@@ -129,3 +129,17 @@ def test_configs_build_their_system(name: str, tmp_path: Path) -> None:
         # 8 x 4 windows of the probe; the three larger scales besides in the gallery.
         assert columns.shape[2] == 70
         assert (weights > 0).sum(1).tolist() == [32, 32]
+
+
+@pytest.mark.parametrize(("name", "channels"), [("test_resnet", 96), ("test_vit", 64)])
+@pytest.mark.parametrize("system", ["DSR", "FPR", "FastReID-DSR", "ours"])
+def test_each_takes_a_network_of_timm(system: str, name: str, channels: int) -> None:
+    keys = small_systems.of_timm(name, channels, last_stride=1)
+    cfg = small_systems.config("cpu", *small_systems.SYSTEMS[system], *keys)
+    model, *_ = small_systems.network(cfg)
+    with EventStorage(0):
+        losses = model(small_systems.batch(0))
+    sum(losses.values()).backward()
+    assert all(loss.isfinite() for loss in losses.values())
+    gradients = [p.grad for p in model.backbone.parameters() if p.requires_grad]
+    assert all(found is not None and found.isfinite().all() for found in gradients)
