@@ -36,6 +36,18 @@ def test_mixed_precision_is_allowed_on_every_device(make_config, device: str) ->
 
 BOTH = ("CrossEntropyLoss", "TripletLoss")
 OURS = ["MODEL.META_ARCHITECTURE", "ReconstructionBaseline", "INPUT.OCCLUSION.ENABLED", True]
+SMALL = ["MODEL.BACKBONE.NAME", "build_mobilenetv2_stride_backbone", "MODEL.BACKBONE.DEPTH"]
+SMALL += ["0.25x", "MODEL.BACKBONE.FEAT_DIM", 1280, "MODEL.HEADS.DSR.KERNELS", (1, 2)]
+SMALL += ["INPUT.SIZE_TRAIN", (64, 32)]
+# What a training can have where queries stay whole alone.
+OF_ONE_SIZE = {
+    "the statistics of the gallery half": ["TEST.PRECISE_BN.ENABLED", True],
+    "two images of an identity are needed in each half": [
+        *("DATALOADER.NUM_INSTANCE", 2, "MODEL.LOSSES.NAME", BOTH)
+    ],
+    "cuts its queries differently": ["MODEL.BACKBONE.NORM", "syncBN", "MODEL.DEVICE", "cuda"],
+    "MODEL.HEADS.NORM is syncBN": ["MODEL.HEADS.NORM", "syncBN", "MODEL.DEVICE", "cuda"],
+}
 
 
 @pytest.mark.parametrize(
@@ -45,11 +57,6 @@ OURS = ["MODEL.META_ARCHITECTURE", "ReconstructionBaseline", "INPUT.OCCLUSION.EN
         (["DATALOADER.SAMPLER_TRAIN", "TrainingSampler"], "NUM_INSTANCE to an even number"),
         (["DATALOADER.NUM_INSTANCE", 1], "DATALOADER.NUM_INSTANCE to an even number"),
         (
-            [*("DATALOADER.NUM_INSTANCE", 2), *("MODEL.LOSSES.NAME", BOTH)],
-            "two images of an identity are needed in each half",
-        ),
-        (["TEST.PRECISE_BN.ENABLED", True], "the statistics of the gallery half of a batch alone"),
-        (
             ["INPUT.CUT.SHARE", (0.2, 0.9)],
             "INPUT.CUT.SHARE begins at 0.2, which leaves 16 of 64 rows, and a feature map of 1x2 "
             "cells",
@@ -57,10 +64,7 @@ OURS = ["MODEL.META_ARCHITECTURE", "ReconstructionBaseline", "INPUT.OCCLUSION.EN
     ],
 )
 def test_what_a_training_with_queries_needs(make_config, options: list, message: str) -> None:
-    network = ["MODEL.BACKBONE.NAME", "build_mobilenetv2_stride_backbone"]
-    network += ["MODEL.BACKBONE.DEPTH", "0.25x", "MODEL.BACKBONE.FEAT_DIM", 1280]
-    network += ["MODEL.HEADS.DSR.KERNELS", (1, 2), "INPUT.SIZE_TRAIN", (64, 32)]
-    cfg = config(make_config, *network, *OURS, "DATALOADER.NUM_INSTANCE", 4)
+    cfg = config(make_config, *SMALL, *OURS, "DATALOADER.NUM_INSTANCE", 4)
     check_config(cfg, 1, eval_only=False)
     cfg.merge_from_list(options)
     with pytest.raises(ValueError) as caught:
@@ -68,19 +72,27 @@ def test_what_a_training_with_queries_needs(make_config, options: list, message:
     assert message in str(caught.value)
 
 
-def test_processes_that_cut_differently_cannot_share_their_statistics(make_config) -> None:
-    options = [
-        "MODEL.BACKBONE.NORM",
-        "syncBN",
-        "MODEL.DEVICE",
-        "cuda",
-        "DATALOADER.NUM_INSTANCE",
-        4,
-    ]
-    cfg = config(make_config, *OURS, *options)
-    check_training(cfg, 1)
-    with pytest.raises(ValueError, match=r"MODEL\.BACKBONE\.NORM is syncBN, but Reconstruction"):
+@pytest.mark.parametrize("said", OF_ONE_SIZE)
+def test_what_cut_queries_rule_out(make_config, said: str) -> None:
+    cfg = config(make_config, *SMALL, *OURS, *OF_ONE_SIZE[said], "INPUT.CUT.PROB", 0.01)
+    with pytest.raises(ValueError) as caught:
         check_training(cfg, 2)
+    assert said in str(caught.value) and "INPUT.CUT.PROB" in str(caught.value)
+    assert OF_ONE_SIZE[said][0] in str(caught.value)
+    cfg.INPUT.CUT.PROB = 0.0
+    check_training(cfg, 2)
+
+
+def test_one_process_waits_for_no_other(make_config) -> None:
+    syncbn = OF_ONE_SIZE["cuts its queries differently"]
+    check_training(config(make_config, *SMALL, *OURS, *syncbn), 1)
+
+
+@pytest.mark.parametrize("probability", [0.0, 0.7])
+def test_half_of_an_identity_are_queries_cut_or_not(make_config, probability: float) -> None:
+    keys = ["INPUT.CUT.PROB", probability, "DATALOADER.NUM_INSTANCE", 1]
+    with pytest.raises(ValueError, match=r"DATALOADER\.NUM_INSTANCE to an even number"):
+        check_training(config(make_config, *SMALL, *OURS, *keys), 1)
 
 
 def images(counts: list[int]) -> list[Item]:

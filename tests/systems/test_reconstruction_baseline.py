@@ -73,6 +73,23 @@ def test_cut_queries_are_normalised_as_in_a_test() -> None:
         torch.testing.assert_close(mine.running_var, theirs.running_var)
 
 
+def test_a_whole_batch_leaves_the_statistics_of_all_its_images() -> None:
+    """Whatever is drawn, it goes through once: precise and shared batch norm need no less."""
+    keys = ["INPUT.CUT.PROB", 0.0]
+    model, *_ = network(config("cpu", *SYSTEMS["ours"], *keys))
+    seen: list[Tensor] = []
+    model.backbone.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
+    inputs = batch(0)
+    losses_of(model, inputs)
+    assert [tuple(x.shape) for x in seen] == [(8, 3, *SIZE)]
+    other, *_ = network(config("cpu", *SYSTEMS["ours"], *keys))
+    other.heads(other.backbone(other.preprocess_image(inputs["images"])), None)
+    for mine, theirs in zip(model.modules(), other.modules(), strict=True):
+        if isinstance(mine, nn.BatchNorm2d):
+            torch.testing.assert_close(mine.running_mean, theirs.running_mean)
+            torch.testing.assert_close(mine.running_var, theirs.running_var)
+
+
 @pytest.mark.parametrize("statistics", ["own", "running"])
 def test_either_way_the_queries_are_compared_with_the_gallery(
     statistics: str, monkeypatch: pytest.MonkeyPatch

@@ -69,31 +69,7 @@ def check_training(cfg: Any, world_size: int) -> None:
             "INPUT.OCCLUSION.ENABLED True, or DATASETS.MASKS to a folder of masks."
         )
     if built_on(cfg, WITH_QUERIES):
-        if "Identity" not in sampler or instances % 2:
-            raise ValueError(
-                f"MODEL.META_ARCHITECTURE is {architecture}, for which half of each identity's "
-                "images are queries: set DATALOADER.SAMPLER_TRAIN to NaiveIdentitySampler and "
-                "DATALOADER.NUM_INSTANCE to an even number."
-            )
-        if "TripletLoss" in cfg.MODEL.LOSSES.NAME and instances < 4:
-            raise ValueError(
-                f"DATALOADER.NUM_INSTANCE is {instances}, of which half are queries: with "
-                "TripletLoss in MODEL.LOSSES.NAME two images of an identity are needed in each "
-                "half, so set it to 4 or leave the loss out."
-            )
-        if cfg.TEST.PRECISE_BN.ENABLED:
-            raise ValueError(
-                "TEST.PRECISE_BN.ENABLED cannot be had with MODEL.META_ARCHITECTURE "
-                f"{architecture}: it would keep the statistics of the gallery half of a batch "
-                "alone. Set it to False."
-            )
-        for part in ("BACKBONE", "HEADS"):
-            if world_size > 1 and cfg.MODEL[part].NORM == "syncBN":
-                raise ValueError(
-                    f"MODEL.{part}.NORM is syncBN, but {architecture} cuts the batch of each "
-                    "process differently, so that they would wait for each other: set it to BN."
-                )
-        _check_cut(cfg)
+        _check_queries(cfg, world_size)
     if cfg.MODEL.META_ARCHITECTURE == "Baseline" and cfg.MODEL.HEADS.NAME == "DSRHead":
         raise ValueError(
             "MODEL.META_ARCHITECTURE is Baseline, whose losses do not reach the foreground branch "
@@ -120,10 +96,50 @@ def check_training(cfg: Any, world_size: int) -> None:
         raise ValueError("DATASETS.NAMES is empty: name at least one training set.")
 
 
+def _check_queries(cfg: Any, world_size: int) -> None:
+    """Check what a training needs in which half of each batch are queries."""
+    architecture, sampler = cfg.MODEL.META_ARCHITECTURE, cfg.DATALOADER.SAMPLER_TRAIN
+    if "Identity" not in sampler or cfg.DATALOADER.NUM_INSTANCE % 2:
+        raise ValueError(
+            f"MODEL.META_ARCHITECTURE is {architecture}, for which half of each identity's "
+            "images are queries: set DATALOADER.SAMPLER_TRAIN to NaiveIdentitySampler and "
+            "DATALOADER.NUM_INSTANCE to an even number."
+        )
+    # Whole queries go through the network with the gallery, as the batch of any other training.
+    if cfg.INPUT.CUT.PROB > 0:
+        _check_two_sizes(cfg, world_size)
+
+
+def _check_two_sizes(cfg: Any, world_size: int) -> None:
+    """Check what a training needs whose cut queries go through the network by themselves."""
+    instances, probability = cfg.DATALOADER.NUM_INSTANCE, cfg.INPUT.CUT.PROB
+    if "TripletLoss" in cfg.MODEL.LOSSES.NAME and instances < 4:
+        raise ValueError(
+            f"DATALOADER.NUM_INSTANCE is {instances}, of which half are queries, and "
+            f"INPUT.CUT.PROB is {probability}: with TripletLoss in MODEL.LOSSES.NAME two images of "
+            "an identity are needed in each half of a batch whose queries are cut. Set the first "
+            "to 4, leave the loss out, or set INPUT.CUT.PROB to 0.0."
+        )
+    if cfg.TEST.PRECISE_BN.ENABLED:
+        raise ValueError(
+            f"TEST.PRECISE_BN.ENABLED cannot be had with INPUT.CUT.PROB {probability}: where the "
+            "queries of a batch are cut, it would keep the statistics of the gallery half alone. "
+            "Set the first to False or the second to 0.0."
+        )
+    for part in ("BACKBONE", "HEADS"):
+        if world_size > 1 and cfg.MODEL[part].NORM == "syncBN":
+            raise ValueError(
+                f"MODEL.{part}.NORM is syncBN, but with INPUT.CUT.PROB {probability} each of "
+                f"{world_size} processes cuts its queries differently, so that they would wait for "
+                "each other: set the first to BN or the second to 0.0."
+            )
+    _check_cut(cfg)
+
+
 def _check_cut(cfg: Any) -> None:
     """Check that the pyramid has room in the smallest cut."""
     size = cfg.INPUT.CROP.SIZE if cfg.INPUT.CROP.ENABLED else cfg.INPUT.SIZE_TRAIN
-    if not cfg.INPUT.CUT.PROB or len(size) != 2 or min(size) < 1:
+    if len(size) != 2 or min(size) < 1:
         return
     rows = rows_of(size[0], cfg.INPUT.CUT.SHARE[0], cfg.INPUT.CUT.STEP)
     try:

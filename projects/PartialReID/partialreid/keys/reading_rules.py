@@ -160,7 +160,7 @@ def _large(cfg: Any) -> str:
 ARCHITECTURE = "MODEL.META_ARCHITECTURE"
 # Architectures that are trained with the masks of a batch.
 WITH_MASKS = ("FPRBaseline",)
-# Architectures that cut the queries of a batch.
+# Architectures that take half of a batch for queries, and can cut them.
 WITH_QUERIES = ("ReconstructionBaseline",)
 VERIFICATION = "MODEL.LOSSES.VERIFICATION"
 # Keys, or nodes with all their keys, that only a training reads. A key may have several rules.
