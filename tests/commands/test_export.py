@@ -174,6 +174,12 @@ def test_average_of_checkpoints(trained: Path, tmp_path: Path, refused: Callable
     assert "of different networks: backbone.conv.0.weight" in said
     said = refused(main, first, tmp_path / "none.safetensors", "--average", tmp_path / "no.pth")
     assert 'no.pth" is not there' in said
+    # Another training of the same network.
+    other = yaml.safe_dump({**yaml.safe_load(data["config"]), "SEED": 4})
+    torch.save({**data, "config": other}, second)
+    said = refused(main, first, tmp_path / "none.safetensors", "--average", second)
+    assert f'"{first}" and "{second}" cannot be averaged' in said
+    assert "SEED is 3 in the first and 4 in the second" in said
     # Keys may follow.
     keys = ["--average", str(first), "TEST.DSR.LAMBDA", "0.7"]
     assert main([str(first), str(mean), *keys]) == 0

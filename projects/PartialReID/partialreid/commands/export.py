@@ -8,7 +8,7 @@ Into a file that ends with .onnx it writes the network itself, which runs withou
     partialreid export logs/demo/model_final.pth demo.onnx
 
 --average takes a further checkpoint of the same training, such as that of the epoch before: the
-mean of all weights is written.
+mean of all weights is written. One of another training is refused.
 
 The config is the one that the checkpoint was trained with, which it holds; of a checkpoint without
 it, that of the file config.yaml beside it, or of --config-file. KEY VALUE pairs go over it.
@@ -42,7 +42,7 @@ from ..engine.model_header import config_tree
 from ..engine.onnx_export import check_onnx_export, write_onnx_file
 from ..engine.resumption import saved_config
 from ..engine.saved_model import config_of_checkpoint
-from ..engine.weight_average import average_of
+from ..engine.weight_average import average_of, check_one_training
 from ..keys.network_check import check_network
 from ..runtime.errors import user_errors
 from ..search.distance_settings import distance_settings
@@ -94,7 +94,11 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
         record, calibration = training_record(data, cfg), kept_calibration(args, cfg)
         state = data["model"]
         if args.average:
-            state = average_of({path: read_checkpoint(path)["model"] for path in paths})
+            averaged = {path: read_checkpoint(path) for path in paths}
+            for each in averaged.values():
+                each.pop("optimizer", None)  # twice as large as the network
+            check_one_training(averaged)
+            state = average_of({path: each["model"] for path, each in averaged.items()})
             record["averaged"] = len(paths)
         if is_onnx_file(args.output):
             if args.average:

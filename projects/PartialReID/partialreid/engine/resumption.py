@@ -100,7 +100,7 @@ def go_on(
 
 def _optimizer_of(data: Mapping[str, Any]) -> str:
     """SOLVER.OPT of a checkpoint; "" where it cannot be known, as its config was not saved."""
-    return str(_flat(saved_config(data)).get("SOLVER.OPT", ""))
+    return str(flat_config(saved_config(data)).get("SOLVER.OPT", ""))
 
 
 def saved_config(data: Mapping[str, Any]) -> dict[str, Any]:
@@ -118,7 +118,7 @@ def differing_keys(data: Mapping[str, Any], cfg: Any) -> list[str]:
 
     Keys that only one of them knows are left out, and those that say where a run starts or writes.
     """
-    old, new = _flat(saved_config(data)), _flat(yaml.safe_load(cfg.dump()))
+    old, new = flat_config(saved_config(data)), flat_config(yaml.safe_load(cfg.dump()))
     return [
         f"{key}: {old[key]} -> {new[key]}"
         for key in new
@@ -126,7 +126,9 @@ def differing_keys(data: Mapping[str, Any], cfg: Any) -> list[str]:
     ]
 
 
-def _flat(config: Mapping[str, Any]) -> dict[str, Any]:
+def flat_config(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Nodes and values as values alone, by their full keys."""
+
     def walk(node: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
         for key, value in node.items():
             if isinstance(value, dict):
