@@ -11,6 +11,7 @@ import torch
 from fastreid.utils.events import EventStorage
 
 from partialreid.commands.train import build_parser
+from partialreid.config import config_value
 from partialreid.engine.configuration import setup_config
 from partialreid.engine.inference import load_model
 from partialreid.engine.trainer import PartialTrainer
@@ -47,7 +48,19 @@ SYSTEMS: dict[str, dict[str, Any]] = {
         "INPUT__OCCLUSION__ENABLED": True,
         "SOLVER__AMP__ENABLED": True,
     },
+    # As reconstruction.yml is: queries stay whole, and images are made small and large again.
+    "ours as shipped": {
+        "MODEL__META_ARCHITECTURE": "ReconstructionBaseline",
+        "MODEL__BACKBONE__WITH_IBN": False,
+        "MODEL__LOSSES__NAME": "('CrossEntropyLoss',)",
+        "INPUT__CJ__ENABLED": True,
+        "INPUT__OCCLUSION__ENABLED": True,
+        "INPUT__SHRINK__ENABLED": True,
+        "INPUT__CUT__PROB": 0.0,
+        "SOLVER__AMP__ENABLED": True,
+    },
 }
+OURS = {"loss_cls", "loss_fore_cls", "loss_foreground", "loss_reconstruction"}
 LOSSES = {
     "DSR (CVPR 2018)": {"loss_cls", "loss_verification"},
     "SFR": {"loss_cls", "loss_verification"},
@@ -56,7 +69,8 @@ LOSSES = {
         "loss_foreground",
     },
     "FastReID-DSR": {"loss_cls", "loss_fore_cls", "loss_triplet", "loss_fore_triplet"},
-    "ours": {"loss_cls", "loss_fore_cls", "loss_foreground", "loss_reconstruction"},
+    "ours": OURS,
+    "ours as shipped": OURS,
 }
 
 
@@ -109,14 +123,32 @@ def test_loss_goes_down_on_a_batch(system: str, root: Path, tmp_path: Path) -> N
     assert sum(losses[2].values()) < sum(losses[1].values())
 
 
-@pytest.mark.parametrize("name", ["dsr_cvpr18", "fpr_iccv19", "market_mobilenetv2"])
-def test_configs_build_their_system(name: str, tmp_path: Path) -> None:
+# What each config trains.
+ARCHITECTURES = {
+    "dsr_cvpr18": "DSR2018",
+    "fpr_iccv19": "FPRBaseline",
+    "market_mobilenetv2": "PartialBaseline",
+    "market_long": "PartialBaseline",
+    "dsr_long": "DSR2018",
+    "fpr_long": "FPRBaseline",
+    "reconstruction": "ReconstructionBaseline",
+}
+
+
+def shipped(name: str) -> Any:
+    """A config of the package, on a CPU, without weights of ImageNet."""
     options = ["--config-file", str(CONFIGS / f"{name}.yml"), "MODEL.DEVICE", "cpu"]
     options += ["MODEL.BACKBONE.PRETRAIN", "False", "MODEL.HEADS.NUM_CLASSES", "7"]
-    cfg = setup_config(build_parser().parse_args(options))
+    return setup_config(build_parser().parse_args(options))
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_configs_build_their_system(name: str, tmp_path: Path) -> None:
+    cfg = shipped(name)
     from fastreid.modeling.meta_arch import build_model
 
     model = build_model(cfg).eval()
+    assert type(model).__name__ == ARCHITECTURES[name]
     path = tmp_path / "model.pth"
     torch.save({"model": model.state_dict()}, path)
     model = load_model(cfg, str(path)).eval()
@@ -125,7 +157,7 @@ def test_configs_build_their_system(name: str, tmp_path: Path) -> None:
     assert features.shape == (2, 1280)
     assert columns.shape[2] == weights.shape[1]
     torch.testing.assert_close(weights.sum(1), torch.ones(2))
-    if name == "dsr_cvpr18":
+    if ARCHITECTURES[name] == "DSR2018":
         # 8 x 4 windows of the probe; the three larger scales besides in the gallery.
         assert columns.shape[2] == 70
         assert (weights > 0).sum(1).tolist() == [32, 32]
@@ -143,3 +175,10 @@ def test_each_takes_a_network_of_timm(system: str, name: str, channels: int) -> 
     assert all(loss.isfinite() for loss in losses.values())
     gradients = [p.grad for p in model.backbone.parameters() if p.requires_grad]
     assert all(found is not None and found.isfinite().all() for found in gradients)
+
+
+def test_ours_as_shipped_is_the_config() -> None:
+    """What is trained above is what reconstruction.yml says, in other sizes."""
+    cfg = shipped("reconstruction")
+    for name, value in SYSTEMS["ours as shipped"].items():
+        assert str(config_value(cfg, name.replace("__", "."))) == str(value), name
