@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from partialreid.engine.hooks import Evaluate
 from partialreid.engine.trainer import PartialTrainer
+from partialreid.systems import reconstruction_baseline
+from partialreid.systems.cut_queries import Cut, draw_cut
 from tests import tiny
 
 pytestmark = pytest.mark.slow  # by their trainings
@@ -79,20 +82,32 @@ class Interrupted(Exception):
     """Stands for a power cut."""
 
 
-def test_resume_continues_to_the_same_state(
-    root: Path, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def run_interrupted(root: Path, output: Path, epoch: int, **changes: Any) -> None:
+    """Run the tiny job until this epoch is saved, but not yet evaluated."""
     after_epoch = Evaluate.after_epoch
 
     def cut(self: Evaluate) -> None:
-        if self.trainer.epoch == 1:
+        if self.trainer.epoch == epoch:
             raise Interrupted
         after_epoch(self)
 
-    with monkeypatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Evaluate, "after_epoch", cut)
         with pytest.raises(Interrupted):
-            tiny.run(root, tmp_path, SOLVER__MAX_EPOCH=4)
+            tiny.run(root, output, **changes)
+
+
+def same_weights(one: Path, other: Path) -> bool:
+    """Whether two trainings have ended with the same weights, to the last bit."""
+    states = [
+        torch.load(output / "model_final.pth", weights_only=True)["model"]
+        for output in (one, other)
+    ]
+    return all(torch.equal(value, states[1][key]) for key, value in states[0].items())
+
+
+def test_resume_continues_to_the_same_state(root: Path, trained: Path, tmp_path: Path) -> None:
+    run_interrupted(root, tmp_path, 1, SOLVER__MAX_EPOCH=4)
     assert (tmp_path / "last_checkpoint").read_text() == "model_0001.pth"
     assert not (tmp_path / "results.json").exists() or results(tmp_path) != results(trained)
 
@@ -100,11 +115,38 @@ def test_resume_continues_to_the_same_state(
     resumed, whole = tiny.losses(tmp_path), tiny.losses(trained)
     assert set(range(18, 36)) <= set(resumed)
     assert resumed == {iteration: whole[iteration] for iteration in resumed}
-    ours = torch.load(tmp_path / "model_final.pth", weights_only=True)
-    theirs = torch.load(trained / "model_final.pth", weights_only=True)
-    for key, value in theirs["model"].items():
-        assert torch.equal(value, ours["model"][key]), key
+    assert same_weights(trained, tmp_path)
     assert results(tmp_path)["SyntheticPartial"] == results(trained)["SyntheticPartial"]
+
+
+def test_resume_draws_the_same_cuts(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The masks, the small images and the cuts of the queries are those of the straight run."""
+    cuts: list[Cut] = []
+
+    def noted(*args: Any) -> Cut:
+        cuts.append(draw_cut(*args))
+        return cuts[-1]
+
+    monkeypatch.setattr(reconstruction_baseline, "draw_cut", noted)
+    keys = {
+        "MODEL__META_ARCHITECTURE": "ReconstructionBaseline",
+        "INPUT__OCCLUSION__ENABLED": True,
+        "INPUT__SHRINK__ENABLED": True,
+        "INPUT__CUT__PROB": 0.7,
+        "TEST__EVAL_PERIOD": 0,
+    }
+    tiny.run(root, tmp_path / "straight", **keys)
+    straight = cuts.copy()
+    # Some are cut, and each epoch otherwise than the other.
+    assert len(set(straight)) > 3 and straight[:9] != straight[9:]
+    cuts.clear()
+    run_interrupted(root, tmp_path / "resumed", 0, **keys)
+    assert cuts == straight[:9]
+    tiny.run(root, tmp_path / "resumed", "--resume", **keys)
+    assert cuts == straight
+    assert same_weights(tmp_path / "straight", tmp_path / "resumed")
 
 
 def test_resuming_a_finished_run_evaluates_it(root: Path, trained: Path) -> None:
