@@ -74,7 +74,24 @@ def test_its_verdicts_are_of_its_own_settings(caplog: pytest.LogCaptureFixture) 
     cpu = ["MODEL.DEVICE", "cpu"]
     assert calibration_for(model_config("", cpu)) is not None and not caplog.records
     assert calibration_for(model_config("", [*cpu, "TEST.DSR.LAMBDA", "0.5"])) is None
-    assert "was learnt with TEST.DSR.LAMBDA 0.99, here 0.5" in caplog.text
+    assert "was learnt with TEST.DSR.LAMBDA 0.82, here 0.5" in caplog.text
+
+
+def test_the_page_says_how_far_its_verdicts_can_be_trusted() -> None:
+    page = (ROOT / "docs" / "own_pictures.md").read_text(encoding="utf-8")
+    for name, cameras, people in (
+        ("released", "other cameras", "other cameras (CUHK03-val) | 300"),
+        ("twin", "the training's cameras", "the training's cameras (Market-1501, held out) | 100"),
+    ):
+        path = ROOT / "docs" / "results" / "calibration" / f"{name}.json"
+        found = json.loads(path.read_text(encoding="utf-8"))["report"]
+        share = {key: f"{100 * value:.1f} %" for key, value in found.items()}
+        first = (f"{found['auc']:.2f}", share["calibration_error_in_gallery"])
+        first += (share["calibration_error"], f"{100 * found['false_alarms']:.0f} %")
+        assert f"| {people} | {' | '.join(first)} |" in page
+        listed = ("listed_right", "listed_said", "calibration_error_listed")
+        listed += ("listed_said_without_margin", "calibration_error_listed_without_margin")
+        assert f"| {cameras} | {' | '.join(share[key] for key in listed)} |" in page
 
 
 @pytest.mark.slow
@@ -108,4 +125,4 @@ def test_it_gives_the_published_figures(data_root: Callable[..., Path], tmp_path
     found = json.loads((tmp_path / "results.json").read_text())[name]
     for distance in ("global", "reconstruction", "fused"):
         for metric, value in published(name)[distance].items():
-            assert f"{found[distance][metric]:.1f}" == f"{value:.1f}", (distance, metric)
+            assert f"{found[distance][metric]:.2f}" == f"{value:.2f}", (distance, metric)

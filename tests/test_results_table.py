@@ -85,7 +85,8 @@ def test_one_protocol_and_one_recipe(record: dict[str, Any]) -> None:
     for run in ours:
         protocol = run["protocol"]
         assert protocol["lambda_selection"] == "fixed" and protocol["cameras"] == "constant"
-        assert (protocol["gallery"] == "full" and not protocol["squared"]) or "fpr" in str(run)
+        assert protocol["gallery"] == "full"
+        assert protocol["squared"] == (run is record["FPR"]["run"])
         for key in shared - ({"SOLVER"} if run is record[LONGER]["run"] else set()):
             assert at(run["config"], key) == at(ours[0]["config"], key), key
     solver, longer = (dict(run["config"]["SOLVER"]) for run in (ours[0], record[LONGER]["run"]))

@@ -69,7 +69,7 @@ def add_partialreid_config(cfg: Any) -> None:
     cfg.INPUT.OCCLUSION.KINDS = KINDS
 
     # Training images that are made small and large again, before an object is put before them, so
-    # that sharpness does not tell a person from what stands there.
+    # that sharpness tells less of what is a person and what stands there.
     cfg.INPUT.SHRINK = CN({"ENABLED": False})
     # Probability that an image is.
     cfg.INPUT.SHRINK.PROB = 0.5

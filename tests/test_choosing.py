@@ -1,0 +1,142 @@
+"""docs/choosing.md: its tables are the records of the measurements, its networks are as it says."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+from benchmarks import fusion, validation
+from partialreid.engine.configuration import setup_config
+from tests.paths import ROOT
+from tests.test_results_table import at
+
+PAGE = (ROOT / "docs" / "choosing.md").read_text(encoding="utf-8")
+VALIDATION = ROOT / "docs" / "results" / "validation"
+LAMBDA = ROOT / "docs" / "results" / "lambda"
+# Rows of the tables of lambda, by their files.
+NETWORKS = {
+    "ours": "ours",
+    "ours, first recipe": "ours_first",
+    "ours, first recipe, 24 epochs": "ours_first_24",
+    "ours, first recipe, last three epochs averaged": "ours_first_averaged",
+    "FastReID-DSR": "fastreid_dsr",
+    "FPR": "fpr",
+    "DSR": "dsr",
+    "DSR (which ranks by lambda 1)": "dsr",
+}
+# Titles of columns that are no file's name.
+FILES = {
+    "windows of 2 and 4": "levels_2_4",
+    "windows of 4, 6 and 8": "levels_4_6_8",
+}
+
+
+def tables(text: str) -> Iterator[list[list[str]]]:
+    """The tables of a page, as rows of cells, without the line below the titles."""
+    rows: list[list[str]] = []
+    for line in [*text.splitlines(), ""]:
+        if line.startswith("|"):
+            rows.append([cell.strip() for cell in line.split("|")[1:-1]])
+        elif rows:
+            yield [row for row in rows if set("".join(row)) - set(":-")]
+            rows = []
+
+
+def read(path: Any) -> dict[str, Any]:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def test_validation_tables_are_the_records() -> None:
+    found = [x for x in tables(PAGE) if x[0][0] == "set" and "isotonic" not in x[0]]
+    assert len(found) >= 7
+    for titles, *rows in found:
+        (_, *written), *rest = next(
+            tables(validation.table([FILES.get(name, name) for name in titles[1:]]))
+        )
+        assert written and rows == rest, titles
+
+
+def test_the_fusion_is_its_record() -> None:
+    (found,) = [x for x in tables(PAGE) if "isotonic" in x[0]]
+    assert found == next(tables(fusion.table(read(VALIDATION / "fusion.json"))))
+
+
+def test_lambdas_are_their_curves() -> None:
+    """Of the mean of the sets that a lambda was chosen by, and of small queries."""
+    chosen, small = [x[1:] for x in tables(PAGE) if x[0][0] == "network" and "at lambda 0" in x[0]]
+    assert {row[0] for row in chosen} >= {row[0] for row in small} - {"DSR"}
+    for name, value, *cells in chosen:
+        record = read(LAMBDA / f"{NETWORKS[name]}.json")
+        assert value == f"{record['lambda']:.2f}"
+        assert cells == along(record["curves"]["mean"], record["lambda"]), name
+    for name, *cells in small:
+        file = LAMBDA / f"{NETWORKS[name]}_small.json"
+        record = read(LAMBDA / f"{NETWORKS[name]}.json")
+        curves = (read(file) if file.exists() else record)["curves"]
+        (curve,) = [value for key, value in curves.items() if key.endswith("Small")]
+        assert cells == along(curve, record["lambda"]), name
+
+
+def along(curve: dict[str, list[float]], chosen: float) -> list[str]:
+    """Rank-1 / mAP at a lambda, at 0 and at 1."""
+    places = [round(chosen * 100), 0, 100]
+    return [f"{curve['Rank-1'][i]:.1f} / {curve['mAP'][i]:.1f}" for i in places]
+
+
+def test_other_lambdas_by_small_queries_too() -> None:
+    """What the page says of the lambdas that were chosen without them."""
+    best = {}
+    for name in ("dsr", "fpr", "fastreid_dsr", "ours_first", "ours_first_24"):
+        curves = read(LAMBDA / f"{name}.json")["curves"]
+        curves |= read(LAMBDA / f"{name}_small.json")["curves"]
+        found = np.mean([c["Rank-1"] for key, c in curves.items() if key != "mean"], axis=0)
+        best[name] = int(found.argmax())
+    assert best == {
+        "dsr": 93, "fpr": 92, "fastreid_dsr": 94, "ours_first": 99, "ours_first_24": 89
+    }  # fmt: skip
+    assert "FPR's would be 0.92" in PAGE and "DSR's 0.93" in PAGE
+
+
+def test_networks_are_trained_with_the_keys_of_the_page() -> None:
+    (rows,) = [x[1:] for x in tables(PAGE) if x[0] == ["network", "keys"]]
+    given = {}
+    for name, keys in rows:
+        parts = keys.split("`")[1].split() if "`" in keys else []
+        given[name.strip("`")] = dict(zip(parts[::2], parts[1::2], strict=True))
+    shipped = setup_config(_arguments())
+    for name, keys in given.items():
+        config = read(VALIDATION / f"{name}.json")["run"]["config"]
+        for key in {key for some in given.values() for key in some}:
+            wanted = yaml.safe_load(keys[key]) if key in keys else at(shipped, key)
+            assert _trained_with(config, key, shipped) == wanted, (name, key)
+
+
+def _trained_with(config: dict[str, Any], key: str, shipped: Any) -> Any:
+    """A value of a record; keys that there were not yet had no effect."""
+    try:
+        return at(config, key)
+    except KeyError:
+        return False if key == "INPUT.SHRINK.ENABLED" else at(shipped, key)
+
+
+def _arguments() -> Any:
+    import argparse
+
+    keys = ["MODEL.BACKBONE.PRETRAIN", "False", "MODEL.DEVICE", "cpu"]
+    return argparse.Namespace(config_file="reconstruction.yml", opts=keys)
+
+
+@pytest.mark.parametrize("seed", (1, 2))
+def test_seeds_differ_in_the_seed_alone(seed: int) -> None:
+    for path in sorted(VALIDATION.glob(f"*_seed{seed}.json")):
+        first = path.with_name(path.name.replace(f"_seed{seed}", ""))
+        first = first if first.exists() else path.with_name(path.name.replace(f"{seed}.", "0."))
+        one, other = (read(x)["run"]["config"] for x in (path, first))
+        assert one["SEED"] == seed and other["SEED"] == 0
+        for key in ("MODEL.LOSSES", "MODEL.HEADS.CLS_LAYER", "SOLVER", "INPUT.OCCLUSION"):
+            assert at(one, key) == at(other, key), (path.name, key)
