@@ -31,7 +31,7 @@ from partialreid.engine.checkpoint import read_checkpoint
 from partialreid.engine.checks import check_output_dir
 from partialreid.engine.configuration import setup_config
 from partialreid.engine.inference import load_model
-from partialreid.engine.model_header import without_machine
+from partialreid.engine.model_header import OF_A_MACHINE, without_machine
 from partialreid.engine.remembered_outputs import RememberedOutputs
 from partialreid.engine.resumption import saved_config
 from partialreid.engine.unseen_people import check_trained_without
@@ -47,8 +47,6 @@ WINDOW = ("DATASETS.DERIVED.SIDES", "window")
 ANY = ("DATASETS.DERIVED.SIDES", "any")
 DISTANCE = "reconstruction"
 METRICS = ("Rank-1", "mAP")
-# Keys that say where something lies on a machine, and nothing of what was measured.
-PLACES = ("OUTPUT_DIR", "DATASETS.ROOT", "DATASETS.MASKS", "MODEL.WEIGHTS", "MODEL.DEVICE")
 # Whose queries, by how titles begin, are taken together.
 PEOPLE = ("held out", "CUHK03-val")
 # 300 people, named <identity>_c<camera>_<number>.jpg in query/ and gallery/.
@@ -131,7 +129,7 @@ def run(args: argparse.Namespace) -> None:
 def evaluated_with(options: Sequence[str]) -> dict[str, str]:
     """What was asked for beside the config of the training, by key: windows, for example."""
     given = dict(zip(options[::2], options[1::2], strict=True))
-    return {key: str(value) for key, value in given.items() if key not in PLACES}
+    return {key: str(value) for key, value in given.items() if key not in OF_A_MACHINE}
 
 
 def config_of(args: argparse.Namespace, wanted: ValidationSet) -> Any:

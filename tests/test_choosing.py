@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -124,9 +125,7 @@ def _trained_with(config: dict[str, Any], key: str, shipped: Any) -> Any:
         return False if key == "INPUT.SHRINK.ENABLED" else at(shipped, key)
 
 
-def _arguments() -> Any:
-    import argparse
-
+def _arguments() -> argparse.Namespace:
     keys = ["MODEL.BACKBONE.PRETRAIN", "False", "MODEL.DEVICE", "cpu"]
     return argparse.Namespace(config_file="reconstruction.yml", opts=keys)
 

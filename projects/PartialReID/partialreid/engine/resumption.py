@@ -10,13 +10,15 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any
 
 import torch
 import yaml
 from fastreid.engine.hooks import LRScheduler
+
+from ..keys.config_files import flat_config
 
 logger = logging.getLogger(__name__)
 
@@ -124,19 +126,6 @@ def differing_keys(data: Mapping[str, Any], cfg: Any) -> list[str]:
         for key in new
         if key in old and key not in PLACES and old[key] != new[key]
     ]
-
-
-def flat_config(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Nodes and values as values alone, by their full keys."""
-
-    def walk(node: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
-        for key, value in node.items():
-            if isinstance(value, dict):
-                yield from walk(value, f"{prefix}{key}.")
-            else:
-                yield f"{prefix}{key}", value
-
-    return dict(walk(config, ""))
 
 
 def restore_optimizer(optimizer: torch.optim.Optimizer, state: Mapping[str, Any]) -> None:

@@ -13,9 +13,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..keys.config_files import flat_config
 from .model_header import FREE as OF_A_RUN
 from .model_header import without_machine
-from .resumption import flat_config, saved_config
+from .resumption import saved_config
 
 logger = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import contextlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +71,7 @@ def merge_file(cfg: Any, path: str) -> set[str]:
     """
     loaded = read_tree(path)
     merge_tree(cfg, loaded, path)
-    return set(_keys(loaded))
+    return set(flat_config(loaded))
 
 
 def read_tree(path: str) -> dict[str, Any]:
@@ -157,12 +157,17 @@ def plain(error: Exception) -> str:
     return str(error) or type(error).__name__
 
 
-def _keys(loaded: dict[str, Any], prefix: str = "") -> Iterator[str]:
-    for name, value in loaded.items():
-        if isinstance(value, dict):
-            yield from _keys(value, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}"
+def flat_config(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Nodes and values as values alone, by their full keys."""
+
+    def walk(node: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+        for key, value in node.items():
+            if isinstance(value, dict):
+                yield from walk(value, f"{prefix}{key}.")
+            else:
+                yield f"{prefix}{key}", value
+
+    return dict(walk(config, ""))
 
 
 def _typed(old: Any, text: str) -> Any:
