@@ -5,10 +5,10 @@
 
 `run` evaluates a network on sets that none of the published rows is measured on, and writes
 docs/results/validation/NAME.json: identities of Market-1501 that it was not trained on
-(DATASETS.HELD_OUT), and CUHK03-val, whose cameras are others; whole, cut, hidden and small. `table`
-sets networks beside the first that is named, with 95 % intervals of the differences: the same
-persons are drawn for both, so that what is hard about a person cancels out. Its last two rows are
-of all queries of the same people.
+(DATASETS.HELD_OUT), and CUHK03-val, whose cameras are others, from one camera to another and within
+one (`benchmarks.same_camera`); whole, cut, hidden and small. `table` sets networks beside the first
+that is named, with 95 % intervals of the differences: the same persons are drawn for both, so that
+what is hard about a person cancels out. Its last rows are of all queries of one kind of set.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ import numpy as np
 from tabulate import tabulate
 
 from benchmarks.bench import ROOT
+from benchmarks.same_camera import write_list
 from partialreid.data.catalogue import is_held_out, with_suffix
 from partialreid.data.folder_set import PREFIX
 from partialreid.engine.checked_evaluation import check_evaluation, evaluated
@@ -47,10 +48,13 @@ WINDOW = ("DATASETS.DERIVED.SIDES", "window")
 ANY = ("DATASETS.DERIVED.SIDES", "any")
 DISTANCE = "reconstruction"
 METRICS = ("Rank-1", "mAP")
-# Whose queries, by how titles begin, are taken together.
-PEOPLE = ("held out", "CUHK03-val")
+# Which sets, by how titles begin, are taken together.
+PEOPLE = ("held out", "CUHK03-val", "same camera")
 # 300 people, named <identity>_c<camera>_<number>.jpg in query/ and gallery/.
 CUHK03 = f"{PREFIX}{{root}}/CUHK03-val"
+# The same people, whose images by one camera are on both sides.
+SAME_CAMERA_FILE = ROOT / "logs" / "same_camera.csv"
+SAME_CAMERA = f"{PREFIX}{SAME_CAMERA_FILE}"
 
 
 class ValidationSet(NamedTuple):
@@ -77,6 +81,11 @@ SETS = (
     ValidationSet("CUHK03-val, cut", with_suffix(CUHK03, "Partial"), ANY),
     ValidationSet("CUHK03-val, hidden", with_suffix(CUHK03, "Occluded")),
     ValidationSet("CUHK03-val, small", with_suffix(CUHK03, "Small")),
+    ValidationSet("same camera", SAME_CAMERA),
+    ValidationSet("same camera, window", with_suffix(SAME_CAMERA, "Partial"), WINDOW),
+    ValidationSet("same camera, cut", with_suffix(SAME_CAMERA, "Partial"), ANY),
+    ValidationSet("same camera, hidden", with_suffix(SAME_CAMERA, "Occluded")),
+    ValidationSet("same camera, small", with_suffix(SAME_CAMERA, "Small")),
 )
 
 
@@ -104,6 +113,8 @@ def run(args: argparse.Namespace) -> None:
     """Evaluate a network on all sets, and write what each query found, set by set."""
     check_output_dir(str(RESULTS))
     configs = [config_of(args, wanted) for wanted in SETS]
+    if any(SAME_CAMERA in wanted.name for wanted in SETS):
+        write_list(f"{configs[0].DATASETS.ROOT}/CUHK03-val", str(SAME_CAMERA_FILE))
     for cfg in configs:
         check_evaluation(cfg, 1)
         if is_held_out(*cfg.DATASETS.TESTS):
@@ -153,7 +164,8 @@ def per_query(distances: Any, ids: Any) -> dict[str, Any]:
 def table(names: list[str]) -> str:
     """Rank-1 / mAP by reconstruction of each network, and its difference from the first.
 
-    A cell is empty where a network was evaluated before there was the set.
+    A cell is empty where a network was evaluated before there was the set; a set that none was
+    evaluated on has no row.
     """
     records = {}
     for name in names:
@@ -165,7 +177,8 @@ def table(names: list[str]) -> str:
     titles = [wanted.title for wanted in SETS]
     for title in titles:
         parts = [record.get(title, {}).get("queries") for record in records.values()]
-        rows.append([title, *cells(parts)])
+        if any(parts):
+            rows.append([title, *cells(parts)])
     everywhere = [title for title in titles if all(title in x for x in records.values())]
     for people in PEOPLE:
         theirs = [title for title in everywhere if title.startswith(people)]

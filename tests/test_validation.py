@@ -90,7 +90,7 @@ def test_table(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
         (results / f"{name}.json").write_text(json.dumps(parts))
     assert main(["table", "plain", "better"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 2 + len(SETS) + 2
+    assert len(lines) == 2 + len(SETS) + len(validation.PEOPLE)
     assert [cell.strip() for cell in lines[1 + len(SETS)].split("|")[1:-1]] == [
         SETS[-1].title,
         "50.0 / 40.0",
