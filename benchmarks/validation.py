@@ -2,13 +2,15 @@
 
     python -m benchmarks.validation run NAME CONFIG CHECKPOINT [KEY VALUE ...]
     python -m benchmarks.validation table NAME NAME ...
+    python -m benchmarks.validation table NAME+NAME_seed1 OTHER+OTHER_seed1
 
 `run` evaluates a network on sets that none of the published rows is measured on, and writes
 docs/results/validation/NAME.json: identities of Market-1501 that it was not trained on
 (DATASETS.HELD_OUT), and CUHK03-val, whose cameras are others, from one camera to another and within
 one (`benchmarks.same_camera`); whole, cut, hidden and small. `table` sets networks beside the first
 that is named, with 95 % intervals of the differences: the same persons are drawn for both, so that
-what is hard about a person cancels out. Its last rows are of all queries of one kind of set.
+what is hard about a person cancels out. Its last rows are of all queries of one kind of set. Names
+with a + between them are one network that was trained with several seeds: the queries of all count.
 """
 
 from __future__ import annotations
@@ -167,23 +169,18 @@ def table(names: list[str]) -> str:
     A cell is empty where a network was evaluated before there was the set; a set that none was
     evaluated on has no row.
     """
-    records = {}
-    for name in names:
-        path = RESULTS / f"{name}.json"
-        if not path.is_file():
-            raise ValueError(f'"{path}" is not there: evaluate {name} with `run` first.')
-        records[name] = json.loads(path.read_text(encoding="utf-8"))
+    networks = [[_read(name) for name in seeds.split("+")] for seeds in names]
     rows = []
     titles = [wanted.title for wanted in SETS]
     for title in titles:
-        parts = [record.get(title, {}).get("queries") for record in records.values()]
+        parts = [_together(seeds, [title]) for seeds in networks]
         if any(parts):
             rows.append([title, *cells(parts)])
-    everywhere = [title for title in titles if all(title in x for x in records.values())]
+    everywhere = [x for x in titles if all(x in record for seeds in networks for record in seeds)]
     for people in PEOPLE:
         theirs = [title for title in everywhere if title.startswith(people)]
         if len(theirs) > 1:
-            parts = [_together(record, theirs) for record in records.values()]
+            parts = [_together(seeds, theirs) for seeds in networks]
             rows.append([f"{people}, all", *cells(parts)])
     return tabulate(rows, ["set", *names], tablefmt="pipe", disable_numparse=True)
 
@@ -201,9 +198,25 @@ def cells(parts: Sequence[dict[str, list[Any]] | None]) -> list[str]:
     return row
 
 
-def _together(record: dict[str, Any], titles: Sequence[str]) -> dict[str, list[Any]]:
-    """The queries of several sets as one: each counts once."""
-    parts = [record[title]["queries"] for title in titles]
+def _read(name: str) -> dict[str, Any]:
+    """What `run` wrote of a network."""
+    path = RESULTS / f"{name}.json"
+    if not path.is_file():
+        raise ValueError(f'"{path}" is not there: evaluate {name} with `run` first.')
+    record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return record
+
+
+def _together(
+    records: Sequence[dict[str, Any]], titles: Sequence[str]
+) -> dict[str, list[Any]] | None:
+    """The queries of several seeds and sets as one: each counts once for each seed.
+
+    None where a seed lacks a set: the mean of fewer would be that of another network.
+    """
+    if not all(title in record for record in records for title in titles):
+        return None
+    parts = [record[title]["queries"] for record in records for title in titles]
     return {name: [x for part in parts for x in part[name]] for name in parts[0]}
 
 

@@ -122,6 +122,29 @@ def test_all_queries_of_the_same_people(results: Path) -> None:
     ]
 
 
+def test_seeds_of_one_network(results: Path) -> None:
+    """The mean of what each seed gained, with the same people drawn for all."""
+    results.mkdir()
+    title = "CUHK03-val"
+    found = {
+        "one": [0.0, 100.0],
+        "one_seed1": [0.0, 0.0],
+        "two": [100.0, 100.0],
+        "two_seed1": [0.0] * 2,
+    }
+    for name, rank1 in found.items():
+        part = {title: record(rank1, rank1, [1, 2])}
+        if name != "two":
+            part["same camera"] = part[title]
+        (results / f"{name}.json").write_text(json.dumps(part))
+    (line,) = table(["one+one_seed1", "two+two_seed1"]).splitlines()[2:-1]
+    # Of one person a seed of two finds what it did not find before; of the other nothing changes.
+    assert line.split("|")[1:3] == [f" {title:11} ", " 25.0 / 25.0     "]
+    assert "50.0 / 50.0; +25.0 (+0.0 to +50.0)" in line
+    # A seed of two has not seen the other set: no figure of it is that of both seeds.
+    assert table(["one+one_seed1", "two+two_seed1"]).splitlines()[-1].split("|")[-2].strip() == ""
+
+
 def test_what_was_asked_for_at_the_evaluation() -> None:
     """Windows of an evaluation are no key of the training, whose config the record holds."""
     keys = ["MODEL.HEADS.DSR.KERNELS", "(2,4)", "OUTPUT_DIR", "/a/folder", "DATASETS.ROOT", "/x"]
