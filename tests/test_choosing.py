@@ -1,4 +1,4 @@
-"""docs/choosing.md: its tables are the records of the measurements, its networks are as it says."""
+"""docs/choosing.md and ingredients.md: tables are the records, networks are as the pages say."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ from partialreid.engine.configuration import setup_config
 from tests.paths import ROOT
 from tests.test_results_table import at
 
-PAGE = (ROOT / "docs" / "choosing.md").read_text(encoding="utf-8")
+PAGE = "\n".join(
+    (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8") for name in ("choosing", "ingredients")
+)
 VALIDATION = ROOT / "docs" / "results" / "validation"
 LAMBDA = ROOT / "docs" / "results" / "lambda"
 # Rows of the tables of lambda, by their files.
