@@ -6,16 +6,18 @@ import argparse
 import json
 import os
 import platform
+import sys
 from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import torch
 from tabulate import tabulate
 
 from partialreid.runtime.device_clock import seconds_on
+from partialreid.runtime.errors import USER_ERROR
 from partialreid.runtime.files import write_json
 from partialreid.runtime.machine_record import peak_memory_gb
 from partialreid.runtime.source_version import commit_of_source
@@ -31,6 +33,12 @@ def no_options(about: str | None) -> None:
         about: the program's docstring.
     """
     argparse.ArgumentParser(description=(about or "").partition("\n")[0]).parse_args()
+
+
+def refuse(reason: str) -> NoReturn:
+    """End the program for a user's mistake, as `partialreid` does: with a sentence and status 2."""
+    print(f"error: {reason}", file=sys.stderr)
+    raise SystemExit(USER_ERROR)
 
 
 def machine() -> dict[str, Any]:

@@ -26,12 +26,11 @@ from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 from tabulate import tabulate
 
-from benchmarks.validation import RESULTS, SETS, cells, config_of, per_query
+from benchmarks.validation import RESULTS, SETS, cells, config_of, per_query, record_of
 from partialreid.engine.checked_evaluation import checked_model, evaluated
 from partialreid.engine.remembered_outputs import RememberedOutputs
 from partialreid.metrics.fusion import lambda_grid
 from partialreid.metrics.lambda_selection import crossfit
-from partialreid.reporting.run_record import run_record
 from partialreid.runtime.errors import user_errors
 from partialreid.runtime.files import write_json
 
@@ -52,8 +51,7 @@ def main(argv: list[str] | None = None) -> int:
     with user_errors():
         unseen = [wanted for wanted in SETS if wanted.title.startswith("CUHK03-val")]
         configs = [config_of(args, wanted) for wanted in unseen]
-        record: dict[str, Any] = {"run": run_record(configs[0], 1)}
-        del record["run"]["protocol"]
+        record: dict[str, Any] = {"run": record_of(configs[0], args.weights)}
         model = RememberedOutputs(checked_model(configs[0]), 4e9, configs[0].OUTPUT_DIR)
         for wanted, cfg in zip(unseen, configs, strict=True):
             _, evaluator = evaluated(cfg, model, cfg.DATASETS.TESTS[0])

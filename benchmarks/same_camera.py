@@ -18,6 +18,7 @@ import os
 from collections import defaultdict
 from pathlib import Path
 
+from benchmarks.bench import refuse
 from partialreid.images.image_table import PARTS
 from partialreid.images.named_files import Labelled, named_images
 from partialreid.runtime.errors import user_errors
@@ -51,7 +52,7 @@ def write_list(folder: str, file: str) -> None:
     images = [item for part in (QUERY, GALLERY) for item in named_images(f"{folder}/{part}")]
     lines = first_and_last(images)
     if not lines:
-        raise SystemExit(f'error: "{folder}": no person was taken twice by one camera.')
+        refuse(f'"{folder}": no person was taken twice by one camera.')
     table = io.StringIO(newline="")
     writer = csv.writer(table, lineterminator="\n")
     writer.writerow(("path", "identity", "split"))

@@ -21,6 +21,7 @@ from benchmarks.bench import commit, report
 from partialreid.data.catalogue import load_dataset
 from partialreid.images.reading import read_image
 from partialreid.images.shrinking import shrunk
+from partialreid.runtime.errors import user_errors
 from partialreid.search.partial_reid import PartialReID
 
 SHARES = (0.75, 0.5, 0.35)
@@ -49,12 +50,15 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--images", type=int, default=256)
     parser.add_argument("--keys", nargs="*", default=[], metavar="KEY VALUE")
     args = parser.parse_args(arguments)
-    named = [text.partition("=") for text in args.networks]
-    models = {name: PartialReID.load(path, *args.keys) for name, _, path in named}
-    items = sorted(load_dataset(next(iter(models.values())).cfg, args.train_set).train)
-    chosen = np.random.default_rng(0).permutation(len(items))[: args.images]
-    images = [read_image(items[place][0]) for place in chosen]
-    rows = [measure(name, model, images, SHARES) for name, model in models.items()]
+    named = {name: path for name, _, path in (text.partition("=") for text in args.networks)}
+    if len(named) < len(args.networks) or not all(named) or not all(named.values()):
+        parser.error("networks are NAME=MODEL, each with a name of its own")
+    with user_errors():
+        models = {name: PartialReID.load(path, *args.keys) for name, path in named.items()}
+        items = sorted(load_dataset(next(iter(models.values())).cfg, args.train_set).train)
+        chosen = np.random.default_rng(0).permutation(len(items))[: args.images]
+        images = [read_image(items[place][0]) for place in chosen]
+        rows = [measure(name, model, images, SHARES) for name, model in models.items()]
     title = f"{len(images)} training images of {args.train_set} and themselves with fewer pixels"
     report("sharpness", title, rows, commit=commit())
 

@@ -10,7 +10,8 @@ docs/results/validation/NAME.json: identities of Market-1501 that it was not tra
 one (`benchmarks.same_camera`); whole, cut, hidden and small. `table` sets networks beside the first
 that is named, with 95 % intervals of the differences: the same persons are drawn for both, so that
 what is hard about a person cancels out. Its last rows are of all queries of one kind of set. Names
-with a + between them are one network that was trained with several seeds: the queries of all count.
+with a + between them are one network that was trained with several seeds, of which the mean is
+taken.
 """
 
 from __future__ import annotations
@@ -19,15 +20,16 @@ import argparse
 import json
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+import yaml
 from tabulate import tabulate
 
-from benchmarks.bench import ROOT
+from benchmarks.bench import ROOT, refuse
 from benchmarks.same_camera import write_list
-from partialreid.data.catalogue import is_held_out, with_suffix
+from partialreid.data.catalogue import data_root, is_held_out, with_suffix
 from partialreid.data.folder_set import PREFIX
 from partialreid.engine.checked_evaluation import check_evaluation, evaluated
 from partialreid.engine.checkpoint import read_checkpoint
@@ -38,6 +40,7 @@ from partialreid.engine.model_header import OF_A_MACHINE, without_machine
 from partialreid.engine.remembered_outputs import RememberedOutputs
 from partialreid.engine.resumption import saved_config
 from partialreid.engine.unseen_people import check_trained_without
+from partialreid.keys.config_files import flat_config
 from partialreid.metrics.ranking import query_metrics, query_scores
 from partialreid.metrics.uncertainty import bootstrap_intervals
 from partialreid.reporting.run_record import protocol, run_record
@@ -49,6 +52,8 @@ RESULTS = ROOT / "docs" / "results" / "validation"
 WINDOW = ("DATASETS.DERIVED.SIDES", "window")
 ANY = ("DATASETS.DERIVED.SIDES", "any")
 DISTANCE = "reconstruction"
+# Keys that an evaluation of given weights reads. Those of DATASETS are named beside each set.
+EVALUATED_BY = ("MODEL.HEADS.DSR.", "MODEL.INFERENCE_DTYPE", "INPUT.", "TEST.")
 METRICS = ("Rank-1", "mAP")
 # Which sets, by how titles begin, are taken together.
 PEOPLE = ("held out", "CUHK03-val", "same camera")
@@ -64,7 +69,7 @@ class ValidationSet(NamedTuple):
 
     Attributes:
         title: above the column.
-        name: of the data set; {root} in it stands for DATASETS.ROOT.
+        name: of the data set; {root} in it stands for the data root.
         options: config keys and values that make it.
     """
 
@@ -116,17 +121,12 @@ def run(args: argparse.Namespace) -> None:
     check_output_dir(str(RESULTS))
     configs = [config_of(args, wanted) for wanted in SETS]
     if any(SAME_CAMERA in wanted.name for wanted in SETS):
-        write_list(f"{configs[0].DATASETS.ROOT}/CUHK03-val", str(SAME_CAMERA_FILE))
+        write_list(f"{data_root(configs[0])}/CUHK03-val", str(SAME_CAMERA_FILE))
     for cfg in configs:
         check_evaluation(cfg, 1)
         if is_held_out(*cfg.DATASETS.TESTS):
             check_trained_without(cfg)
-    # Nothing that tells of the machine.
-    record: dict[str, Any] = {"run": run_record(configs[0], 1)}
-    del record["run"]["protocol"]
-    trained = saved_config(read_checkpoint(args.weights)) or record["run"]["config"]
-    record["run"]["config"] = without_machine(trained)
-    record["run"]["evaluated_with"] = evaluated_with(args.opts)
+    record: dict[str, Any] = {"run": record_of(configs[0], args.weights)}
     model = RememberedOutputs(load_model(configs[0], args.weights), 4e9, configs[0].OUTPUT_DIR)
     for wanted, cfg in zip(SETS, configs, strict=True):
         logger.info(wanted.title)
@@ -139,10 +139,27 @@ def run(args: argparse.Namespace) -> None:
         write_json(str(RESULTS / f"{args.name}.json"), record)
 
 
-def evaluated_with(options: Sequence[str]) -> dict[str, str]:
-    """What was asked for beside the config of the training, by key: windows, for example."""
-    given = dict(zip(options[::2], options[1::2], strict=True))
-    return {key: str(value) for key, value in given.items() if key not in OF_A_MACHINE}
+def record_of(cfg: Any, weights: str) -> dict[str, Any]:
+    """What is said of a network: its training, versions, commit; nothing that tells of a machine."""
+    record: dict[str, Any] = run_record(cfg, 1)
+    del record["protocol"]
+    trained = saved_config(read_checkpoint(weights)) or record["config"]
+    record["config"] = without_machine(trained)
+    record["evaluated_with"] = evaluated_with(cfg, trained)
+    return record
+
+
+def evaluated_with(cfg: Any, trained: Mapping[str, Any]) -> dict[str, Any]:
+    """By which keys of network, images and matching an evaluation differs from the training.
+
+    Windows, for example: the config of the training does not say that others were looked at.
+    """
+    now, before = flat_config(yaml.safe_load(cfg.dump())), flat_config(trained)
+    return {
+        key: value
+        for key, value in now.items()
+        if key.startswith(EVALUATED_BY) and key not in OF_A_MACHINE and before.get(key) != value
+    }
 
 
 def config_of(args: argparse.Namespace, wanted: ValidationSet) -> Any:
@@ -150,7 +167,7 @@ def config_of(args: argparse.Namespace, wanted: ValidationSet) -> Any:
     own = [*args.opts, *wanted.options, "MODEL.WEIGHTS", args.weights]
     cfg = setup_config(argparse.Namespace(config_file=args.config_file, opts=own))
     cfg.defrost()
-    cfg.DATASETS.TESTS = (wanted.name.format(root=cfg.DATASETS.ROOT),)
+    cfg.DATASETS.TESTS = (wanted.name.format(root=data_root(cfg)),)
     cfg.freeze()
     return cfg
 
@@ -202,34 +219,62 @@ def _read(name: str) -> dict[str, Any]:
     """What `run` wrote of a network."""
     path = RESULTS / f"{name}.json"
     if not path.is_file():
-        raise ValueError(f'"{path}" is not there: evaluate {name} with `run` first.')
+        refuse(f'"{path}" is not there: evaluate {name} with `run` first.')
     record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    if not any("queries" in record.get(wanted.title, {}) for wanted in SETS):
+        refuse(f'"{path}" is of another program: it holds none of the sets of `run`.')
     return record
 
 
 def _together(
     records: Sequence[dict[str, Any]], titles: Sequence[str]
 ) -> dict[str, list[Any]] | None:
-    """The queries of several seeds and sets as one: each counts once for each seed.
+    """The queries of several sets as one, each counting once, and of several seeds their mean.
 
     None where a seed lacks a set: the mean of fewer would be that of another network.
     """
     if not all(title in record for record in records for title in titles):
         return None
-    parts = [record[title]["queries"] for record in records for title in titles]
+    parts = [_mean_of_seeds([record[title]["queries"] for record in records]) for title in titles]
     return {name: [x for part in parts for x in part[name]] for name in parts[0]}
+
+
+def _mean_of_seeds(seeds: Sequence[dict[str, list[Any]]]) -> dict[str, list[Any]]:
+    """Each query with what seeds found in the mean: of a person with two, that of both.
+
+    Which of a person's queries is which cannot be told, see `_by_identity`; means over queries and
+    intervals over people are the same.
+    """
+    if len(seeds) == 1:
+        return seeds[0]
+    ordered = [_by_identity(queries) for queries in seeds]
+    people, owners, counts = np.unique(
+        ordered[0]["identities"], return_inverse=True, return_counts=True
+    )
+    found: dict[str, list[Any]] = {"identities": people[owners].tolist()}
+    for metric in METRICS:
+        each = [np.bincount(owners, _same_people(x, ordered[0])[metric]) / counts for x in ordered]
+        found[metric] = np.mean(each, axis=0)[owners].tolist()
+    return found
 
 
 def difference(queries: dict[str, list[Any]], first: dict[str, list[Any]]) -> str:
     """Gain of a network over another with its 95 % interval over identities."""
-    mine, theirs = _by_identity(queries), _by_identity(first)
-    if not np.array_equal(mine["identities"], theirs["identities"]):
-        raise ValueError("the networks were evaluated on different queries: run both again.")
+    theirs = _by_identity(first)
+    mine = _same_people(_by_identity(queries), theirs)
     gains = {m: np.subtract(mine[m], theirs[m]) for m in METRICS}
     spread = bootstrap_intervals(gains, mine["identities"], seed=0)
     return " / ".join(
         f"{gains[m].mean():+.1f} ({spread[m][0]:+.1f} to {spread[m][1]:+.1f})" for m in METRICS
     )
+
+
+def _same_people(
+    mine: dict[str, np.ndarray[Any, Any]], theirs: dict[str, np.ndarray[Any, Any]]
+) -> dict[str, np.ndarray[Any, Any]]:
+    if not np.array_equal(mine["identities"], theirs["identities"]):
+        refuse("the networks were evaluated on different queries: run both again.")
+    return mine
 
 
 def _by_identity(queries: dict[str, list[Any]]) -> dict[str, np.ndarray[Any, Any]]:

@@ -17,7 +17,8 @@ from tests.paths import ROOT
 from tests.test_results_table import at
 
 PAGE = "\n".join(
-    (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8") for name in ("choosing", "ingredients")
+    (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8")
+    for name in ("choosing", "ingredients")
 )
 VALIDATION = ROOT / "docs" / "results" / "validation"
 LAMBDA = ROOT / "docs" / "results" / "lambda"

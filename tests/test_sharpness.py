@@ -55,3 +55,19 @@ def test_the_program(
     sharpness.main([f"tiny={model_file}", *names, "--keys", *keys])
     (row,) = json.loads((tmp_path / "sharpness.json").read_text())["rows"]
     assert row.pop("network") == "tiny" and len(row) == len(sharpness.SHARES)
+
+
+@pytest.mark.parametrize(
+    "networks", (["logs/mine.pth"], ["=logs/mine.pth"], ["mine="], ["one=a.pth", "one=b.pth"])
+)
+def test_each_network_has_a_name_and_a_file(networks: list[str]) -> None:
+    """Without a file the released model would be measured, under the name of another."""
+    with pytest.raises(SystemExit) as caught:
+        sharpness.main(networks)
+    assert caught.value.code == 2
+
+
+def test_an_absent_file_is_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        sharpness.main(["mine=absent.pth"])
+    assert caught.value.code == 2 and "absent.pth" in capsys.readouterr().err

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import yaml
 
 from benchmarks import validation
 from benchmarks.validation import (
@@ -77,10 +78,11 @@ def test_the_order_of_the_queries_is_not_that_of_the_people() -> None:
     )
 
 
-def test_other_queries_are_refused() -> None:
+def test_other_queries_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
     one, other = queries([1.0], [1.0], [1]), queries([1.0], [1.0], [2])
-    with pytest.raises(ValueError, match="on different queries"):
+    with pytest.raises(SystemExit) as caught:
         difference(one, other)
+    assert caught.value.code == 2 and "on different queries" in capsys.readouterr().err
 
 
 def test_table(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -96,8 +98,11 @@ def test_table(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
         "50.0 / 40.0",
         "62.0 / 52.0; +12.0 (+12.0 to +12.0) / +12.0 (+12.0 to +12.0)",
     ]
-    with pytest.raises(ValueError, match="evaluate absent with `run` first"):
-        table(["absent"])
+    (results / "fusion.json").write_text(json.dumps({SETS[0].title: {"isotonic": {}}}))
+    for name, said in (("absent", "evaluate absent with `run` first"), ("fusion", "other program")):
+        with pytest.raises(SystemExit) as caught:
+            main(["table", "plain", name])
+        assert caught.value.code == 2 and said in capsys.readouterr().err
 
 
 def test_all_queries_of_the_same_people(results: Path) -> None:
@@ -123,7 +128,7 @@ def test_all_queries_of_the_same_people(results: Path) -> None:
 
 
 def test_seeds_of_one_network(results: Path) -> None:
-    """The mean of what each seed gained, with the same people drawn for all."""
+    """Their mean, with the same people drawn for all; beside it a network of one seed."""
     results.mkdir()
     title = "CUHK03-val"
     found = {
@@ -141,23 +146,28 @@ def test_seeds_of_one_network(results: Path) -> None:
     # Of one person a seed of two finds what it did not find before; of the other nothing changes.
     assert line.split("|")[1:3] == [f" {title:11} ", " 25.0 / 25.0     "]
     assert "50.0 / 50.0; +25.0 (+0.0 to +50.0)" in line
+    assert "100.0 / 100.0; +75.0 (+50.0 to +100.0)" in table(["one+one_seed1", "two"])
     # A seed of two has not seen the other set: no figure of it is that of both seeds.
     assert table(["one+one_seed1", "two+two_seed1"]).splitlines()[-1].split("|")[-2].strip() == ""
 
 
-def test_what_was_asked_for_at_the_evaluation() -> None:
-    """Windows of an evaluation are no key of the training, whose config the record holds."""
-    keys = ["MODEL.HEADS.DSR.KERNELS", "(2,4)", "OUTPUT_DIR", "/a/folder", "DATASETS.ROOT", "/x"]
-    assert evaluated_with(keys) == {"MODEL.HEADS.DSR.KERNELS": "(2,4)"}
+def test_by_which_keys_an_evaluation_differs_from_the_training(tmp_path: Path) -> None:
+    """Windows, whether a config or the command line says so; not what is of a machine."""
+    args = argparse.Namespace(config_file=tiny.CONFIG, weights="m.pth", opts=[])
+    trained = yaml.safe_load(config_of(args, ValidationSet("", "SyntheticPartial")).dump())
+    args.opts = ["MODEL.HEADS.DSR.KERNELS", "(2,4)", "OUTPUT_DIR", str(tmp_path)]
+    cfg = config_of(args, ValidationSet("", "SyntheticPartial"))
+    assert evaluated_with(cfg, trained) == {"MODEL.HEADS.DSR.KERNELS": [2, 4]}
 
 
-def test_cuhk03_val_lies_below_the_root(tmp_path: Path) -> None:
+def test_cuhk03_val_lies_below_the_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for person in (12, 31):
         for camera, part in ((1, "query"), (2, "gallery")):
             name = f"{person:04d}_c{camera}_00.jpg"
             tiny.draw(tmp_path / "CUHK03-val" / part / name, person)
     args = argparse.Namespace(config_file=tiny.CONFIG, weights="m.pth")
-    args.opts = ["DATASETS.ROOT", str(tmp_path), "MODEL.DEVICE", "cpu"]
+    args.opts = ["MODEL.DEVICE", "cpu"]
+    monkeypatch.setenv("FASTREID_DATASETS", str(tmp_path))
     names = set()
     for wanted in SETS:
         if not wanted.title.startswith("CUHK03-val"):
@@ -195,7 +205,7 @@ def test_run_writes_what_the_table_reads(
             mean = np.mean(written[part]["queries"][metric])
             assert mean == pytest.approx(report[metric], abs=1e-3)
     assert written["run"]["config"]["SOLVER"]["MAX_EPOCH"] == 1
-    assert written["run"]["evaluated_with"].keys() >= {"SOLVER.MAX_EPOCH"}
+    assert written["run"]["evaluated_with"] == {}
     assert str(tmp_path) not in (results / "tiny.json").read_text()
     assert "tiny" in table(["tiny"])
     # One that has seen the held-out identities is refused before any work.
