@@ -140,7 +140,7 @@ def run(args: argparse.Namespace) -> None:
 
 
 def record_of(cfg: Any, weights: str) -> dict[str, Any]:
-    """What is said of a network: its training, versions, commit; nothing that tells of a machine."""
+    """What is said of a network: its training, versions and commit, and nothing of a machine."""
     record: dict[str, Any] = run_record(cfg, 1)
     del record["protocol"]
     trained = saved_config(read_checkpoint(weights)) or record["config"]

@@ -57,7 +57,7 @@ OF_ONE_SIZE = {
         (["DATALOADER.SAMPLER_TRAIN", "TrainingSampler"], "NUM_INSTANCE to an even number"),
         (["DATALOADER.NUM_INSTANCE", 1], "DATALOADER.NUM_INSTANCE to an even number"),
         (
-            ["INPUT.CUT.SHARE", (0.2, 0.9)],
+            ["INPUT.CUT.PROB", 0.7, "INPUT.CUT.SHARE", (0.2, 0.9)],
             "INPUT.CUT.SHARE begins at 0.2, which leaves 16 of 64 rows, and a feature map of 1x2 "
             "cells",
         ),

@@ -77,8 +77,9 @@ def add_partialreid_config(cfg: Any) -> None:
     cfg.INPUT.SHRINK.SHARE = (0.4, 1.0)
 
     # ReconstructionBaseline: half of each identity's images in a batch are queries, and with this
-    # probability those of a batch are cut to one height.
-    cfg.INPUT.CUT = CN({"PROB": 0.7})
+    # probability those of a batch are cut to one height. They help cut people before the cameras of
+    # the training, and cost others elsewhere: docs/choosing.md.
+    cfg.INPUT.CUT = CN({"PROB": 0.0})
     # Share of the height that is left, from and to.
     cfg.INPUT.CUT.SHARE = (0.55, 0.95)
     # Pixels: what is left, and what is cut off above, are multiples of it. The backbone's stride

@@ -1,9 +1,9 @@
 """Which images of a batch are queries, and how much of them is left: a batch as a test meets it.
 
 In a test a query shows part of a person and a gallery image the whole of one. So in training half
-of each identity's images are queries, those of which less is visible, and in most batches the
-queries are cut to one height. Scaled to fit, a cut image keeps its proportions, and the network,
-which is convolutional, takes it at its own size.
+of each identity's images are queries, those of which less is visible, and in some batches, by
+INPUT.CUT.PROB, the queries are cut to one height. Scaled to fit, a cut image keeps its proportions,
+and the network, which is convolutional, takes it at its own size.
 
 Shape shorthand: B batch, H x W input, Q queries.
 """

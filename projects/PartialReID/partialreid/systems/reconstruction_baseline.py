@@ -1,4 +1,4 @@
-"""FPR trained as it is tested: cut and hidden queries, and a loss on the reconstruction distance.
+"""FPR trained as it is tested: part of a query is hidden, and a loss is on the distance itself.
 
 Shape shorthand: B batch, H x W input.
 """
@@ -21,11 +21,12 @@ from .running_statistics import running_statistics
 
 @META_ARCH_REGISTRY.register()
 class ReconstructionBaseline(FPRBaseline):
-    """Half of a batch are queries, cut and hidden, which are to find their persons in the others.
+    """Half of a batch are queries, less visible ones, which are to find their persons in the rest.
 
-    Where queries are cut, they and the gallery go through the network one after the other, as they
-    differ in size, and batch norm normalises each by itself, or, by INPUT.CUT.STATISTICS running,
-    the queries as in a test. The losses of FPR hold for both; the reconstruction loss is added.
+    With INPUT.CUT.PROB above 0 the queries of some batches are cut as well. Then they and the
+    gallery go through the network one after the other, as they differ in size, and batch norm
+    normalises each by itself, or, by INPUT.CUT.STATISTICS running, the queries as in a test. The
+    losses of FPR hold for both; the reconstruction loss is added.
 
     Args:
         reconstruction: the config node MODEL.LOSSES.RECONSTRUCTION.
