@@ -91,6 +91,12 @@ def test_one_protocol_and_one_recipe(record: dict[str, Any]) -> None:
         assert protocol["squared"] == (run is record["FPR"]["run"])
         for key in shared - ({"SOLVER"} if run is record[LONGER]["run"] else set()):
             assert at(run["config"], key) == at(ours[0]["config"], key), key
+    # What the page names as parts of the methods.
+    for name, parts in record.items():
+        images = parts["run"]["config"]["INPUT"]
+        with_masks = name == "FPR" or name.startswith("ours")
+        assert images["OCCLUSION"]["ENABLED"] == with_masks, name
+        assert images.get("SHRINK", {}).get("ENABLED", False) == (name == "ours"), name
     solver, longer = (dict(run["config"]["SOLVER"]) for run in (ours[0], record[LONGER]["run"]))
     changes = {key: value for key, value in longer.items() if value != solver[key]}
     assert changes == {"MAX_EPOCH": 24, "DELAY_EPOCHS": 7}
