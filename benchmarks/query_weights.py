@@ -1,0 +1,127 @@
+"""How much is each column of a query to count? A part of docs/ingredients.md.
+
+    python -m benchmarks.query_weights CONFIG CHECKPOINT [KEY VALUE ...]
+
+The distance weighs what is left over of each of the query's columns by how much person it shows, as
+the occlusion unit says. On CUHK03-val, from one camera to another and within one, whole, cut and
+hidden, the same network is evaluated with other weights: all columns alike, the roots of the
+weights, their squares; and with the small windows of the query alone, or the large ones. The
+gallery's columns stay as they are, and no network is trained.
+
+It writes docs/results/validation/query_weights.json and prints the table of the page.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from tabulate import tabulate
+from torch import Tensor, nn
+
+from benchmarks.same_camera import write_list
+from benchmarks.validation import (
+    DISTANCE,
+    PEOPLE,
+    RESULTS,
+    SAME_CAMERA_FILE,
+    SETS,
+    cells,
+    config_of,
+    per_query,
+    record_of,
+)
+from partialreid.data.catalogue import data_root
+from partialreid.engine.checked_evaluation import checked_model, evaluated
+from partialreid.engine.remembered_outputs import RememberedOutputs
+from partialreid.matching.pyramid import level_shapes
+from partialreid.runtime.errors import user_errors
+from partialreid.runtime.files import write_json
+
+# Cells of the map for each pixel of an image's side.
+STRIDE = 16
+# Weights (B, N) and the window of each column (N,), to the weights that are matched by.
+WAYS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "as they are": lambda weights, windows: weights,
+    "all alike": lambda weights, windows: torch.ones_like(weights),
+    "roots": lambda weights, windows: weights.sqrt(),
+    "squares": lambda weights, windows: weights.square(),
+    "windows of 2 and 4": lambda weights, windows: weights * (windows <= 4),
+    "windows of 6 and 8": lambda weights, windows: weights * (windows > 4),
+}
+
+
+class Reweighted(nn.Module):
+    """A network whose columns count as one of WAYS says.
+
+    Args:
+        model: gives features (B, C), columns (B, C, N) and weights (B, N) of a batch of a loader.
+        way: a name of WAYS.
+        kernels, stride: of the pyramid, in cells of the map.
+    """
+
+    def __init__(self, model: nn.Module, way: str, kernels: tuple[int, ...], stride: int) -> None:
+        super().__init__()
+        self.model, self.way, self.pyramid = model, way, (kernels, stride)
+
+    def forward(self, inputs: dict[str, Any]) -> tuple[Tensor, Tensor, Tensor]:
+        """Features, columns, and other weights, which sum to one for each image."""
+        features, columns, weights = self.model(inputs)
+        height, width = (side // STRIDE for side in inputs["images"].shape[2:])
+        changed = WAYS[self.way](weights, windows_of(height, width, *self.pyramid).to(weights))
+        return features, columns, changed / changed.sum(1, keepdim=True)
+
+
+def windows_of(height: int, width: int, kernels: tuple[int, ...], stride: int) -> Tensor:
+    """The side of each column's window, (N,), of a map of height x width cells."""
+    shapes = level_shapes(height, width, kernels, stride)
+    counts = torch.tensor([rows * steps for rows, steps in shapes])
+    return torch.tensor(kernels).repeat_interleave(counts)
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("config_file")
+    parser.add_argument("weights")
+    parser.add_argument("opts", nargs="*", metavar="KEY VALUE")
+    args = parser.parse_args(argv)
+    with user_errors():
+        wanted = [x for x in SETS if not x.title.startswith("held out") and "small" not in x.title]
+        configs = [config_of(args, x) for x in wanted]
+        write_list(f"{data_root(configs[0])}/CUHK03-val", str(SAME_CAMERA_FILE))
+        record: dict[str, Any] = {"run": record_of(configs[0], args.weights)}
+        model = RememberedOutputs(checked_model(configs[0]), 4e9, configs[0].OUTPUT_DIR)
+        for one, cfg in zip(wanted, configs, strict=True):
+            pyramid = cfg.MODEL.HEADS.DSR
+            record[one.title] = {}
+            for way in WAYS:
+                network = Reweighted(model, way, tuple(pyramid.KERNELS), pyramid.STRIDE)
+                _, evaluator = evaluated(cfg, network.eval(), *cfg.DATASETS.TESTS)
+                record[one.title][way] = per_query(evaluator.distances[DISTANCE], evaluator.ids)
+            write_json(str(RESULTS / "query_weights.json"), record)
+        print(table(json.loads((RESULTS / "query_weights.json").read_text(encoding="utf-8"))))
+    return 0
+
+
+def table(record: dict[str, Any]) -> str:
+    """Rank-1 / mAP of each way, and its difference from the weights as they are."""
+    titles = [x.title for x in SETS if x.title in record]
+    rows = [[title, *cells([record[title][way] for way in WAYS])] for title in titles]
+    for people in PEOPLE:
+        theirs = [record[title] for title in titles if title.startswith(people)]
+        if theirs:
+            rows.append([f"{people}, all", *cells([joined(theirs, way) for way in WAYS])])
+    return tabulate(rows, ["set", *WAYS], tablefmt="pipe", disable_numparse=True)
+
+
+def joined(sets: list[dict[str, Any]], way: str) -> dict[str, list[Any]]:
+    """The queries of several sets as one, each counting once."""
+    return {name: [x for one in sets for x in one[way][name]] for name in sets[0][way]}
+
+
+if __name__ == "__main__":
+    sys.exit(main())
