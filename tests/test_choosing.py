@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks import fusion, validation
+from benchmarks import fusion, query_weights, validation
 from partialreid.engine.configuration import setup_config
 from tests.paths import ROOT
 from tests.test_results_table import at
@@ -62,7 +62,8 @@ def read(path: Any) -> dict[str, Any]:
 
 
 def test_validation_tables_are_the_records() -> None:
-    found = [x for x in tables(PAGE) if x[0][0] == "set" and "isotonic" not in x[0]]
+    others = {"isotonic", "as they are"}
+    found = [x for x in tables(PAGE) if x[0][0] == "set" and not others & set(x[0])]
     assert len(found) >= 7
     for titles, *rows in found:
         (_, *written), *rest = next(
@@ -74,6 +75,16 @@ def test_validation_tables_are_the_records() -> None:
 def test_the_fusion_is_its_record() -> None:
     (found,) = [x for x in tables(PAGE) if "isotonic" in x[0]]
     assert found == next(tables(fusion.table(read(VALIDATION / "fusion.json"))))
+
+
+def test_the_weights_of_a_query_are_their_record() -> None:
+    (found,) = [x for x in tables(PAGE) if "as they are" in x[0]]
+    record = read(VALIDATION / "query_weights.json")
+    assert found == next(tables(query_weights.table(record)))
+    # Of the network that is released: the same training, seed and number of epochs.
+    released = read(ROOT / "docs" / "results" / "table.json")["ours"]["run"]["config"]
+    for key in ("SEED", "SOLVER.MAX_EPOCH", "INPUT.SHRINK", "INPUT.CUT", "MODEL.LOSSES"):
+        assert at(record["run"]["config"], key) == at(released, key), key
 
 
 def test_lambdas_are_their_curves() -> None:
