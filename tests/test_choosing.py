@@ -39,6 +39,7 @@ FILES = {
     "shrink, three seeds": "shrink+shrink_seed1+shrink_seed2",
     "shrink_no_cut, seeds 1 and 2": "shrink_no_cut_seed1+shrink_no_cut_seed2",
     "shrink, seeds 1 and 2": "shrink_seed1+shrink_seed2",
+    "shrink_instance_norm, seeds 1 and 2": "shrink_instance_norm_seed1+shrink_instance_norm_seed2",
     "softmax, three seeds": "softmax+softmax_seed1+softmax_seed2",
     "instance norm, two seeds": "instance_norm+instance_norm_seed1",
     "windows of 2 and 4": "levels_2_4",
@@ -181,9 +182,12 @@ def _arguments() -> argparse.Namespace:
 @pytest.mark.parametrize("seed", (1, 2))
 def test_seeds_differ_in_the_seed_alone(seed: int) -> None:
     for path in sorted(VALIDATION.glob(f"*_seed{seed}.json")):
-        first = path.with_name(path.name.replace(f"_seed{seed}", ""))
-        first = first if first.exists() else path.with_name(path.name.replace(f"{seed}.", "0."))
+        name = path.name.replace(f"_seed{seed}", "")
+        others = [path.with_name(name), path.with_name(path.name.replace(f"{seed}.", "0."))]
+        # Trained with seeds 1 and 2 alone, it has no other before it.
+        others += [path.with_name(path.name.replace(f"{seed}.", f"{3 - seed}."))]
+        first = next(other for other in others if other.exists())
         one, other = (read(x)["run"]["config"] for x in (path, first))
-        assert one["SEED"] == seed and other["SEED"] == 0
+        assert one["SEED"] == seed and other["SEED"] == (3 - seed if first == others[2] else 0)
         for key in ("MODEL.LOSSES", "MODEL.HEADS.CLS_LAYER", "SOLVER", "INPUT.OCCLUSION"):
             assert at(one, key) == at(other, key), (path.name, key)
