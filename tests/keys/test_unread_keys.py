@@ -72,6 +72,8 @@ CASES: list[tuple[str, Any, list[Any], list[Any]]] = [
     ("MODEL.LOSSES.FOREGROUND.SCALE", 2.0, [], ["MODEL.META_ARCHITECTURE", "FPRBaseline"]),
     ("MODEL.LOSSES.RECONSTRUCTION.TEMPERATURE", 0.1, [ARCHITECTURE, "FPRBaseline"],
      [ARCHITECTURE, "ReconstructionBaseline"]),
+    ("MODEL.LOSSES.RECONSTRUCTION.PART.SHARE", (0.5, 0.6),
+     [ARCHITECTURE, "ReconstructionBaseline"], ["MODEL.LOSSES.RECONSTRUCTION.PART.PROB", 0.5]),
     ("INPUT.CUT.PROB", 0.2, [ARCHITECTURE, "FPRBaseline"],
      [ARCHITECTURE, "ReconstructionBaseline"]),
     *(

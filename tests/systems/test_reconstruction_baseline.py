@@ -48,6 +48,25 @@ def test_a_cut_batch_goes_through_in_two_sizes(monkeypatch: pytest.MonkeyPatch) 
     assert columns.shape[2] == weights.shape[1] < spans.shape[2]
 
 
+def test_a_part_of_the_queries_is_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The columns are drawn from those of a part, and the network sees whole images."""
+    part = "MODEL.LOSSES.RECONSTRUCTION.PART"
+    keys = ["INPUT.CUT.PROB", 0.0, f"{part}.PROB", 1.0, f"{part}.SHARE", "(0.5, 0.5)"]
+    seen: list[Any] = []
+
+    def loss(query: Any, gallery: Any, **options: Any) -> Tensor:
+        seen.append((options["places"], query[0].shape[2]))
+        return reconstruction_loss(query, gallery, **options)
+
+    monkeypatch.setattr(reconstruction_baseline, "reconstruction_loss", loss)
+    model, *_ = network(config("cpu", *SYSTEMS["ours"], *keys))
+    torch.manual_seed(0)
+    for _ in range(3):
+        assert losses_of(model, batch(0))["loss_reconstruction"] > 0
+    assert all(0 < len(places) < count for places, count in seen)
+    assert len({tuple(places.tolist()) for places, _ in seen}) > 1
+
+
 def test_cut_queries_are_normalised_as_in_a_test() -> None:
     """By the statistics that the gallery half leaves, which they do not change."""
     model, *_ = network(config("cpu", *SYSTEMS["ours"], "INPUT.CUT.STATISTICS", "running"))

@@ -94,3 +94,18 @@ def test_some_columns_are_the_same_of_all_queries() -> None:
     columns, found = some_columns(places, weights, 99)
     assert torch.equal(columns, places)
     torch.testing.assert_close(found, weights)
+
+
+def test_some_columns_of_a_part() -> None:
+    torch.manual_seed(0)
+    places = torch.arange(10.0).expand(3, 4, 10)
+    weights = weights_of(0, 3, 10)
+    part = torch.tensor([1, 4, 7])
+    columns, found = some_columns(places, weights, 2, part)
+    drawn = columns[0, 0].long()
+    assert set(drawn.tolist()) < set(part.tolist()) and columns.shape == (3, 4, 2)
+    torch.testing.assert_close(found, weights[:, drawn] / weights[:, drawn].sum(1, keepdim=True))
+    # All of the part, where it has no more than are wanted.
+    columns, found = some_columns(places, weights, 99, part)
+    assert torch.equal(columns, places[:, :, part])
+    torch.testing.assert_close(found.sum(1), torch.ones(3))

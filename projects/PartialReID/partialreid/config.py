@@ -100,6 +100,9 @@ def add_partialreid_config(cfg: Any) -> None:
     # kappa, as TEST.DSR.KAPPA, and how many of a query's columns are drawn for it.
     cfg.MODEL.LOSSES.RECONSTRUCTION.KAPPA = reconstruction.KAPPA
     cfg.MODEL.LOSSES.RECONSTRUCTION.COLUMNS = 32
+    # Probability that they are drawn from the part of the map next to one of its four sides, and
+    # the share of the map's height or width that is this part, from and to.
+    cfg.MODEL.LOSSES.RECONSTRUCTION.PART = CN({"PROB": 0.0, "SHARE": (0.35, 0.9)})
     # DSR2018: the reconstruction verification loss, its weight, and the iteration it begins at.
     cfg.MODEL.LOSSES.VERIFICATION = CN({"SCALE": 1.0, "START_ITER": 0})
     # Pairs of a batch, half of one person and half of two.

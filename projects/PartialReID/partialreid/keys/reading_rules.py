@@ -186,6 +186,7 @@ IN_TRAINING: tuple[tuple[str, Reason], ...] = (
     ("MODEL.LOSSES.COSFACE", _holds("Cosface")),
     ("MODEL.LOSSES.FOREGROUND", _built_on(*WITH_MASKS)),
     ("MODEL.LOSSES.RECONSTRUCTION", _built_on(*WITH_QUERIES)),
+    ("MODEL.LOSSES.RECONSTRUCTION.PART.SHARE", _not("MODEL.LOSSES.RECONSTRUCTION.PART.PROB", 0)),
     ("INPUT.CUT", _built_on(*WITH_QUERIES)),
     ("INPUT.CUT.SHARE", _not("INPUT.CUT.PROB", 0)),
     ("INPUT.CUT.STEP", _not("INPUT.CUT.PROB", 0)),

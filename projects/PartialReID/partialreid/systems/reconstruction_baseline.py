@@ -15,6 +15,7 @@ from torch import Tensor
 
 from .cut_queries import Cut, choose_queries, draw_cut
 from .fpr import FPRBaseline
+from .part_columns import draw_part
 from .reconstruction_loss import reconstruction_loss
 from .running_statistics import running_statistics
 
@@ -26,7 +27,9 @@ class ReconstructionBaseline(FPRBaseline):
     With INPUT.CUT.PROB above 0 the queries of some batches are cut as well. Then they and the
     gallery go through the network one after the other, as they differ in size, and batch norm
     normalises each by itself, or, by INPUT.CUT.STATISTICS running, the queries as in a test. The
-    losses of FPR hold for both; the reconstruction loss is added.
+    losses of FPR hold for both; the reconstruction loss is added. With
+    MODEL.LOSSES.RECONSTRUCTION.PART.PROB above 0 it sees, in some batches, a part of each query
+    alone.
 
     Args:
         reconstruction: the config node MODEL.LOSSES.RECONSTRUCTION.
@@ -92,5 +95,12 @@ class ReconstructionBaseline(FPRBaseline):
             kappa=wanted.KAPPA,
             temperature=wanted.TEMPERATURE,
             columns=wanted.COLUMNS,
+            places=draw_part(
+                first["map_size"],
+                self.heads.kernels,
+                self.heads.stride,
+                probability=wanted.PART.PROB,
+                share=wanted.PART.SHARE,
+            ),
         )
         return {**losses, "loss_reconstruction": value * wanted.SCALE}

@@ -17,7 +17,9 @@ from ..matching.block_distance import block_distance
 from ..matching.precision import at_least_float32, full_precision
 
 
-def some_columns(columns: Tensor, weights: Tensor, count: int) -> tuple[Tensor, Tensor]:
+def some_columns(
+    columns: Tensor, weights: Tensor, count: int, places: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
     """The same `count` columns of each query, drawn by torch's global generator, and their weights.
 
     A query has up to a hundred columns whose windows overlap: a part of them gives the same
@@ -27,13 +29,16 @@ def some_columns(columns: Tensor, weights: Tensor, count: int) -> tuple[Tensor, 
         columns: (Q, C, N).
         weights: (Q, N).
         count: how many; all where there are no more.
+        places: of the columns that are drawn from; None for all.
 
     Returns:
         (Q, C, count) and (Q, count); the weights of each query sum to 1.
     """
-    found = columns.shape[2]
-    if count < found:
-        drawn = torch.randperm(found)[:count].sort().values.to(columns.device, non_blocking=True)
+    found = columns.shape[2] if places is None else len(places)
+    if count < found or places is not None:
+        drawn = torch.randperm(found)[:count].sort().values
+        drawn = drawn if places is None else places[drawn]
+        drawn = drawn.to(columns.device, non_blocking=True)
         columns, weights = columns[:, :, drawn], weights[:, drawn]
     return columns, F.normalize(weights, p=1, dim=1)
 
@@ -71,6 +76,7 @@ def reconstruction_loss(
     kappa: float,
     temperature: float,
     columns: int,
+    places: Tensor | None = None,
 ) -> Tensor:
     """The loss of a batch, in float32 outside autocast.
 
@@ -80,11 +86,12 @@ def reconstruction_loss(
         kappa: the ridge, > 0.
         temperature: see `softmax_over_gallery`.
         columns: how many of a query's columns are used.
+        places: of the columns that these are drawn from; None for all.
     """
     found, weights, query_labels = query
     spans, gallery_labels = gallery
     with full_precision(found.device):
-        found, weights = some_columns(found, weights, columns)
+        found, weights = some_columns(found, weights, columns, places)
         distances = block_distance(
             F.normalize(at_least_float32(found), dim=1),
             F.normalize(at_least_float32(spans), dim=1),
