@@ -25,6 +25,7 @@ from torch import Tensor, nn
 
 from benchmarks.same_camera import write_list
 from benchmarks.validation import (
+    APART,
     DISTANCE,
     PEOPLE,
     RESULTS,
@@ -90,7 +91,8 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("opts", nargs="*", metavar="KEY VALUE")
     args = parser.parse_args(argv)
     with user_errors():
-        wanted = [x for x in SETS if not x.title.startswith("held out") and "small" not in x.title]
+        wanted = [x for x in SETS if x.title.startswith(PEOPLE[1:])]
+        wanted = [x for x in wanted if not x.title.endswith((APART, "small"))]
         configs = [config_of(args, x) for x in wanted]
         write_list(f"{data_root(configs[0])}/CUHK03-val", str(SAME_CAMERA_FILE))
         record: dict[str, Any] = {"run": record_of(configs[0], args.weights)}

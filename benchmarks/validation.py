@@ -1,17 +1,18 @@
 """On which network do the validation sets say yes? What docs/choosing.md chooses by.
 
-    python -m benchmarks.validation run NAME CONFIG CHECKPOINT [KEY VALUE ...]
+    python -m benchmarks.validation run NAME CONFIG CHECKPOINT [KEY VALUE ...] [--only SET]
     python -m benchmarks.validation table NAME NAME ...
     python -m benchmarks.validation table NAME+NAME_seed1 OTHER+OTHER_seed1
 
 `run` evaluates a network on sets that none of the published rows is measured on, and writes
 docs/results/validation/NAME.json: identities of Market-1501 that it was not trained on
 (DATASETS.HELD_OUT), and CUHK03-val, whose cameras are others, from one camera to another and within
-one (`benchmarks.same_camera`); whole, cut, hidden and small. `table` sets networks beside the first
-that is named, with 95 % intervals of the differences: the same persons are drawn for both, so that
-what is hard about a person cancels out. Its last rows are of all queries of one kind of set. Names
-with a + between them are one network that was trained with several seeds, of which the mean is
-taken.
+one (`benchmarks.same_camera`); whole, cut, hidden, small, and cut to about a half. `--only` adds a
+set to what is known of a network. `table` sets networks beside the first that is named, with 95 %
+intervals of the differences: the same persons are drawn for both, so that what is hard about a
+person cancels out. Its last rows are of all queries of one kind of set, but for the halves, which
+came later: what was said of all queries before stays what it was. Names with a + between them are
+one network that was trained with several seeds, of which the mean is taken.
 """
 
 from __future__ import annotations
@@ -51,12 +52,15 @@ logger = logging.getLogger(__name__)
 RESULTS = ROOT / "docs" / "results" / "validation"
 WINDOW = ("DATASETS.DERIVED.SIDES", "window")
 ANY = ("DATASETS.DERIVED.SIDES", "any")
+HALF = (*ANY, "DATASETS.DERIVED.PERCENT", "(35,65)")
 DISTANCE = "reconstruction"
 # Keys that an evaluation of given weights reads. Those of DATASETS are named beside each set.
 EVALUATED_BY = ("MODEL.HEADS.DSR.", "MODEL.INFERENCE_DTYPE", "INPUT.", "TEST.")
 METRICS = ("Rank-1", "mAP")
 # Which sets, by how titles begin, are taken together.
 PEOPLE = ("held out", "CUHK03-val", "same camera")
+# How the titles of sets end that are not among them.
+APART = ", half"
 # 300 people, named <identity>_c<camera>_<number>.jpg in query/ and gallery/.
 CUHK03 = f"{PREFIX}{{root}}/CUHK03-val"
 # The same people, whose images by one camera are on both sides.
@@ -81,16 +85,19 @@ class ValidationSet(NamedTuple):
 SETS = (
     ValidationSet("held out", "Market1501HeldOut"),
     ValidationSet("held out, cut", "Market1501HeldOutPartial", ANY),
+    ValidationSet("held out, half", "Market1501HeldOutPartial", HALF),
     ValidationSet("held out, hidden", "Market1501HeldOutOccluded"),
     ValidationSet("held out, small", "Market1501HeldOutSmall"),
     ValidationSet("CUHK03-val", CUHK03),
     ValidationSet("CUHK03-val, window", with_suffix(CUHK03, "Partial"), WINDOW),
     ValidationSet("CUHK03-val, cut", with_suffix(CUHK03, "Partial"), ANY),
+    ValidationSet("CUHK03-val, half", with_suffix(CUHK03, "Partial"), HALF),
     ValidationSet("CUHK03-val, hidden", with_suffix(CUHK03, "Occluded")),
     ValidationSet("CUHK03-val, small", with_suffix(CUHK03, "Small")),
     ValidationSet("same camera", SAME_CAMERA),
     ValidationSet("same camera, window", with_suffix(SAME_CAMERA, "Partial"), WINDOW),
     ValidationSet("same camera, cut", with_suffix(SAME_CAMERA, "Partial"), ANY),
+    ValidationSet("same camera, half", with_suffix(SAME_CAMERA, "Partial"), HALF),
     ValidationSet("same camera, hidden", with_suffix(SAME_CAMERA, "Occluded")),
     ValidationSet("same camera, small", with_suffix(SAME_CAMERA, "Small")),
 )
@@ -104,6 +111,7 @@ def main(argv: list[str] | None = None) -> int:
     one.add_argument("config_file")
     one.add_argument("weights")
     one.add_argument("opts", nargs="*", metavar="KEY VALUE")
+    one.add_argument("--only", action="append", choices=[wanted.title for wanted in SETS])
     several = commands.add_parser("table", help="compare networks with the first")
     several.add_argument("names", nargs="+")
     args = parser.parse_args(argv)
@@ -117,18 +125,25 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Evaluate a network on all sets, and write what each query found, set by set."""
+    """Evaluate a network, and write what each query found, set by set.
+
+    All sets make a new record; `--only` adds to that which is there.
+    """
     check_output_dir(str(RESULTS))
-    configs = [config_of(args, wanted) for wanted in SETS]
-    if any(SAME_CAMERA in wanted.name for wanted in SETS):
+    sets = [wanted for wanted in SETS if not args.only or wanted.title in args.only]
+    configs = [config_of(args, wanted) for wanted in sets]
+    if any(SAME_CAMERA in wanted.name for wanted in sets):
         write_list(f"{data_root(configs[0])}/CUHK03-val", str(SAME_CAMERA_FILE))
     for cfg in configs:
         check_evaluation(cfg, 1)
         if is_held_out(*cfg.DATASETS.TESTS):
             check_trained_without(cfg)
-    record: dict[str, Any] = {"run": record_of(configs[0], args.weights)}
+    of_run = record_of(configs[0], args.weights)
+    record = _read(args.name) if args.only else {"run": of_run}
+    if record["run"]["config"] != of_run["config"]:
+        refuse(f"{args.name} is a network of another training: give what is added its own name.")
     model = RememberedOutputs(load_model(configs[0], args.weights), 4e9, configs[0].OUTPUT_DIR)
-    for wanted, cfg in zip(SETS, configs, strict=True):
+    for wanted, cfg in zip(sets, configs, strict=True):
         logger.info(wanted.title)
         _, evaluator = evaluated(cfg, model, *cfg.DATASETS.TESTS)
         record[wanted.title] = {
@@ -136,6 +151,8 @@ def run(args: argparse.Namespace) -> None:
             "report": evaluator.report,
             "queries": per_query(evaluator.distances[DISTANCE], evaluator.ids),
         }
+        if args.only:
+            record[wanted.title]["run"] = {k: v for k, v in of_run.items() if k != "config"}
         write_json(str(RESULTS / f"{args.name}.json"), record)
 
 
@@ -195,7 +212,8 @@ def table(names: list[str]) -> str:
             rows.append([title, *cells(parts)])
     everywhere = [x for x in titles if all(x in record for seeds in networks for record in seeds)]
     for people in PEOPLE:
-        theirs = [title for title in everywhere if title.startswith(people)]
+        of_people = [title for title in everywhere if title.startswith(people)]
+        theirs = [title for title in of_people if not title.endswith(APART)]
         if len(theirs) > 1:
             parts = [_together(seeds, theirs) for seeds in networks]
             rows.append([f"{people}, all", *cells(parts)])

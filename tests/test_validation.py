@@ -127,6 +127,19 @@ def test_all_queries_of_the_same_people(results: Path) -> None:
     ]
 
 
+def test_halves_are_not_among_all_queries(results: Path) -> None:
+    """What was said of all queries before there were halves is still true of the same networks."""
+    results.mkdir()
+    parts = {
+        "CUHK03-val": record([100.0, 0.0], [60.0, 20.0], [1, 2]),
+        "CUHK03-val, cut": record([0.0, 0.0], [10.0, 6.0], [1, 2]),
+        "CUHK03-val, half": record([0.0, 0.0], [0.0, 0.0], [1, 2]),
+    }
+    (results / "one.json").write_text(json.dumps(parts))
+    lines = [[cell.strip() for cell in x.split("|")[1:-1]] for x in table(["one"]).splitlines()]
+    assert lines[4:] == [["CUHK03-val, half", "0.0 / 0.0"], ["CUHK03-val, all", "25.0 / 24.0"]]
+
+
 def test_seeds_of_one_network(results: Path) -> None:
     """Their mean, with the same people drawn for all; beside it a network of one seed."""
     results.mkdir()
@@ -208,6 +221,19 @@ def test_run_writes_what_the_table_reads(
     assert written["run"]["evaluated_with"] == {}
     assert str(tmp_path) not in (results / "tiny.json").read_text()
     assert "tiny" in table(["tiny"])
+    # A set that came later is added, and says by which commit; the others stay.
+    written.pop("cut")
+    (results / "tiny.json").write_text(json.dumps(written))
+    assert main(["run", "tiny", tiny.CONFIG, weights, *keys, "--only", "cut"]) == 0
+    added = json.loads((results / "tiny.json").read_text())
+    assert added["cut"]["run"]["commit"] == added["run"]["commit"]
+    assert {part: added[part] for part in written} == written
+    # Not to what is known of another network.
+    added["run"]["config"]["SOLVER"]["MAX_EPOCH"] = 2
+    (results / "tiny.json").write_text(json.dumps(added))
+    with pytest.raises(SystemExit):
+        main(["run", "tiny", tiny.CONFIG, weights, *keys, "--only", "cut"])
+    assert json.loads((results / "tiny.json").read_text()) == added
     # One that has seen the held-out identities is refused before any work.
     (results / "tiny.json").unlink()
     with pytest.raises(SystemExit):
