@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from benchmarks import bench, proportions
+from tests.paths import ROOT
 
 
 def drawn(folder: Path, sizes: list[tuple[int, int]]) -> list[tuple[str, int, int]]:
@@ -48,3 +49,16 @@ def test_an_unknown_set_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         proportions.main(["PartialREDI"])
     assert caught.value.code == 2 and "no data set 'PartialREDI'" in capsys.readouterr().err
+
+
+def test_the_page_says_what_was_measured() -> None:
+    page = (ROOT / "docs" / "choosing.md").read_text(encoding="utf-8")
+    record = json.loads((ROOT / "docs" / "results" / "proportions.json").read_text())
+    found = {row["set"]: row["queries by gallery"].split() for row in record["rows"]}
+    for title, name in (
+        ("Partial-REID", "PartialREID"),
+        ("Partial-iLIDS", "PartialiLIDS"),
+        ("CUHK03-val, cut", "folder:CUHK03-valPartial"),
+    ):
+        assert f"| {title} | {' | '.join(found[name])} |" in page
+    assert f"less than {100 * float(found['PartialREID'][0]):.0f} %" in page
