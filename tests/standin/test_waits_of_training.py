@@ -41,3 +41,16 @@ def test_step(standin: StandInGpu, system: str, kind: Any) -> None:
     assert seen.synchronisations <= LOGGED[kind] + WAITS[system], seen
     # The batch is sent without waiting for its arrival.
     assert seen.transfers == 0, seen
+
+
+def test_a_part_of_the_queries_costs_no_wait(standin: StandInGpu) -> None:
+    """Which columns are its own is known on the host, and sent without waiting."""
+    part = ["MODEL.LOSSES.RECONSTRUCTION.PART.PROB", 1.0]
+    model, optimizer, wrapper = network(config(standin.name, *SYSTEMS["ours"], *part))
+    trainer = FullPrecisionSteps(model, [batch(0), batch(1)], optimizer, wrapper)
+    with EventStorage(0):
+        trainer.run_step()
+        with standin.count() as seen:
+            trainer.run_step()
+    assert seen.synchronisations <= LOGGED[FullPrecisionSteps] + WAITS["ours"], seen
+    assert seen.transfers == 0, seen
