@@ -26,7 +26,7 @@ from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 from tabulate import tabulate
 
-from benchmarks.validation import RESULTS, SETS, cells, config_of, per_query, record_of
+from benchmarks.validation import RESULTS, SETS, add_network, cells, config_of, per_query, record_of
 from partialreid.engine.checked_evaluation import checked_model, evaluated
 from partialreid.engine.remembered_outputs import RememberedOutputs
 from partialreid.metrics.fusion import lambda_grid
@@ -44,9 +44,7 @@ TIE = 1e-6
 
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("config_file")
-    parser.add_argument("weights")
-    parser.add_argument("opts", nargs="*", metavar="KEY VALUE")
+    add_network(parser)
     args = parser.parse_args(argv)
     with user_errors():
         unseen = [wanted for wanted in SETS if wanted.title.startswith("CUHK03-val")]

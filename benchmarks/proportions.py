@@ -16,10 +16,10 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.bench import commit, refuse, report
-from partialreid.data.catalogue import is_data_set, load_dataset, unknown_name
+from benchmarks.bench import commit, report
+from partialreid.data.catalogue import load_dataset
+from partialreid.data.size_batches import image_size
 from partialreid.engine.configuration import model_config
-from partialreid.images.reading import read_image
 from partialreid.keys.released_model import RELEASED
 from partialreid.runtime.errors import user_errors
 
@@ -44,8 +44,7 @@ def measure(name: str, queries: Sequence[Any], gallery: Sequence[Any]) -> dict[s
 
 def proportions(items: Sequence[Any]) -> list[float]:
     """Height by width of each image, as it lies: upright, whatever its file says of a rotation."""
-    sizes = [read_image(path).size for path, *_ in items]
-    return [height / width for width, height in sizes]
+    return [height / width for height, width in (image_size(path) for path, *_ in items)]
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -55,13 +54,8 @@ def main(arguments: list[str] | None = None) -> None:
     args = parser.parse_args(arguments)
     with user_errors():
         cfg = model_config(RELEASED, args.keys)
-        for name in args.sets:
-            if not is_data_set(name):
-                refuse(unknown_name(name))
-        rows = []
-        for name in args.sets:
-            found = load_dataset(cfg, name)
-            rows.append(measure(name, found.query, found.gallery))
+        sets = {name: load_dataset(cfg, name) for name in args.sets}
+        rows = [measure(name, found.query, found.gallery) for name, found in sets.items()]
     report("proportions", f"at {PLACES} per cent of the images", rows, commit=commit())
 
 

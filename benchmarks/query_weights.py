@@ -20,7 +20,6 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from tabulate import tabulate
 from torch import Tensor, nn
 
 from benchmarks.same_camera import write_list
@@ -31,7 +30,8 @@ from benchmarks.validation import (
     RESULTS,
     SAME_CAMERA_FILE,
     SETS,
-    cells,
+    add_network,
+    compared,
     config_of,
     per_query,
     record_of,
@@ -39,13 +39,13 @@ from benchmarks.validation import (
 from partialreid.data.catalogue import data_root
 from partialreid.engine.checked_evaluation import checked_model, evaluated
 from partialreid.engine.remembered_outputs import RememberedOutputs
-from partialreid.matching.pyramid import level_shapes
+from partialreid.matching.windows import column_windows
 from partialreid.runtime.errors import user_errors
 from partialreid.runtime.files import write_json
 
-# Cells of the map for each pixel of an image's side.
+# Pixels of an image's side for each cell of its map.
 STRIDE = 16
-# Weights (B, N) and the window of each column (N,), to the weights that are matched by.
+# Weights (B, N) and the side of each column's window (N,), to the weights that are matched by.
 WAYS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "as they are": lambda weights, windows: weights,
     "all alike": lambda weights, windows: torch.ones_like(weights),
@@ -73,22 +73,14 @@ class Reweighted(nn.Module):
         """Features, columns, and other weights, which sum to one for each image."""
         features, columns, weights = self.model(inputs)
         height, width = (side // STRIDE for side in inputs["images"].shape[2:])
-        changed = WAYS[self.way](weights, windows_of(height, width, *self.pyramid).to(weights))
+        tops, _, bottoms, _ = column_windows(height, width, *self.pyramid).unbind(1)
+        changed = WAYS[self.way](weights, (bottoms - tops).to(weights))
         return features, columns, changed / changed.sum(1, keepdim=True)
-
-
-def windows_of(height: int, width: int, kernels: tuple[int, ...], stride: int) -> Tensor:
-    """The side of each column's window, (N,), of a map of height x width cells."""
-    shapes = level_shapes(height, width, kernels, stride)
-    counts = torch.tensor([rows * steps for rows, steps in shapes])
-    return torch.tensor(kernels).repeat_interleave(counts)
 
 
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("config_file")
-    parser.add_argument("weights")
-    parser.add_argument("opts", nargs="*", metavar="KEY VALUE")
+    add_network(parser)
     args = parser.parse_args(argv)
     with user_errors():
         wanted = [x for x in SETS if x.title.startswith(PEOPLE[1:])]
@@ -112,17 +104,8 @@ def main(argv: list[str] | None = None) -> int:
 def table(record: dict[str, Any]) -> str:
     """Rank-1 / mAP of each way, and its difference from the weights as they are."""
     titles = [x.title for x in SETS if x.title in record]
-    rows = [[title, *cells([record[title][way] for way in WAYS])] for title in titles]
-    for people in PEOPLE:
-        theirs = [record[title] for title in titles if title.startswith(people)]
-        if theirs:
-            rows.append([f"{people}, all", *cells([joined(theirs, way) for way in WAYS])])
-    return tabulate(rows, ["set", *WAYS], tablefmt="pipe", disable_numparse=True)
-
-
-def joined(sets: list[dict[str, Any]], way: str) -> dict[str, list[Any]]:
-    """The queries of several sets as one, each counting once."""
-    return {name: [x for one in sets for x in one[way][name]] for name in sets[0][way]}
+    networks = [[{title: {"queries": record[title][way]} for title in titles}] for way in WAYS]
+    return compared(list(WAYS), networks)
 
 
 if __name__ == "__main__":

@@ -108,9 +108,7 @@ def main(argv: list[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     one = commands.add_parser("run", help="evaluate a network")
     one.add_argument("name")
-    one.add_argument("config_file")
-    one.add_argument("weights")
-    one.add_argument("opts", nargs="*", metavar="KEY VALUE")
+    add_network(one)
     one.add_argument("--only", action="append", choices=[wanted.title for wanted in SETS])
     several = commands.add_parser("table", help="compare networks with the first")
     several.add_argument("names", nargs="+")
@@ -122,6 +120,13 @@ def main(argv: list[str] | None = None) -> int:
             args.names = [args.name]
         print(table(args.names))
     return 0
+
+
+def add_network(parser: argparse.ArgumentParser) -> None:
+    """The arguments of a program that evaluates a network, which `config_of` reads."""
+    parser.add_argument("config_file")
+    parser.add_argument("weights")
+    parser.add_argument("opts", nargs="*", metavar="KEY VALUE")
 
 
 def run(args: argparse.Namespace) -> None:
@@ -203,7 +208,16 @@ def table(names: list[str]) -> str:
     A cell is empty where a network was evaluated before there was the set; a set that none was
     evaluated on has no row.
     """
-    networks = [[_read(name) for name in seeds.split("+")] for seeds in names]
+    return compared(names, [[_read(name) for name in seeds.split("+")] for seeds in names])
+
+
+def compared(names: Sequence[str], networks: Sequence[Sequence[dict[str, Any]]]) -> str:
+    """The table of networks that are known.
+
+    Args:
+        names: above the columns.
+        networks: of each network the records of its seeds, {set: {"queries": ...}}.
+    """
     rows = []
     titles = [wanted.title for wanted in SETS]
     for title in titles:

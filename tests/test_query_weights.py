@@ -8,20 +8,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from benchmarks.query_weights import WAYS, Reweighted, joined, windows_of
+from benchmarks.query_weights import WAYS, Reweighted, table
 from partialreid.matching.pyramid import pyramid_columns
 
 KERNELS = (2, 4, 6, 8)
-
-
-def test_each_column_has_its_window() -> None:
-    """As many of each window as a pyramid of that window alone has, the small ones first."""
-    height, width = 12, 9
-    found = windows_of(height, width, KERNELS, 2)
-    for kernel in KERNELS:
-        columns = pyramid_columns(torch.ones(1, 1, height, width), (kernel,))[0]
-        assert (found == kernel).sum() == columns.shape[2]
-    assert found.tolist() == sorted(found.tolist())
 
 
 class Drawn(nn.Module):
@@ -38,7 +28,9 @@ class Drawn(nn.Module):
 @pytest.mark.parametrize("way", WAYS)
 def test_weights_change_and_nothing_else(way: str) -> None:
     torch.manual_seed(0)
-    windows = windows_of(16, 8, KERNELS, 2)
+    one_map = torch.ones(1, 1, 16, 8)
+    counts = [pyramid_columns(one_map, (kernel,))[0].shape[2] for kernel in KERNELS]
+    windows = [kernel for kernel, count in zip(KERNELS, counts, strict=True) for _ in range(count)]
     count = len(windows)
     weights = nn.functional.normalize(torch.rand(2, count), p=1, dim=1)
     outputs = (torch.randn(2, 5), torch.randn(2, 5, count), weights)
@@ -64,5 +56,14 @@ def test_weights_change_and_nothing_else(way: str) -> None:
 
 
 def test_queries_of_several_sets_count_once_each() -> None:
-    sets = [{"roots": {"mAP": [1.0, 2.0]}}, {"roots": {"mAP": [3.0]}}]
-    assert joined(sets, "roots") == {"mAP": [1.0, 2.0, 3.0]}
+    def found(first: float, second: float) -> dict[str, list[float]]:
+        return {"identities": [1, 2], "Rank-1": [first, second], "mAP": [first, second]}
+
+    record = {
+        "CUHK03-val": {way: found(0, 100) for way in WAYS},
+        "CUHK03-val, cut": {way: found(0, 0) for way in WAYS},
+    }
+    record["CUHK03-val, cut"]["roots"] = found(100, 100)
+    last = [cell.strip() for cell in table(record).splitlines()[-1].split("|")[1:-1]]
+    assert last[:2] == ["CUHK03-val, all", "25.0 / 25.0"]
+    assert last[1 + list(WAYS).index("roots")].startswith("75.0 / 75.0; +50.0 ")
