@@ -8,11 +8,14 @@
 docs/results/validation/NAME.json: identities of Market-1501 that it was not trained on
 (DATASETS.HELD_OUT), and CUHK03-val, whose cameras are others, from one camera to another and within
 one (`benchmarks.same_camera`); whole, cut, hidden, small, and cut to about a half. `--only` adds a
-set to what is known of a network. `table` sets networks beside the first that is named, with 95 %
-intervals of the differences: the same persons are drawn for both, so that what is hard about a
-person cancels out. Its last rows are of all queries of one kind of set, but for the halves, which
-came later: what was said of all queries before stays what it was. Names with a + between them are
-one network that was trained with several seeds, of which the mean is taken.
+set to what is known of a network. CHECKPOINT may be a model file, such as the mean of several
+trainings that `partialreid export --average` writes.
+
+`table` sets networks beside the first that is named, with 95 % intervals of the differences: the
+same persons are drawn for both, so that what is hard about a person cancels out. Its last rows are
+of all queries of one kind of set, but for the halves, which came later: what was said of all
+queries before stays what it was. Names with a + between them are one network that was trained with
+several seeds, of which the mean is taken.
 """
 
 from __future__ import annotations
@@ -165,7 +168,10 @@ def record_of(cfg: Any, weights: str) -> dict[str, Any]:
     """What is said of a network: its training, versions and commit, and nothing of a machine."""
     record: dict[str, Any] = run_record(cfg, 1)
     del record["protocol"]
-    trained = saved_config(read_checkpoint(weights)) or record["config"]
+    checkpoint = read_checkpoint(weights)
+    trained = saved_config(checkpoint) or record["config"]
+    if "trainings" in checkpoint.get("record", {}):  # the mean of several
+        record["trainings"] = checkpoint["record"]["trainings"]
     record["config"] = without_machine(trained)
     record["evaluated_with"] = evaluated_with(cfg, trained)
     return record

@@ -23,6 +23,7 @@ from benchmarks.validation import (
     per_query,
     table,
 )
+from partialreid.commands import export
 from partialreid.data.checked_lists import checked_lists
 from tests import tiny
 
@@ -228,6 +229,18 @@ def test_run_writes_what_the_table_reads(
     added = json.loads((results / "tiny.json").read_text())
     assert added["cut"]["run"]["commit"] == added["run"]["commit"]
     assert {part: added[part] for part in written} == written
+    # The mean of trainings is a model file, and the record says which.
+    seeded = {**changes, "SEED": 1, "MODEL__WEIGHTS": weights}
+    tiny.run(tmp_path / "data", tmp_path / "other", **seeded)
+    mean = str(tmp_path / "mean.safetensors")
+    other = str(tmp_path / "other" / "model_final.pth")
+    assert export.main([weights, mean, "--average", other, "--other-trainings"]) == 0
+    monkeypatch.setattr(validation, "SETS", sets[1:2])
+    assert main(["run", "mean", tiny.CONFIG, mean, *keys]) == 0
+    of_mean = json.loads((results / "mean.json").read_text())
+    assert [each.get("SEED") for each in of_mean["run"]["trainings"]] == [None, 1]
+    assert of_mean["held out"]["queries"] != written["held out"]["queries"]
+    monkeypatch.setattr(validation, "SETS", sets)
     # Not to what is known of another network.
     added["run"]["config"]["SOLVER"]["MAX_EPOCH"] = 2
     (results / "tiny.json").write_text(json.dumps(added))

@@ -180,6 +180,13 @@ def test_average_of_checkpoints(trained: Path, tmp_path: Path, refused: Callable
     said = refused(main, first, tmp_path / "none.safetensors", "--average", second)
     assert f'"{first}" and "{second}" cannot be averaged' in said
     assert "SEED is 3 in the first and 4 in the second" in said
+    assert "--other-trainings" in said
+    # It is taken where it is asked for, and the file says what differed.
+    torch.save({**data, "config": other}, second)
+    assert main([str(first), str(mean), "--average", str(second), "--other-trainings"]) == 0
+    assert read_header(str(mean)).record["trainings"] == [{}, {"SEED": 4}]
+    said = refused(main, first, tmp_path / "none.safetensors", "--other-trainings")
+    assert "--other-trainings is for --average" in said
     # Keys may follow.
     keys = ["--average", str(first), "TEST.DSR.LAMBDA", "0.7"]
     assert main([str(first), str(mean), *keys]) == 0
@@ -370,9 +377,20 @@ def test_a_comparison_takes_it(trained: Path, tmp_path: Path, refused: Callable[
     assert found["run"]["config"]["MODEL"]["WEIGHTS"] == model
 
 
-def test_lambda_is_not_selected_by_it(
+def test_lambda_is_not_selected_by_people_that_it_has_seen(
     trained: Path, tmp_path: Path, refused: Callable[..., str]
 ) -> None:
+    """The file holds no classifiers to count these by, but says how many there were."""
     keys = tiny.options(trained / "data", tmp_path, DATASETS__HELD_OUT=2, DATASETS__TESTS=None)
     argv = ["--config-file", tiny.CONFIG, *keys, "MODEL.WEIGHTS", trained / "model.safetensors"]
+    said = refused(select_lambda.main, *argv)
+    classes = read_header(str(trained / "model.safetensors")).record["classes"]
+    assert f"was trained on {classes} identities, but without DATASETS.HELD_OUT 2" in said
+    # One that does not say it is refused, too.
+    state, header = read_model_file(str(trained / "model.safetensors"))
+    del header.record["classes"]
+    silent = tmp_path / "silent.safetensors"
+    write_model_file(str(silent), state, CfgNode(header.config), header.record)
+    argv[-1] = silent
     assert "holds no classifiers" in refused(select_lambda.main, *argv)
+    assert not (tmp_path / "lambda.json").exists()

@@ -8,7 +8,13 @@ from typing import Any
 import pytest
 import torch
 
-from partialreid.engine.weight_average import average_of, check_one_training
+from partialreid.engine.weight_average import (
+    APART,
+    average_of,
+    check_one_network,
+    check_one_training,
+    distance_of,
+)
 
 
 def test_mean_of_each_number() -> None:
@@ -98,3 +104,62 @@ def test_of_a_checkpoint_without_config_nobody_knows(
     ):
         check_one_training(checkpoints)
     assert [record.getMessage()[:10] for record in caplog.records] == ['"old.pth" ']
+
+
+def two_trainings(make_config, *options: Any) -> dict[str, dict[str, Any]]:
+    """Two checkpoints that began with the same weights, the second trained by these keys."""
+    weights = {"backbone.conv.weight": torch.ones(2, 3), "heads.classifier.weight": torch.ones(4)}
+    moved = {
+        "backbone.conv.weight": torch.full((2, 3), 1.25),
+        "heads.classifier.weight": -weights["heads.classifier.weight"],
+    }
+    return {
+        "a.pth": {**trained_with(make_config), "model": weights},
+        "b.pth": {**trained_with(make_config, *options), "model": moved},
+    }
+
+
+def test_other_trainings_of_one_network_are_told_apart(make_config) -> None:
+    options = ["SEED", 7, "MODEL.LOSSES.CE.SCALE", 0.5, "INPUT.CJ.PROB", 0.25, "OUTPUT_DIR", "b"]
+    found = check_one_network(two_trainings(make_config, *options))
+    assert found == [{}, {"SEED": 7, "MODEL.LOSSES.CE.SCALE": 0.5, "INPUT.CJ.PROB": 0.25}]
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("MODEL.HEADS.DSR.KERNELS", (2, 4)),
+        ("INPUT.KEEP_RATIO", "stretch"),
+        ("INPUT.SIZE_TEST", [384, 128]),
+        ("DATASETS.HELD_OUT", 3),
+        ("DATASETS.NAMES", ("folder:people",)),
+    ],
+)
+def test_other_networks_and_data_are_no_other_trainings(make_config, key: str, value: Any) -> None:
+    with pytest.raises(
+        ValueError, match=rf'"a.pth" and "b.pth" .* different networks .*: {key} is'
+    ):
+        check_one_network(two_trainings(make_config, key, value))
+
+
+def test_trainings_that_began_with_other_weights_are_refused(make_config) -> None:
+    both = two_trainings(make_config)
+    assert distance_of(both["a.pth"]["model"], both["b.pth"]["model"]) == pytest.approx(0.25)
+    torch.manual_seed(0)
+    for data in both.values():
+        data["model"]["backbone.conv.weight"] = torch.randn(64, 32, 3, 3)
+    assert distance_of(both["a.pth"]["model"], both["b.pth"]["model"]) > 2 * APART * 0.95
+    with pytest.raises(ValueError, match=r'"b.pth" cannot be averaged: their weights lie 1\.4'):
+        check_one_network(both)
+
+
+def test_the_distance_passes_over_what_no_training_began_with() -> None:
+    """Classifiers begin at random, and layers that normalise have vectors alone."""
+    one = {
+        "heads.w": torch.ones(2, 2),
+        "backbone.bn.weight": torch.ones(3),
+        "backbone.c": torch.ones(1, 4),
+    }
+    other = {**one, "heads.w": -one["heads.w"], "backbone.bn.weight": -one["backbone.bn.weight"]}
+    assert distance_of(one, other) == 0
+    assert distance_of({}, other) == 0

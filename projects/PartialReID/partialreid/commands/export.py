@@ -8,7 +8,11 @@ Into a file that ends with .onnx it writes the network itself, which runs withou
     partialreid export logs/demo/model_final.pth demo.onnx
 
 --average takes a further checkpoint of the same training, such as that of the epoch before: the
-mean of all weights is written. One of another training is refused.
+mean of all weights is written. One of another training is refused, but with --other-trainings,
+which takes trainings of the same network that began with the same weights:
+
+    partialreid export a/model_final.pth mean.safetensors \\
+        --average b/model_final.pth --other-trainings
 
 The config is the one that the checkpoint was trained with, which it holds; of a checkpoint without
 it, that of the file config.yaml beside it, or of --config-file. KEY VALUE pairs go over it.
@@ -42,7 +46,7 @@ from ..engine.model_header import config_tree
 from ..engine.onnx_export import check_onnx_export, write_onnx_file
 from ..engine.resumption import saved_config
 from ..engine.saved_model import config_of_checkpoint
-from ..engine.weight_average import average_of, check_one_training
+from ..engine.weight_average import average_of, check_one_network, check_one_training
 from ..keys.network_check import check_network
 from ..runtime.errors import user_errors
 from ..search.distance_settings import distance_settings
@@ -76,12 +80,19 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
         metavar="CHECKPOINT",
         help="write the mean of the weights of this one and of the first; once for each",
     )
+    parser.add_argument(
+        "--other-trainings",
+        action="store_true",
+        help="--average may name other trainings of the same network, from the same weights",
+    )
     parser.add_argument("opts", nargs="*", metavar="KEY VALUE", help="config keys and values")
     # The options may stand behind the files.
     args = parser.parse_intermixed_args(argv)
     log_to_stderr()
     with user_errors():
         check_output(args)
+        if args.other_trainings and not args.average:
+            raise ValueError("--other-trainings is for --average, which names them.")
         paths = (args.checkpoint, *args.average)
         for path in paths:
             if not os.path.isfile(path):
@@ -97,7 +108,10 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
             averaged = {path: read_checkpoint(path) for path in paths}
             for each in averaged.values():
                 each.pop("optimizer", None)  # twice as large as the network
-            check_one_training(averaged)
+            if args.other_trainings:
+                record["trainings"] = check_one_network(averaged)
+            else:
+                check_one_training(averaged)
             state = average_of({path: each["model"] for path, each in averaged.items()})
             record["averaged"] = len(paths)
         if is_onnx_file(args.output):

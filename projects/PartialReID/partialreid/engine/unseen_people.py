@@ -52,11 +52,13 @@ def check_trained_without(cfg: Any) -> None:
     Raises:
         ValueError: its classes are not the identities that are left, or it does not hold them.
     """
-    classes = classes_in(read_checkpoint(cfg.MODEL.WEIGHTS)["model"])
+    data = read_checkpoint(cfg.MODEL.WEIGHTS)
+    # A model file has left them out, and says how many there were.
+    classes = classes_in(data["model"]) or data.get("record", {}).get("classes")
     if not classes:
         raise ValueError(
             f"{cfg.MODEL.WEIGHTS} holds no classifiers, which show on how many identities it was "
-            "trained: take the checkpoint of the training."
+            "trained: take the checkpoint of the training, or a model file of it."
         )
     trained = len({pid for _, pid, _ in train_items(cfg)})
     if classes != trained:
