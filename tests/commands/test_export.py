@@ -185,6 +185,14 @@ def test_average_of_checkpoints(trained: Path, tmp_path: Path, refused: Callable
     torch.save({**data, "config": other}, second)
     assert main([str(first), str(mean), "--average", str(second), "--other-trainings"]) == 0
     assert read_header(str(mean)).record["trainings"] == [{}, {"SEED": 4}]
+    # An evaluation of it says so, too: its config is that of the first alone.
+    keys = ["DATASETS.ROOT", trained / "data", "MODEL.DEVICE", "cpu", "OUTPUT_DIR", tmp_path]
+    assert evaluate.main([str(word) for word in ("--model", mean, *keys)]) == 0
+    run = json.loads((tmp_path / "results.json").read_text())["run"]
+    assert run["seed"] == 3 and run["trainings"] == [{}, {"SEED": 4}]
+    assert (
+        "trainings" not in json.loads((trained / "evaluated" / "results.json").read_text())["run"]
+    )
     said = refused(main, first, tmp_path / "none.safetensors", "--other-trainings")
     assert "--other-trainings is for --average" in said
     # Keys may follow.

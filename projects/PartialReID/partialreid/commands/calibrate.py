@@ -29,6 +29,7 @@ from ..engine.configuration import model_config
 from ..engine.evaluation_network import dtype_of
 from ..engine.model_file import SUFFIX, is_model_file, write_calibration
 from ..engine.resumption import saved_config
+from ..engine.saved_model import trainings_in
 from ..engine.unseen_people import check_unseen
 from ..keys.released_model import find_model
 from ..reporting.run_record import run_record
@@ -81,7 +82,7 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
         )
         found = calibrated(answers, kind, learnt_on, distance_settings(cfg))
         write_calibration(args.model, found.as_plain())
-        run = run_record(cfg, 1, dtype_of(model))
+        run = {**run_record(cfg, 1, dtype_of(model)), **trainings_in(args.model)}
         write_json(
             os.path.join(cfg.OUTPUT_DIR, "calibration.json"),
             {"calibration": found.as_plain(), "report": report, "run": run},

@@ -33,7 +33,7 @@ from ..engine.evaluation_network import dtype_of
 from ..engine.inference import load_for_evaluation
 from ..engine.launching import launch, processes_here
 from ..engine.remembered_outputs import RememberedOutputs
-from ..engine.saved_model import brings_config
+from ..engine.saved_model import brings_config, trainings_in
 from ..metrics.report import cmc_curve
 from ..reporting.comparison import (
     RUN,
@@ -130,7 +130,8 @@ def compare(
             logger.info(f"{name} on {test}")
             parts[test] = evaluate(cfg, model, test)
         speed = {"images_per_second": model.images / model.seconds}
-        parts[RUN] = {**run_record(cfg, world_size(), dtype_of(model)), **speed}
+        run = run_record(cfg, world_size(), dtype_of(model))
+        parts[RUN] = {**run, **trainings_in(cfg.MODEL.WEIGHTS), **speed}
         record[name] = parts
         if rank() == 0:
             write_comparison(args.output, record)

@@ -29,6 +29,7 @@ from ..derived.held_out import SUFFIX
 from ..engine.checked_evaluation import checked_model, evaluated
 from ..engine.configuration import setup_config
 from ..engine.evaluation_network import dtype_of
+from ..engine.saved_model import trainings_in
 from ..engine.unseen_people import check_unseen
 from ..metrics.fusion import lambda_grid
 from ..metrics.lambda_selection import LambdaCurve, lambda_curve, mean_curve
@@ -80,7 +81,10 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
                 }
                 for name, curve in {**curves, "mean": mean}.items()
             },
-            "run": run_record(cfg, 1, dtype_of(model)),
+            "run": {
+                **run_record(cfg, 1, dtype_of(model)),
+                **trainings_in(cfg.MODEL.WEIGHTS),
+            },
         }
         write_json(os.path.join(cfg.OUTPUT_DIR, "lambda.json"), record)
         draw_panels(

@@ -6,7 +6,7 @@ import contextlib
 import logging
 import os
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
@@ -125,8 +125,15 @@ def build_evaluator(cfg: Any, name: str, keep_distances: bool = False) -> tuple[
     return loader, DsrEvaluator(cfg, num_query, keep_distances=keep_distances)
 
 
-def evaluate_test_sets(cfg: Any, model: nn.Module) -> dict[str, Any]:
+def evaluate_test_sets(
+    cfg: Any, model: nn.Module, of_model: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     """Evaluate on all test sets; the main process logs the table and writes results.json.
+
+    Args:
+        cfg: config.
+        model: network.
+        of_model: what the record says of it besides, see `saved_model.trainings_in`.
 
     Returns:
         On the main process the results for each test set, or those of the only one; elsewhere an
@@ -146,6 +153,6 @@ def evaluate_test_sets(cfg: Any, model: nn.Module) -> dict[str, Any]:
     logger.info("Results in per cent:\n" + results_table(reports))
     path = os.path.join(cfg.OUTPUT_DIR, RESULTS)
     record = run_record(cfg, comm.get_world_size(), dtype_of(model))
-    write_json(path, {**reports, "run": record})
+    write_json(path, {**reports, "run": {**record, **(of_model or {})}})
     logger.info(f"Results written to {path}")
     return next(iter(results.values())) if len(results) == 1 else results
