@@ -13,6 +13,7 @@ import pytest
 
 from benchmarks import fusion, query_weights, validation
 from partialreid.engine.configuration import setup_config
+from partialreid.keys.config_files import flat_config
 from tests.paths import ROOT
 from tests.test_results_table import at
 
@@ -151,6 +152,29 @@ def test_networks_are_trained_with_the_keys_of_the_page() -> None:
         for key in {key for some in given.values() for key in some}:
             wanted = _written(keys[key]) if key in keys else at(shipped, key)
             assert _trained_with(config, key, shipped) == _plain(wanted), (name, key)
+
+
+def test_means_are_of_the_networks_of_the_page() -> None:
+    """A record of a mean says by which keys its trainings differed; the page names them."""
+    (rows,) = [x[1:] for x in tables(PAGE) if x[0] == ["mean", "of"]]
+    assert {f"{name}.json" for name, _ in _unquoted(rows)} == {
+        path.name for path in VALIDATION.glob("mean_*.json")
+    }
+    for name, members in _unquoted(rows):
+        run = read(VALIDATION / f"{name}.json")["run"]
+        first, *others = (
+            flat_config(read(VALIDATION / f"{member}.json")["run"]["config"])
+            for member in members.split(", ")
+        )
+        assert {k: v for k, v in flat_config(run["config"]).items() if first.get(k, v) != v} == {}
+        nothing, *differing = run["trainings"]
+        assert nothing == {} and len(differing) == len(others) >= 1
+        for keys, config in zip(differing, others, strict=True):
+            assert {k: v for k, v in config.items() if first.get(k, v) != v} == keys, name
+
+
+def _unquoted(rows: list[list[str]]) -> list[list[str]]:
+    return [[cell.replace("`", "") for cell in row] for row in rows]
 
 
 def _trained_with(config: dict[str, Any], key: str, shipped: Any) -> Any:

@@ -110,6 +110,7 @@ def check_one_network(checkpoints: Mapping[str, Mapping[str, Any]]) -> list[dict
                 f"their length apart, more than {APART}, as those of trainings do that did not "
                 "begin with the same weights (MODEL.BACKBONE.PRETRAIN or MODEL.WEIGHTS)."
             )
+        logger.info(f'weights of "{name}": {apart:.2f} of their length from those of "{first}"')
     return list(own.values())
 
 
