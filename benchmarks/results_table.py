@@ -86,8 +86,10 @@ def goals_table(record: dict[str, Any]) -> str:
         fused = record["ours"][name]["fused"]
         found = (fused["Rank-1"], fused["mAP"])[: len(goal)]
         short = [max(0.0, aim - value) for aim, value in zip(goal, found, strict=True)]
-        verdict = "met" if not any(short) else f"missed by {_joined(short, '.1f')}"
-        cells = (SETS[name], _joined(goal, "g"), _joined(found, ".1f"), verdict)
+        # By less than a tenth is missed, too: then two digits, or it would be "missed by 0.0".
+        form = ".2f" if any(0 < value < 0.05 for value in short) else ".1f"
+        verdict = "met" if not any(short) else f"missed by {_joined(short, form)}"
+        cells = (SETS[name], _joined(goal, "g"), _joined(found, form), verdict)
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
 

@@ -23,6 +23,7 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -61,6 +62,8 @@ DISTANCE = "reconstruction"
 # Keys that an evaluation of given weights reads. Those of DATASETS are named beside each set.
 EVALUATED_BY = ("MODEL.HEADS.DSR.", "MODEL.INFERENCE_DTYPE", "INPUT.", "TEST.")
 METRICS = ("Rank-1", "mAP")
+# What a record says that differs for every other network, and every other evaluation of it.
+OF_A_NETWORK = ("config", "trainings", "evaluated_with")
 # Which sets, by how titles begin, are taken together.
 PEOPLE = ("held out", "CUHK03-val", "same camera")
 # How the titles of sets end that are not among them.
@@ -139,6 +142,10 @@ def run(args: argparse.Namespace) -> None:
     All sets make a new record; `--only` adds to that which is there.
     """
     check_output_dir(str(RESULTS))
+    if not re.fullmatch(r"[\w.-]+", args.name):
+        refuse(f'a network is named by letters, digits, ".", "_" and "-": "{args.name}" is not.')
+    if (RESULTS / f"{args.name}.json").exists():
+        _read(args.name)  # refuses the record of another program
     sets = [wanted for wanted in SETS if not args.only or wanted.title in args.only]
     configs = [config_of(args, wanted) for wanted in sets]
     if any(SAME_CAMERA in wanted.name for wanted in sets):
@@ -149,7 +156,7 @@ def run(args: argparse.Namespace) -> None:
             check_trained_without(cfg)
     of_run = record_of(configs[0], args.weights)
     record = _read(args.name) if args.only else {"run": of_run}
-    if record["run"]["config"] != of_run["config"]:
+    if any((record["run"].get(key) or {}) != (of_run.get(key) or {}) for key in OF_A_NETWORK):
         refuse(f"{args.name} is a network of another training: give what is added its own name.")
     model = RememberedOutputs(load_model(configs[0], args.weights), 4e9, configs[0].OUTPUT_DIR)
     for wanted, cfg in zip(sets, configs, strict=True):

@@ -54,6 +54,8 @@ def test_a_goal_is_missed_by_either_figure() -> None:
     reid, occluded = goals_table(record).splitlines()[2:4]
     assert reid == "| Partial-REID | 82.7 / 76.8 | 90.0 / 76.0 | missed by 0.0 / 0.8 |"
     assert occluded == "| Partial-REID, occluded | 82 | 90.0 | met |"
+    fused["Rank-1"] = 81.97
+    assert goals_table(record).splitlines()[3].endswith("| 82 | 81.97 | missed by 0.03 |")
 
 
 def test_worse_is_less_rank_1_or_less_map() -> None:

@@ -196,7 +196,10 @@ def test_cuhk03_val_lies_below_the_root(tmp_path: Path, monkeypatch: pytest.Monk
 
 @pytest.mark.slow
 def test_run_writes_what_the_table_reads(
-    results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    results: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     sets = (
         ValidationSet("whole", "SyntheticPartial"),
@@ -241,7 +244,15 @@ def test_run_writes_what_the_table_reads(
     assert [each.get("SEED") for each in of_mean["run"]["trainings"]] == [None, 1]
     assert of_mean["held out"]["queries"] != written["held out"]["queries"]
     monkeypatch.setattr(validation, "SETS", sets)
-    # Not to what is known of another network.
+    # Not to what is known of another mean, nor under a name that the table takes apart.
+    added["run"]["trainings"] = [{}, {"SEED": 2}]
+    (results / "tiny.json").write_text(json.dumps(added))
+    for name, said in (("tiny", "of another training"), ("tiny+tiny", "named by letters")):
+        with pytest.raises(SystemExit):
+            main(["run", name, tiny.CONFIG, weights, *keys, "--only", "cut"])
+        assert said in capsys.readouterr().err
+    del added["run"]["trainings"]
+    # Nor to what is known of another network.
     added["run"]["config"]["SOLVER"]["MAX_EPOCH"] = 2
     (results / "tiny.json").write_text(json.dumps(added))
     with pytest.raises(SystemExit):

@@ -12,7 +12,7 @@ import torch
 from partialreid.commands.calibrate import file_to_teach, main
 from partialreid.commands.export import main as export
 from partialreid.engine.configuration import model_config
-from partialreid.engine.model_file import read_header, read_model_file
+from partialreid.engine.model_file import read_header, read_model_file, write_model_file
 from partialreid.keys import released_model
 from partialreid.keys.released_model import RELEASED
 from partialreid.search.calibration import from_plain
@@ -33,6 +33,10 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
         tiny.run(folder / "data", folder / name, **own, **options)
     words = [str(folder / "all" / "model_final.pth"), str(folder / "m.safetensors"), "--half"]
     assert export(words) == 0
+    # As if it were the mean of several trainings, which the twin is not.
+    state, header = read_model_file(words[1])
+    record = {**header.record, "trainings": [{}, {"SEED": 1}]}
+    write_model_file(words[1], state, model_config(words[1], []), record, half=True)
     return folder
 
 
@@ -60,6 +64,7 @@ def test_it_writes_the_calibration_and_leaves_the_rest(
     written = json.loads((tmp_path / "calibration.json").read_text())
     assert written["calibration"] == learnt.calibration
     assert 0 <= written["report"]["auc"] <= 1
+    assert "trainings" not in written["run"]  # it is the twin that was measured
     assert f"auc: {written['report']['auc']:.4f}" in capsys.readouterr().out
 
 

@@ -195,8 +195,22 @@ def test_average_of_checkpoints(trained: Path, tmp_path: Path, refused: Callable
     )
     said = refused(main, first, tmp_path / "none.safetensors", "--other-trainings")
     assert "--other-trainings is for --average" in said
+    # What would count twice, or less than the others, is refused.
+    none = tmp_path / "none.safetensors"
+    said = refused(main, first, none, "--average", second, "--average", f"{tmp_path}/./second.pth")
+    assert "are one file: name each once" in said
+    said = refused(main, first, none, "--average", mean, "--other-trainings")
+    assert f'"{mean}" is the mean of several checkpoints already' in said
+    # A model file has no classifiers, and the mean needs none.
+    third = tmp_path / "third.safetensors"
+    assert main([str(second), str(third)]) == 0
+    both = [str(first), str(tmp_path / "both.safetensors"), "--average", str(third)]
+    assert main([*both, "--other-trainings"]) == 0
+    state = read_checkpoint(both[1])["model"]
+    torch.testing.assert_close(state[key], read_checkpoint(str(mean))["model"][key])
     # Keys may follow.
-    keys = ["--average", str(first), "TEST.DSR.LAMBDA", "0.7"]
+    torch.save(data, tmp_path / "copy.pth")
+    keys = ["--average", str(tmp_path / "copy.pth"), "TEST.DSR.LAMBDA", "0.7"]
     assert main([str(first), str(mean), *keys]) == 0
     assert read_header(str(mean)).config["TEST"]["DSR"]["LAMBDA"] == 0.7
     assert not (tmp_path / "none.safetensors").exists()

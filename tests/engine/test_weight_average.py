@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+import yaml
 
 from partialreid.engine.weight_average import (
     APART,
@@ -131,6 +132,7 @@ def test_other_trainings_of_one_network_are_told_apart(make_config) -> None:
         ("MODEL.HEADS.DSR.KERNELS", (2, 4)),
         ("INPUT.KEEP_RATIO", "stretch"),
         ("INPUT.SIZE_TEST", [384, 128]),
+        ("INPUT.CROP.ENABLED", True),
         ("DATASETS.HELD_OUT", 3),
         ("DATASETS.NAMES", ("folder:people",)),
     ],
@@ -163,3 +165,20 @@ def test_the_distance_passes_over_what_no_training_began_with() -> None:
     other = {**one, "heads.w": -one["heads.w"], "backbone.bn.weight": -one["backbone.bn.weight"]}
     assert distance_of(one, other) == 0
     assert distance_of({}, other) == 0
+
+
+def test_of_other_trainings_each_holds_its_config(make_config) -> None:
+    """Else nobody knows whether it is the same network, and "nothing differs" would be made up."""
+    for name in ("a.pth", "b.pth"):
+        both = two_trainings(make_config)
+        del both[name]["config"]
+        with pytest.raises(ValueError, match=f'"{name}" does not hold the config'):
+            check_one_network(both)
+
+
+def test_a_key_that_a_training_did_not_know_has_its_default(make_config) -> None:
+    both = two_trainings(make_config, "INPUT.SHRINK.ENABLED", True)
+    older = yaml.safe_load(both["a.pth"]["config"])
+    del older["INPUT"]["SHRINK"]
+    both["a.pth"]["config"] = yaml.safe_dump(older)
+    assert check_one_network(both) == [{}, {"INPUT.SHRINK.ENABLED": True}]

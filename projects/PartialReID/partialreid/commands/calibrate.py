@@ -82,7 +82,7 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
         )
         found = calibrated(answers, kind, learnt_on, distance_settings(cfg))
         write_calibration(args.model, found.as_plain())
-        run = {**run_record(cfg, 1, dtype_of(model)), **trainings_in(args.model)}
+        run = {**run_record(cfg, 1, dtype_of(model)), **trainings_in(cfg.MODEL.WEIGHTS)}
         write_json(
             os.path.join(cfg.OUTPUT_DIR, "calibration.json"),
             {"calibration": found.as_plain(), "report": report, "run": run},

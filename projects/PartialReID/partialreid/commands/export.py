@@ -34,6 +34,7 @@ from ..engine.checks import check_values
 from ..engine.configuration import setup_config, tree_config
 from ..engine.inference import load_model
 from ..engine.model_file import (
+    LEFT_OUT,
     ONNX,
     SUFFIX,
     check_place,
@@ -105,23 +106,49 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
         record, calibration = training_record(data, cfg), kept_calibration(args, cfg)
         state = data["model"]
         if args.average:
-            averaged = {path: read_checkpoint(path) for path in paths}
-            for each in averaged.values():
-                each.pop("optimizer", None)  # twice as large as the network
+            averaged = to_average(paths)
             if args.other_trainings:
                 record["trainings"] = check_one_network(averaged)
             else:
                 check_one_training(averaged)
             state = average_of({path: each["model"] for path, each in averaged.items()})
-            record["averaged"] = len(paths)
+            record["averaged"] = len(averaged)
         if is_onnx_file(args.output):
             if args.average:
+                state = {**data["model"], **state}
                 load_weights(model, state, args.checkpoint, allow_partial=False)
             write_onnx_file(args.output, model, cfg, record, calibration)
         else:
             write_model_file(args.output, state, cfg, record, args.half, calibration)
         say(f"written to {args.output}: {os.path.getsize(args.output) / 1e6:.1f} MB")
     return 0
+
+
+def to_average(paths: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Read the checkpoints whose mean is asked for.
+
+    Raises:
+        ValueError: as `read_checkpoint`; one is named twice, and would count twice; or one is a
+            mean already, whose parts would count less than the others and be forgotten.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    files: dict[str, str] = {}
+    for path in paths:
+        file = os.path.realpath(path)
+        if file in files:
+            raise ValueError(f'"{path}" and "{files[file]}" are one file: name each once.')
+        files[file] = path
+        found[path] = read_checkpoint(path)
+        found[path].pop("optimizer", None)  # twice as large as the network
+        # Classifiers are in no file that is written, and a model file has none.
+        state = found[path]["model"]
+        found[path]["model"] = {k: v for k, v in state.items() if k not in LEFT_OUT}
+        if "averaged" in found[path].get("record", {}):
+            raise ValueError(
+                f'"{path}" is the mean of several checkpoints already: name those, so that all '
+                "count alike."
+            )
+    return found
 
 
 def check_output(args: argparse.Namespace) -> None:

@@ -15,9 +15,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import torch
+import yaml
 from torch import Tensor
 
 from ..keys.config_files import flat_config
+from .configuration import tree_config
 from .model_header import FREE as OF_A_RUN
 from .model_header import without_machine
 from .resumption import saved_config
@@ -35,11 +37,12 @@ FREE = (
 
 
 # Keys in which trainings of one network may differ, besides: how it was taught. Of INPUT all but
-# what a test reads.
+# what a test reads as well.
 OF_A_TRAINING = ("SEED", "SOLVER", "DATALOADER", "INPUT", "MODEL.LOSSES", "TEST.PRECISE_BN")
 OF_A_TEST = (
     *("INPUT.SIZE_TRAIN", "INPUT.SIZE_TEST"),
     *("INPUT.KEEP_RATIO", "INPUT.KEEP_RATIO_LONGEST", "INPUT.KEEP_RATIO_STEP"),
+    *("INPUT.CROP.ENABLED", "INPUT.CROP.SIZE"),
 )
 # How far the weights of two trainings may lie apart, as a share of the length of the first's. Four
 # to ten epochs of MobileNetV2 from the same ImageNet weights end 0.1 to 0.2 apart; two networks
@@ -69,7 +72,13 @@ def check_one_training(checkpoints: Mapping[str, Mapping[str, Any]]) -> None:
     Raises:
         ValueError: a key of two configs differs; names both files, the key and its values.
     """
-    for found in _differences(checkpoints):
+    configs = {name: _config_of(data) for name, data in checkpoints.items()}
+    for name in (name for name, config in configs.items() if not config):
+        logger.warning(
+            f'"{name}" does not hold the config that it was trained with: whether it is of the '
+            "same training as the others cannot be checked"
+        )
+    for found in _differences({name: config for name, config in configs.items() if config}):
         raise ValueError(
             f'"{found.first}" and "{found.other}" cannot be averaged, as they are of different '
             f"trainings: {found.key} is {found.value!r} in the first and {found.other_value!r} in "
@@ -81,6 +90,8 @@ def check_one_training(checkpoints: Mapping[str, Mapping[str, Any]]) -> None:
 def check_one_network(checkpoints: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Check that checkpoints of several trainings are of one network and of the same data.
 
+    A key that the version of a training did not know yet has its default.
+
     Args:
         checkpoints: what `read_checkpoint` returns, by the names of the files.
 
@@ -89,11 +100,21 @@ def check_one_network(checkpoints: Mapping[str, Mapping[str, Any]]) -> list[dict
         first.
 
     Raises:
-        ValueError: configs differ in more than in how the network was taught (`OF_A_TRAINING`);
-            or weights lie so far apart that the trainings cannot have begun with the same ones.
+        ValueError: one does not hold its config; configs differ in more than in how the network was
+            taught (`OF_A_TRAINING`); or weights lie so far apart that the trainings cannot have
+            begun with the same ones.
     """
+    configs = {name: _config_of(data) for name, data in checkpoints.items()}
+    for name, config in configs.items():
+        if not config:
+            raise ValueError(
+                f'"{name}" does not hold the config that it was trained with, so that nobody knows '
+                "whether its network is that of the others: take a checkpoint that this project "
+                "has written."
+            )
+    defaults = _flat(yaml.safe_load(tree_config({}, "", []).dump()))
     own: dict[str, dict[str, Any]] = {name: {} for name in checkpoints}
-    for found in _differences(checkpoints):
+    for found in _differences({name: {**defaults, **each} for name, each in configs.items()}):
         if not _is_of(found.key, OF_A_TRAINING) or _is_of(found.key, OF_A_TEST):
             raise ValueError(
                 f'"{found.first}" and "{found.other}" cannot be averaged, as they are of different '
@@ -131,22 +152,23 @@ def distance_of(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> float
     return float((apart / length) ** 0.5) if length else 0.0
 
 
-def _differences(checkpoints: Mapping[str, Mapping[str, Any]]) -> Iterator[Difference]:
-    """Keys by which each checkpoint differs from the first that holds its config, but `FREE`."""
-    first = ""
-    wanted: dict[str, Any] = {}
-    for name, data in checkpoints.items():
-        found = flat_config(without_machine(saved_config(data)))
-        if not found:
-            logger.warning(
-                f'"{name}" does not hold the config that it was trained with: whether it is of the '
-                "same training as the others cannot be checked"
-            )
-        elif not first:
-            first, wanted = name, found
+def _config_of(data: Mapping[str, Any]) -> dict[str, Any]:
+    """The config that a checkpoint holds, by keys with dots; empty where it holds none."""
+    return _flat(saved_config(data))
+
+
+def _flat(config: Mapping[str, Any]) -> dict[str, Any]:
+    return flat_config(without_machine(config))
+
+
+def _differences(configs: Mapping[str, Mapping[str, Any]]) -> Iterator[Difference]:
+    """Keys by which each config differs from the first, but `FREE` and those that one lacks."""
+    names = list(configs)
+    for name in names[1:]:
+        wanted, found = configs[names[0]], configs[name]
         for key, value in wanted.items():
             if key in found and found[key] != value and not _is_of(key, FREE):
-                yield Difference(first, name, key, value, found[key])
+                yield Difference(names[0], name, key, value, found[key])
 
 
 def _is_of(key: str, nodes: tuple[str, ...]) -> bool:
