@@ -8,8 +8,8 @@
 docs/results/validation/NAME.json: identities of Market-1501 that it was not trained on
 (DATASETS.HELD_OUT), and CUHK03-val, whose cameras are others, from one camera to another and within
 one (`benchmarks.same_camera`); whole, cut, hidden, small, and cut to about a half. `--only` adds a
-set to what is known of a network. CHECKPOINT may be a model file, such as the mean of several
-trainings that `partialreid export --average` writes.
+set to what is known of a network, or begins with it. CHECKPOINT may be a model file, such as the
+mean of several trainings that `partialreid export --average` writes.
 
 `table` sets networks beside the first that is named, with 95 % intervals of the differences: the
 same persons are drawn for both, so that what is hard about a person cancels out. Its last rows are
@@ -139,7 +139,8 @@ def add_network(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Evaluate a network, and write what each query found, set by set.
 
-    All sets make a new record; `--only` adds to that which is there.
+    All sets make a new record; `--only` adds to that which is there, or makes one of some sets: a
+    network that was trained on all people has no held-out ones.
     """
     check_output_dir(str(RESULTS))
     if not re.fullmatch(r"[\w.-]+", args.name):
@@ -155,7 +156,8 @@ def run(args: argparse.Namespace) -> None:
         if is_held_out(*cfg.DATASETS.TESTS):
             check_trained_without(cfg)
     of_run = record_of(configs[0], args.weights)
-    record = _read(args.name) if args.only else {"run": of_run}
+    there = (RESULTS / f"{args.name}.json").exists()
+    record = _read(args.name) if args.only and there else {"run": of_run}
     if any((record["run"].get(key) or {}) != (of_run.get(key) or {}) for key in OF_A_NETWORK):
         refuse(f"{args.name} is a network of another training: give what is added its own name.")
     model = RememberedOutputs(load_model(configs[0], args.weights), 4e9, configs[0].OUTPUT_DIR)

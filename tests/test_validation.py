@@ -232,6 +232,10 @@ def test_run_writes_what_the_table_reads(
     added = json.loads((results / "tiny.json").read_text())
     assert added["cut"]["run"]["commit"] == added["run"]["commit"]
     assert {part: added[part] for part in written} == written
+    # It may be the first, as of a network that was trained on all people.
+    assert main(["run", "new", tiny.CONFIG, weights, *keys, "--only", "cut"]) == 0
+    begun = json.loads((results / "new.json").read_text())
+    assert begun["cut"]["queries"] == added["cut"]["queries"] and "whole" not in begun
     # The mean of trainings is a model file, and the record says which.
     seeded = {**changes, "SEED": 1, "MODEL__WEIGHTS": weights}
     tiny.run(tmp_path / "data", tmp_path / "other", **seeded)
