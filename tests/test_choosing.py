@@ -134,6 +134,38 @@ def along(curve: dict[str, list[float]], chosen: float) -> list[str]:
     return [f"{curve['Rank-1'][i]:.1f} / {curve['mAP'][i]:.1f}" for i in places]
 
 
+# Networks of ten epochs, and by which file each has its lambda of both kinds of people.
+TEN_EPOCHS = {
+    "the recipe that is kept": "ours_both",
+    "without the loss": "ten_no_loss",
+    "with cut queries": "ten_cut",
+    "the mean of all three": "ten_mean_three",
+    "the mean of the first and the last": "ten_mean_two",
+}
+
+
+def test_means_of_ten_epochs_are_their_curves() -> None:
+    (rows,) = [x[1:] for x in tables(PAGE) if x[0][:2] == ["network", "its lambda"]]
+    assert [row[0] for row in rows] == list(TEN_EPOCHS)
+    for name, *cells in rows:
+        record = read(LAMBDA / f"{TEN_EPOCHS[name]}.json")
+        curves = [curve for key, curve in record["curves"].items() if key != "mean"]
+        assert len(curves) == 8
+        place = round(record["lambda"] * 100)
+        found = [f"{record['lambda']:.2f}"]
+        for part in (curves[:4], curves[4:]):
+            rank1, m_ap = (np.mean([c[m][place] for c in part]) for m in validation.METRICS)
+            found.append(f"{rank1:.1f} / {m_ap:.1f}")
+        assert cells == found, name
+    assert read(LAMBDA / "ten_mean_three.json")["run"]["trainings"][1:] == [
+        {"MODEL.LOSSES.RECONSTRUCTION.SCALE": 0.0, "SEED": 1},
+        {"INPUT.CUT.PROB": 0.7, "SEED": 2},
+    ]
+    assert read(LAMBDA / "ten_mean_two.json")["run"]["trainings"][1:] == [
+        {"INPUT.CUT.PROB": 0.7, "SEED": 2}
+    ]
+
+
 def test_other_lambdas_by_small_queries_too() -> None:
     """What the page says of the lambdas that were chosen without them."""
     best = {}
