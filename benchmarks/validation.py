@@ -145,8 +145,8 @@ def run(args: argparse.Namespace) -> None:
     check_output_dir(str(RESULTS))
     if not re.fullmatch(r"[\w.-]+", args.name):
         refuse(f'a network is named by letters, digits, ".", "_" and "-": "{args.name}" is not.')
-    if (RESULTS / f"{args.name}.json").exists():
-        _read(args.name)  # refuses the record of another program
+    # Also where all is evaluated anew: the record of another program is refused.
+    known = _read(args.name) if (RESULTS / f"{args.name}.json").exists() else None
     sets = [wanted for wanted in SETS if not args.only or wanted.title in args.only]
     configs = [config_of(args, wanted) for wanted in sets]
     if any(SAME_CAMERA in wanted.name for wanted in sets):
@@ -156,8 +156,7 @@ def run(args: argparse.Namespace) -> None:
         if is_held_out(*cfg.DATASETS.TESTS):
             check_trained_without(cfg)
     of_run = record_of(configs[0], args.weights)
-    there = (RESULTS / f"{args.name}.json").exists()
-    record = _read(args.name) if args.only and there else {"run": of_run}
+    record = known if args.only and known else {"run": of_run}
     if any((record["run"].get(key) or {}) != (of_run.get(key) or {}) for key in OF_A_NETWORK):
         refuse(f"{args.name} is a network of another training: give what is added its own name.")
     model = RememberedOutputs(load_model(configs[0], args.weights), 4e9, configs[0].OUTPUT_DIR)

@@ -15,7 +15,7 @@ import pytest
 from benchmarks import fusion, query_weights, validation
 from partialreid.engine.configuration import setup_config
 from partialreid.engine.weight_average import FREE
-from partialreid.keys.config_files import flat_config
+from partialreid.keys.config_files import flat_config, is_below
 from tests.paths import ROOT
 from tests.test_results_table import at
 
@@ -270,7 +270,7 @@ def test_seeds_differ_in_the_seed_alone(recipe: str) -> None:
 
 
 def _is_free(key: str) -> bool:
-    return any(f"{key}.".startswith(f"{free}.") for free in FREE)
+    return any(is_below(key, free) for free in FREE)
 
 
 def test_how_far_a_seed_moves_what_is_found() -> None:

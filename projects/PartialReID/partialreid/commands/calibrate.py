@@ -23,16 +23,13 @@ import numpy as np
 from ..data.catalogue import with_suffix
 from ..data.folder_set import without_folders_above
 from ..derived.held_out import SUFFIX as HELD_OUT
-from ..engine.checked_evaluation import checked_model, evaluated
+from ..engine.checked_evaluation import checked_model, evaluated, evaluation_record
 from ..engine.checkpoint import read_checkpoint
 from ..engine.configuration import model_config
-from ..engine.evaluation_network import dtype_of
 from ..engine.model_file import SUFFIX, is_model_file, write_calibration
 from ..engine.resumption import saved_config
-from ..engine.saved_model import trainings_in
 from ..engine.unseen_people import check_unseen
 from ..keys.released_model import find_model
-from ..reporting.run_record import run_record
 from ..runtime.errors import user_errors
 from ..runtime.files import write_json
 from ..search.distance_settings import differing, distance_settings
@@ -82,7 +79,7 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
         )
         found = calibrated(answers, kind, learnt_on, distance_settings(cfg))
         write_calibration(args.model, found.as_plain())
-        run = {**run_record(cfg, 1, dtype_of(model)), **trainings_in(cfg.MODEL.WEIGHTS)}
+        run = evaluation_record(cfg, model)
         write_json(
             os.path.join(cfg.OUTPUT_DIR, "calibration.json"),
             {"calibration": found.as_plain(), "report": report, "run": run},

@@ -26,14 +26,13 @@ from typing import Any
 from fastreid.utils import comm
 from torch import nn
 
-from ..engine.checked_evaluation import checked_model, evaluated
+from ..engine.checked_evaluation import checked_model, evaluated, evaluation_record
 from ..engine.checks import check_output_dir
 from ..engine.configuration import model_config, setup_config
-from ..engine.evaluation_network import dtype_of
 from ..engine.inference import load_for_evaluation
 from ..engine.launching import launch, processes_here
 from ..engine.remembered_outputs import RememberedOutputs
-from ..engine.saved_model import brings_config, trainings_in
+from ..engine.saved_model import brings_config
 from ..metrics.report import cmc_curve
 from ..reporting.comparison import (
     RUN,
@@ -44,7 +43,6 @@ from ..reporting.comparison import (
     earlier_systems,
 )
 from ..reporting.curve_pictures import draw_panels
-from ..reporting.run_record import run_record
 from ..runtime.collectives import rank, world_size
 from ..runtime.errors import user_errors
 from ..runtime.files import write_json, write_text
@@ -130,8 +128,7 @@ def compare(
             logger.info(f"{name} on {test}")
             parts[test] = evaluate(cfg, model, test)
         speed = {"images_per_second": model.images / model.seconds}
-        run = run_record(cfg, world_size(), dtype_of(model))
-        parts[RUN] = {**run, **trainings_in(cfg.MODEL.WEIGHTS), **speed}
+        parts[RUN] = {**evaluation_record(cfg, model, world_size()), **speed}
         record[name] = parts
         if rank() == 0:
             write_comparison(args.output, record)

@@ -26,15 +26,12 @@ from typing import Any
 from ..data.catalogue import with_suffix
 from ..derived.dataset import SUFFIXES
 from ..derived.held_out import SUFFIX
-from ..engine.checked_evaluation import checked_model, evaluated
+from ..engine.checked_evaluation import checked_model, evaluated, evaluation_record
 from ..engine.configuration import setup_config
-from ..engine.evaluation_network import dtype_of
-from ..engine.saved_model import trainings_in
 from ..engine.unseen_people import check_unseen
 from ..metrics.fusion import lambda_grid
 from ..metrics.lambda_selection import LambdaCurve, lambda_curve, mean_curve
 from ..reporting.curve_pictures import Line, draw_panels
-from ..reporting.run_record import run_record
 from ..runtime.errors import user_errors
 from ..runtime.files import write_json
 from .output import log_to_stderr, say
@@ -81,10 +78,7 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
                 }
                 for name, curve in {**curves, "mean": mean}.items()
             },
-            "run": {
-                **run_record(cfg, 1, dtype_of(model)),
-                **trainings_in(cfg.MODEL.WEIGHTS),
-            },
+            "run": evaluation_record(cfg, model),
         }
         write_json(os.path.join(cfg.OUTPUT_DIR, "lambda.json"), record)
         draw_panels(

@@ -100,10 +100,17 @@ def is_data_set(name: str) -> bool:
     return known or split_name(name) is not None
 
 
+def people_of(name: str) -> tuple[str, bool]:
+    """The data set whose people another shows, and whether these are its held-out ones alone."""
+    while parts := split_name(name):
+        name = parts[0]
+    stem = held_out_stem(name)
+    return (name, False) if stem is None else (stem, True)
+
+
 def is_held_out(name: str) -> bool:
     """Whether a data set shows identities that are kept from training."""
-    parts = split_name(name)
-    return is_held_out(parts[0]) if parts else held_out_stem(name) is not None
+    return people_of(name)[1]
 
 
 def file_name(name: str) -> str:

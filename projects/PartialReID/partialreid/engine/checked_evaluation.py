@@ -12,8 +12,11 @@ from torch import nn
 
 from ..dsr_evaluation import DsrEvaluator
 from ..keys.unread_keys import warn_of_idle_keys
+from ..reporting.run_record import run_record
 from .checks import check_config, check_output_dir, check_test_sets
+from .evaluation_network import dtype_of
 from .inference import build_evaluator, check_weights, evaluate_model, load_for_evaluation
+from .saved_model import trainings_in
 
 
 def check_evaluation(cfg: Any, processes: int) -> None:
@@ -59,3 +62,17 @@ def evaluated(cfg: Any, model: nn.Module, name: str) -> tuple[list[Any], DsrEval
     loader, evaluator = build_evaluator(cfg, name, keep_distances=True)
     evaluate_model(model, loader, evaluator)
     return loader.dataset.img_items, evaluator
+
+
+def evaluation_record(cfg: Any, model: nn.Module, processes: int = 1) -> dict[str, Any]:
+    """The record of a run that evaluates what MODEL.WEIGHTS names.
+
+    Args:
+        cfg: config.
+        model: the network, loaded.
+        processes: of the whole job.
+
+    Returns:
+        What `run_record` says, and `trainings` of a model that is the mean of several.
+    """
+    return {**run_record(cfg, processes, dtype_of(model)), **trainings_in(cfg.MODEL.WEIGHTS)}

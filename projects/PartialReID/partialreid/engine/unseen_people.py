@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ..data.catalogue import file_name, held_out_stem, split_name, train_items
+from ..data.catalogue import file_name, people_of, train_items
 from ..data.folder_set import without_folders_above
 from .checkpoint import classes_in, read_checkpoint
 from .model_file import is_model_file
@@ -42,7 +42,7 @@ def check_not_trained_on(cfg: Any, names: Sequence[str]) -> None:
     trained = {*cfg.DATASETS.NAMES, *saved.get("DATASETS", {}).get("NAMES", ())}
     short = without_folders_above if is_model_file(cfg.MODEL.WEIGHTS) else file_name
     for name in names:
-        whole, held_out = _people_of(name)
+        whole, held_out = people_of(name)
         if short(whole) not in map(short, trained):
             continue
         if held_out:
@@ -52,15 +52,6 @@ def check_not_trained_on(cfg: Any, names: Sequence[str]) -> None:
                 f"{cfg.MODEL.WEIGHTS} was trained on {name}: take another set, or keep identities "
                 "from training by DATASETS.HELD_OUT and leave out --people."
             )
-
-
-def _people_of(name: str) -> tuple[str, bool]:
-    """The data set whose people another shows, and whether these are its held-out ones alone."""
-    parts = split_name(name)
-    if parts:
-        return _people_of(parts[0])
-    stem = held_out_stem(name)
-    return (name, False) if stem is None else (stem, True)
 
 
 def check_trained_without(cfg: Any) -> None:

@@ -170,6 +170,11 @@ def flat_config(config: Mapping[str, Any]) -> dict[str, Any]:
     return dict(walk(config, ""))
 
 
+def is_below(key: str, node: str) -> bool:
+    """Whether a key is a node of the config, or lies below it."""
+    return key == node or key.startswith(f"{node}.")
+
+
 def _typed(old: Any, text: str) -> Any:
     """What yacs should read for a text, given the value that it replaces."""
     try:

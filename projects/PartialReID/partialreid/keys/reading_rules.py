@@ -14,7 +14,7 @@ from fastreid.data.datasets import DATASET_REGISTRY
 from fastreid.modeling.meta_arch import META_ARCH_REGISTRY
 
 from ..config import config_value
-from ..data.catalogue import held_out_stem, split_name
+from ..data.catalogue import people_of, split_name
 from ..data.folder_set import PREFIX, FolderSet
 from ..data.stock_sets import is_stock
 from ..partial_dataset import PartialTestSet
@@ -94,9 +94,7 @@ def _suffix(name: str) -> str:
 
 def _class_of(name: str) -> Any:
     """The class of a data set, or of the one that a derived set is made of."""
-    while parts := split_name(name):
-        name = parts[0]
-    name = held_out_stem(name) or name
+    name, _ = people_of(name)
     return FolderSet if name.startswith(PREFIX) else DATASET_REGISTRY.get(name)
 
 

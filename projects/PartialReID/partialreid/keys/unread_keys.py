@@ -15,6 +15,7 @@ from typing import Any
 from fastreid.config import CfgNode, get_cfg
 
 from ..config import add_partialreid_config
+from .config_files import is_below
 from .network_check import check_network
 from .reading_rules import IN_BOTH, IN_TRAINING, NEVER
 
@@ -50,7 +51,7 @@ def check_unread(cfg: Any) -> None:
     """
     for key in changed_keys(cfg):
         for node, instead in NEVER.items():
-            if _below(key, node):
+            if is_below(key, node):
                 raise ValueError(f"{key} is set, but nothing reads it; {instead}.")
 
 
@@ -65,7 +66,7 @@ def idle_keys(cfg: Any, eval_only: bool) -> dict[str, str]:
     found: dict[str, str] = {}
     for key in changed_keys(cfg):
         for node, reason in (*IN_BOTH, *(() if eval_only else IN_TRAINING)):
-            if _below(key, node) and (why := reason(cfg)):
+            if is_below(key, node) and (why := reason(cfg)):
                 found.setdefault(key, why)
         if (switch := _switch(cfg, key)) and (key.startswith("TEST.") or not eval_only):
             found.setdefault(key, f"{switch} is False")
@@ -80,10 +81,6 @@ def warn_of_idle_keys(cfg: Any, eval_only: bool) -> None:
     if found:
         said = ", ".join(f"{key} ({why})" for key, why in found.items())
         logger.warning(f"Set, but not read by this run: {said}")
-
-
-def _below(key: str, node: str) -> bool:
-    return key == node or key.startswith(f"{node}.")
 
 
 def _switch(cfg: Any, key: str) -> str:
