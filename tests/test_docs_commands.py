@@ -46,7 +46,12 @@ COMMAND = re.compile(rf"^ *(?:\$ )?{VARIABLES}({PROGRAM})((?: .*)?)$", re.MULTIL
 UNNAMED = "released.safetensors"  # in place of the model that a command takes by itself
 # Sets of a user that the documents take for examples: the script of docs/registering.md registers
 # the first and then is `train_net.py`.
-OWN_SETS = ("People", "folder:/data/people", "folder:datasets/CUHK03-val")
+OWN_SETS = (
+    "People",
+    "folder:/data/people",
+    "folder:datasets/CUHK03-val",
+    "folder:logs/same_camera.csv",
+)
 
 
 def words_of(program: str, rest: str) -> list[str]:

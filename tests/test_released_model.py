@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.results_table import RESULTS
+from benchmarks.results_table import RESULTS, SETS
 from partialreid.commands import evaluate, search
 from partialreid.engine.configuration import model_config
 from partialreid.engine.inference import load_model
@@ -57,6 +57,30 @@ def test_what_it_says_of_itself() -> None:
     )
 
 
+def test_float16_moves_its_figures_as_its_page_says() -> None:
+    """The same mean of weights in float32, by every distance on every set of the table."""
+    path = ROOT / "docs" / "results" / "float32.json"
+    whole = json.loads(path.read_text(encoding="utf-8"))["float32"]
+    differences = {
+        (name, distance, metric): whole[name][distance][metric] - published(name)[distance][metric]
+        for name in SETS
+        for distance in ("global", "reconstruction", "fused")
+        for metric in ("Rank-1", "mAP")
+    }
+    # One query of each of two sets, which have few: 119 and 300.
+    moved = {("PartialiLIDS", "fused"): 119, ("PartialREIDUncropped", "reconstruction"): 300}
+    page = (ROOT / "models" / "README.md").read_text(encoding="utf-8")
+    for key, queries in moved.items():
+        assert differences.pop((*key, "Rank-1")) == pytest.approx(100 / queries)
+        assert 0 < differences.pop((*key, "mAP")) < 100 / queries
+        assert f"({100 / queries:.2f}" in page
+    for (_, _, metric), value in differences.items():
+        assert abs(value) < (0.01 if metric == "mAP" else 1e-9)
+    of_file, of_whole = published("run"), whole["run"]
+    assert of_file["trainings"] == of_whole["trainings"]
+    assert of_file["protocol"]["lambda"] == of_whole["protocol"]["lambda"]
+
+
 def test_it_is_found_by_its_name_and_by_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -74,7 +98,7 @@ def test_its_verdicts_are_of_its_own_settings(caplog: pytest.LogCaptureFixture) 
     cpu = ["MODEL.DEVICE", "cpu"]
     assert calibration_for(model_config("", cpu)) is not None and not caplog.records
     assert calibration_for(model_config("", [*cpu, "TEST.DSR.LAMBDA", "0.5"])) is None
-    assert "was learnt with TEST.DSR.LAMBDA 0.82, here 0.5" in caplog.text
+    assert "was learnt with TEST.DSR.LAMBDA 0.93, here 0.5" in caplog.text
 
 
 def test_the_page_says_how_far_its_verdicts_can_be_trusted() -> None:
