@@ -45,6 +45,7 @@ FILES = {
     "shrink_no_cut, seeds 1 and 2": "shrink_no_cut_seed1+shrink_no_cut_seed2",
     "shrink, seeds 1 and 2": "shrink_seed1+shrink_seed2",
     "shrink_instance_norm, seeds 1 and 2": "shrink_instance_norm_seed1+shrink_instance_norm_seed2",
+    "mean_two, two pairs": "mean_two+mean_two_other",
     "softmax, three seeds": "softmax+softmax_seed1+softmax_seed2",
     "instance norm, two seeds": "instance_norm+instance_norm_seed1",
     "windows of 2 and 4": "levels_2_4",
@@ -342,7 +343,7 @@ KEPT = "shrink_no_cut_seed1+shrink_no_cut_seed2"
 WITH_NORM = "shrink_instance_norm_seed1+shrink_instance_norm_seed2"
 # How a row begins, and the networks that it compares.
 CHOSEN = {
-    "the mean of two trainings' weights": (KEPT, "mean_two"),
+    "the mean of two trainings' weights": (KEPT, "mean_two+mean_two_other"),
     "a third training in that mean, with drawn": ("mean_two", "mean_with_shapes"),
     "a third training in that mean, without": (KEPT, "mean_three"),
     "the mean of two trainings by the kept": ("mean_three", "mean_seeds"),
