@@ -71,7 +71,7 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
         "--config-file", default="", metavar="FILE", help="in place of the config of the training"
     )
     parser.add_argument(
-        "--half", action="store_true", help="store the weights in float16, in half the room"
+        "--half", action="store_true", help="store most weights in two bytes each, in half the room"
     )
     parser.add_argument(
         "--average",

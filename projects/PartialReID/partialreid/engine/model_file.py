@@ -20,6 +20,7 @@ from ..runtime.files import whole_file
 from ..runtime.finite import name_first, not_finite
 from ..unreached_parameters import CLASSIFIERS
 from .model_header import HEADER, Header, header_text, read_metadata
+from .two_bytes import packed, unpacked
 
 SUFFIX = ".safetensors"
 ONNX = ".onnx"
@@ -55,28 +56,31 @@ def write_model_file(
         state: weights by their names. The classifiers are left out.
         cfg: config. Keys that name files, folders or the device are left out.
         record: of the training, plain values.
-        half: store what has more than `SMALL` numbers in float16.
+        half: store what has more than `SMALL` numbers in two bytes each, see `two_bytes`.
         calibration: what its distances mean, plain values.
 
     Raises:
-        ValueError: as `check_place`, or a weight is too large for float16.
+        ValueError: as `check_place`, or a weight is infinite or no number.
         OSError: it cannot be written; an earlier file stays as it is.
     """
     check_place(path)
-    kept = {
-        # A clone of its own in plain order: safetensors knows neither views nor memory formats.
-        name: (value.half() if half and _shrinks(value) else value)
-        .detach()
-        .cpu()
-        .clone(memory_format=torch.contiguous_format)
-        for name, value in state.items()
-        if name not in LEFT_OUT
-    }
+    kept = {name: value for name, value in state.items() if name not in LEFT_OUT}
     if names := not_finite(kept):
         raise ValueError(
             f'"{path}" cannot hold {name_first(names, len(kept))}: a number in it is infinite or '
-            "too large for float16. Export without --half."
+            "none at all. Export an earlier checkpoint."
         )
+    if half:
+        kept = {
+            part: numbers
+            for name, value in kept.items()
+            for part, numbers in (packed(name, value) if _shrinks(value) else {name: value}).items()
+        }
+    # Clones of their own in plain order: safetensors knows neither views nor memory formats.
+    kept = {
+        name: value.detach().cpu().clone(memory_format=torch.contiguous_format)
+        for name, value in kept.items()
+    }
     data = safetensors.torch.save(kept, {HEADER: header_text(cfg, record, calibration)})
     with whole_file(path) as file:
         file.write(data)
@@ -129,7 +133,7 @@ def read_header(path: str) -> Header:
 
 
 def read_model_file(path: str) -> tuple[dict[str, Tensor], Header]:
-    """The weights of a model file on the CPU, none in float16, and what else it holds.
+    """The weights of a model file on the CPU, none in two bytes, and what else it holds.
 
     Raises:
         ValueError: as `read_header`.
@@ -138,7 +142,10 @@ def read_model_file(path: str) -> tuple[dict[str, Tensor], Header]:
         header = read_metadata(path, file.metadata())
         # Clones, as the tensors of safetensors are the file itself, which may be replaced.
         state = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
-    return {k: v.float() if v.dtype == torch.float16 else v for k, v in state.items()}, header
+    try:
+        return unpacked(state), header
+    except ValueError as error:
+        raise ValueError(f'"{path}" is damaged: {error}. Fetch or write it again.') from error
 
 
 def _shrinks(value: Tensor) -> bool:

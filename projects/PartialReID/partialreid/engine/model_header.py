@@ -16,7 +16,8 @@ from ..data.folder_set import without_folders_above
 from ..keys.config_files import PATHS
 from ..runtime.source_version import commit_of_source, version_of_source
 
-FORMAT = 1  # a higher one cannot be read by this version
+# A higher one cannot be read by this version. In format 1 two bytes were float16, see `two_bytes`.
+FORMAT = 2
 HEADER = "partialreid"  # the name of the JSON text among the metadata of a file
 # Keys that hold for one machine: its files and folders, and which device it has.
 OF_A_MACHINE = (*PATHS, "MODEL.DEVICE")
