@@ -39,17 +39,21 @@ def by_channel(value: Tensor) -> Tensor:
     return unpacked(packed("a", value))["a"]
 
 
-ROUNDINGS: dict[str, Callable[[Tensor], Tensor]] = {
-    "float16": float16,
-    "whole numbers, one scale a tensor": one_scale,
-    "whole numbers, one scale a channel": by_channel,
+# How, and of tensors of more than how many numbers.
+ROUNDINGS: dict[str, tuple[Callable[[Tensor], Tensor], int]] = {
+    "all in float16": (float16, 0),
+    "in float16": (float16, SMALL),
+    "whole numbers, one scale for a tensor": (one_scale, SMALL),
+    "whole numbers, one scale for each output channel": (by_channel, SMALL),
 }
 
 
-def rounded(state: Mapping[str, Tensor], rounding: Callable[[Tensor], Tensor]) -> dict[str, Tensor]:
-    """Weights by their names, the large ones among them rounded."""
+def rounded(
+    state: Mapping[str, Tensor], rounding: Callable[[Tensor], Tensor], beyond: int
+) -> dict[str, Tensor]:
+    """Weights by their names, those of tensors of more than `beyond` numbers rounded."""
     return {
-        name: rounding(value) if value.is_floating_point() and value.numel() > SMALL else value
+        name: rounding(value) if value.is_floating_point() and value.numel() > beyond else value
         for name, value in state.items()
     }
 
@@ -80,8 +84,8 @@ def main(arguments: list[str] | None = None) -> None:
 
         columns, features = outputs(state)
         rows: list[dict[str, Any]] = []
-        for name, rounding in ROUNDINGS.items():
-            found, pooled = outputs(rounded(state, rounding))
+        for name, (rounding, beyond) in ROUNDINGS.items():
+            found, pooled = outputs(rounded(state, rounding, beyond))
             rows.append(
                 {
                     "weights": name,
@@ -89,7 +93,7 @@ def main(arguments: list[str] | None = None) -> None:
                     "features move by": moved(pooled, features),
                 }
             )
-    title = f"{len(chosen)} pictures, tensors of more than {SMALL:,} weights rounded; millionths"
+    title = f"{len(chosen)} pictures, large tensors have more than {SMALL:,} weights; millionths"
     report("two_bytes", title, rows, commit=commit())
 
 

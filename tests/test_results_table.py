@@ -38,6 +38,39 @@ def test_no_number_was_copied_by_hand(record: dict[str, Any]) -> None:
         assert table(record) in PAGE
 
 
+def test_sentences_say_what_the_table_does(record: dict[str, Any]) -> None:
+    """Differences of Rank-1, rounded as the pages round them."""
+
+    def rank1(system: str, distance: str = "fused") -> dict[str, float]:
+        return {name: record[system][name][distance]["Rank-1"] for name in SETS}
+
+    ours, one = rank1("ours"), rank1(ONE)
+    # DSR ranks by the reconstruction alone.
+    dsr, fpr = rank1("DSR", "reconstruction"), rank1("FPR")
+    first, second, third, whole, cut, hidden = SETS
+    readme, page = " ".join(README.split()), " ".join(PAGE.split())
+    ahead = [f"{dsr[name] - ours[name]:.0f}" for name in (first, third)]
+    ahead += [f"{fpr[name] - ours[name]:.0f}" for name in (second, third)]
+    assert "on the first and third, by {} and {} points, FPR on the second".format(*ahead) in readme
+    assert "FPR on the second and third, by {} and {}.".format(*ahead[2:]) in readme
+    gain = [f"{ours[name] - one[name]:.0f}" for name in (first, second, third, cut)]
+    assert "the mean finds {} points more on Partial-REID, {} on the occluded".format(*gain) in page
+    assert "{} on Partial-iLIDS and {} of Market-1501's cut people".format(*gain[2:]) in page
+    assert {f"{one[name] - ours[name]:.0f}" for name in (whole, hidden)} == {"1"}
+    alone, before = rank1("ours", "reconstruction"), rank1(ONE, "reconstruction")
+    gain = [f"{alone[name] - before[name]:.1f}" for name in (first, second, third)]
+    assert "it is still {}, {} and {}.".format(*gain) in page
+    costs = [f"{found[name]:.1f}" for name in (second, third) for found in (alone, ours)]
+    words = "finds {} % first, the fused distance {}, of Partial-iLIDS {} and {}."
+    assert words.format(*costs) in page
+    low, high = record["ours"][hidden]["intervals"]["fused"]["Rank-1"]
+    assert f"interval ({low:.1f} to {high:.1f})" in page
+    better = {name: alone[name] - rank1("ours", "global")[name] for name in SETS}
+    rest = [better[name] for name in SETS if name != whole]
+    assert f"by {better[whole]:.0f} point of Rank-1" in page
+    assert f"by {min(rest):.0f} to {max(rest):.0f} elsewhere" in page
+
+
 def test_the_readme_has_the_recipe_that_is_kept(record: dict[str, Any]) -> None:
     """What was given up keeps its rows on the page, with the figures it had."""
     assert set(BEFORE) < set(record) and "ours" in current(record)

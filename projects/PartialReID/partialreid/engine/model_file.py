@@ -25,7 +25,7 @@ from .two_bytes import packed, unpacked
 SUFFIX = ".safetensors"
 ONNX = ".onnx"
 # Tensors up to this size keep their precision. Of a MobileNetV2 they are a tenth of the numbers:
-# batch norm and depthwise convolutions, whose rounding would do nine tenths of the harm.
+# batch norm and depthwise convolutions, whose rounding would do nearly all of the harm.
 SMALL = 10_000
 # What training alone reads: a weight for each of its identities.
 LEFT_OUT = tuple(f"heads.{name}" for name in CLASSIFIERS)
