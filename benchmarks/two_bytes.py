@@ -2,9 +2,9 @@
 
     python -m benchmarks.two_bytes MODEL FOLDER --keys MODEL.DEVICE cpu
 
-Columns of pictures with the weights as they are, and with the large ones rounded: to float16, to
-whole numbers with one scale for a tensor, and with one for each output channel, as `partialreid
-export --half` does it. No label is read, and nothing is trained.
+Columns of pictures with the weights as they are, and rounded: all of them to float16, the large
+ones to float16, to whole numbers with one scale for a tensor, and with one for each output channel,
+as `partialreid export --half` does it. No label is read, and nothing is trained.
 """
 
 from __future__ import annotations
