@@ -26,14 +26,42 @@ def test_equals_a_solve_per_pair(size: tuple[int, ...], kappa: float, dtype: tor
     query, gallery, weights = query.to(dtype), gallery.to(dtype), weights_of(2, queries, n)
     found = block_distance(query, gallery, weights.to(dtype), kappa)
     assert found.dtype == (torch.float64 if dtype == torch.float64 else torch.float32)
-    wanted = oracle(query, gallery, weights.to(dtype), kappa)
+    unit_query, unit_gallery = (F.normalize(x.double(), dim=1) for x in (query, gallery))
+    wanted = oracle(unit_query, unit_gallery, weights.to(dtype), kappa)
     torch.testing.assert_close(found.double(), wanted, atol=TOLERANCE[dtype], rtol=0)
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE, ids=str)
+def test_the_length_of_a_column_does_not_count(dtype: torch.dtype) -> None:
+    query, gallery = features(0, 3, 32, 5), features(1, 4, 32, 7)
+    weights = weights_of(2, 3, 5)
+    stretch = torch.rand(7, generator=torch.Generator().manual_seed(3)) * 20 + 0.01
+    found = block_distance(
+        (query * stretch[:5]).to(dtype), (gallery * stretch).to(dtype), weights, 1e-3
+    )
+    wanted = oracle(query, gallery, weights, 1e-3)
+    # Half formats round each column once more.
+    atol = 2e-3 if dtype == torch.float16 else TOLERANCE[dtype]
+    torch.testing.assert_close(found.double(), wanted, atol=atol, rtol=0)
+
+
+def test_columns_of_zeros() -> None:
+    """Of a query nothing is to be rebuilt, and of a gallery image nothing is there to do it."""
+    query, gallery = features(0, 2, 12, 3), features(1, 2, 12, 4)
+    query[0, :, 1], gallery[1] = 0, 0
+    leaves = query.requires_grad_(), gallery.requires_grad_()
+    weights = weights_of(2, 2, 3)
+    found = block_distance(*leaves, weights, 1e-3)
+    wanted = oracle(query.detach(), gallery.detach(), weights, 1e-3)
+    torch.testing.assert_close(found.double(), wanted, atol=5e-5, rtol=0)
+    assert found[1, 1].item() == pytest.approx(1)
+    found.sum().backward()
+    assert all(leaf.grad.isfinite().all() for leaf in leaves)
 
 
 def some(seed: int, *shape: int) -> Tensor:
     generator = torch.Generator().manual_seed(seed)
-    columns = torch.rand(shape, generator=generator, dtype=torch.float64)
-    return F.normalize(columns, dim=1).requires_grad_()
+    return torch.rand(shape, generator=generator, dtype=torch.float64).requires_grad_()
 
 
 def test_gradients() -> None:
@@ -55,7 +83,7 @@ def low_rank(seed: int, images: int, channels: int, columns: int) -> Tensor:
 @pytest.mark.parametrize("precision", ["highest", "medium"])
 def test_gradients_are_those_of_the_distance_per_pair(precision: str) -> None:
     """In float32, with a ridge as small as in a test, whatever torch may round in products then."""
-    query, gallery = low_rank(0, 3, 64, 40), low_rank(1, 4, 64, 40)
+    query, gallery = 3 * low_rank(0, 3, 64, 40), 0.1 * low_rank(1, 4, 64, 40)
     weights, up = weights_of(2, 3, 40), torch.rand(3, 4, generator=torch.Generator().manual_seed(3))
     leaves = [x.clone().requires_grad_() for x in (query, gallery, weights)]
     loss = (block_distance(*leaves, 1e-3) * up).sum()
@@ -66,8 +94,9 @@ def test_gradients_are_those_of_the_distance_per_pair(precision: str) -> None:
     finally:
         torch.set_float32_matmul_precision(before)
     wide = [x.double().requires_grad_() for x in (query, gallery, weights)]
+    unit_query, unit_gallery = (F.normalize(x, dim=1) for x in wide[:2])
     per_pair = differentiable_distance(
-        wide[0][:, None], wide[1][None], wide[2][:, None], kappa=1e-3
+        unit_query[:, None], unit_gallery[None], wide[2][:, None], kappa=1e-3
     )
     (per_pair * up).sum().backward()
     for ours, theirs in zip(leaves, wide, strict=True):

@@ -10,6 +10,9 @@ and nothing is rebuilt: with c = G'q and the codes W = A^-1 c, A = G'G + kappa I
 
 so that the columns are touched by one product, Q x G pairs at once. What is left works on M numbers
 a query column in place of C, and autograd goes through all of it, the codes included.
+
+Nor are the columns divided by their lengths: the lengths are in q'q and on the diagonal of G'G, and
+divide these small arrays.
 """
 
 from __future__ import annotations
@@ -17,24 +20,27 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .exact_product import exact_product
+from .inner_products import inner_products
 from .precision import at_least_float32, full_precision
+from .quadratic_forms import quadratic_forms
 
 # Squared residuals below this are rounding of the columns themselves, in which a square root has no
 # slope worth following: they count as this much, and have no gradient.
 ROUNDING = 1e-9
+# Columns shorter than 1e-12 are divided by this length, as by torch's `normalize`.
+SHORTEST_SQUARE = 1e-24
 
 
 def block_distance(query: Tensor, gallery: Tensor, weights: Tensor, kappa: float) -> Tensor:
-    """Compute sum_n w_n ||q_n - G W_n|| for all pairs of queries and gallery images.
+    """Compute sum_n w_n ||q_n - G W_n|| of unit columns for all pairs of query and gallery images.
 
     The columns are multiplied in their own dtype, in at least float32. All else is in float64: S is
     as large as 1 / kappa, and the gradient goes through A^-1 twice, so that rounding in float32
-    would be most of what reaches the gallery.
+    would be most of what reaches the gallery. There are no second derivatives.
 
     Args:
-        query: (Q, C, N) columns of about unit length.
-        gallery: (G, C, M) columns of about unit length.
+        query: (Q, C, N) columns of any length; they count as if divided by it.
+        gallery: (G, C, M) columns, likewise.
         weights: (Q, N), how much each query column counts.
         kappa: the ridge, > 0.
 
@@ -48,29 +54,23 @@ def block_distance(query: Tensor, gallery: Tensor, weights: Tensor, kappa: float
         raise ValueError(f"kappa must be > 0, got {kappa}")
     query, gallery = at_least_float32(query), at_least_float32(gallery)
     with full_precision(query.device):
-        queries, _, columns = query.shape
-        galleries, _, spans = gallery.shape
-        # Rows of the columns of all gallery images against those of all queries: one product.
-        correlation = exact_product(gallery.mT.flatten(0, 1), query.mT.flatten(0, 1).mT).unflatten(
-            0, (galleries, spans)
-        )
-        wide = correlation.double()
-        explained = (wide * (_solution(gallery, kappa) @ wide)).sum(1)
-        squares = query.double().square().sum(1)
-        residuals = (
-            (squares - explained.unflatten(1, (queries, columns))).clamp_min(ROUNDING).sqrt()
-        )
+        correlation, gram, squares = inner_products(query, gallery)
+        explained = quadratic_forms(correlation, _solution(gram.double(), kappa))
+        # Of unit columns 1, and 0 of those that are zero.
+        left = squares - explained.unflatten(1, squares.shape)
+        residuals = (left / squares.clamp_min(SHORTEST_SQUARE)).clamp_min(ROUNDING).sqrt()
         distances: Tensor = (residuals * weights).sum(2).T
         return distances.to(query.dtype)
 
 
-def _solution(gallery: Tensor, kappa: float) -> Tensor:
-    """S of each gallery image (G, M, M), in float64."""
-    gram = exact_product(gallery.mT, gallery).double()
+def _solution(gram: Tensor, kappa: float) -> Tensor:
+    """S of each gallery image (G, M, M) for correlations with columns of any length, in float64."""
+    shrink = gram.diagonal(dim1=1, dim2=2).clamp_min(SHORTEST_SQUARE).rsqrt()
+    shrink = shrink[:, :, None] * shrink[:, None]
     identity = torch.eye(gram.shape[-1], dtype=gram.dtype, device=gram.device)
-    shifted = gram + kappa * identity
+    shifted = gram * shrink + kappa * identity
     # A positive definite matrix has an inverse. One of NaN has none, which the losses then show: no
     # look at the result here, for which the host would wait.
     inverse = torch.linalg.inv_ex(shifted).inverse
-    solution: Tensor = inverse @ (shifted + kappa * identity) @ inverse
+    solution: Tensor = inverse @ (shifted + kappa * identity) @ inverse * shrink
     return solution

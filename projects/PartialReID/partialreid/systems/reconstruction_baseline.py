@@ -88,10 +88,14 @@ class ReconstructionBaseline(FPRBaseline):
         count = len(queries)
         if as_in_a_test:
             outputs.reverse()
-        first, last = outputs[0], outputs[-1]
+        first = outputs[0]
+        columns = [found["columns"] for found in outputs]
+        if len(columns) == 1:
+            # Cut where the channels of a column lie side by side, its gradient lies so too.
+            columns = [part.mT for part in columns[0].mT.split([count, len(gallery)])]
         value = reconstruction_loss(
-            (first["columns"][:count], first["weights"][:count], targets[queries]),
-            (last["columns"][-len(gallery) :], targets[gallery]),
+            (columns[0], first["weights"][:count], targets[queries]),
+            (columns[1], targets[gallery]),
             kappa=wanted.KAPPA,
             temperature=wanted.TEMPERATURE,
             columns=wanted.COLUMNS,

@@ -39,7 +39,8 @@ def some_columns(
         drawn = torch.randperm(found)[:count].sort().values
         drawn = drawn if places is None else places[drawn]
         drawn = drawn.to(columns.device, non_blocking=True)
-        columns, weights = columns[:, :, drawn], weights[:, drawn]
+        # Whole columns are copied where their channels lie side by side, as those of a head do.
+        columns, weights = columns.mT.index_select(1, drawn).mT, weights.index_select(1, drawn)
     return columns, F.normalize(weights, p=1, dim=1)
 
 
@@ -81,8 +82,8 @@ def reconstruction_loss(
     """The loss of a batch, in float32 outside autocast.
 
     Args:
-        query: columns (Q, C, N), their weights (Q, N) and identities (Q,).
-        gallery: columns (G, C, M) and identities (G,).
+        query: columns (Q, C, N) of any length, their weights (Q, N) and identities (Q,).
+        gallery: columns (G, C, M) of any length and identities (G,).
         kappa: the ridge, > 0.
         temperature: see `softmax_over_gallery`.
         columns: how many of a query's columns are used.
@@ -92,10 +93,5 @@ def reconstruction_loss(
     spans, gallery_labels = gallery
     with full_precision(found.device):
         found, weights = some_columns(found, weights, columns, places)
-        distances = block_distance(
-            F.normalize(at_least_float32(found), dim=1),
-            F.normalize(at_least_float32(spans), dim=1),
-            at_least_float32(weights),
-            kappa,
-        )
+        distances = block_distance(found, spans, at_least_float32(weights), kappa)
         return softmax_over_gallery(distances, query_labels, gallery_labels, temperature)
