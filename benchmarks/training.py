@@ -89,7 +89,9 @@ def loss_alone() -> Callable[[], None]:
     """The reconstruction loss of such a batch, forwards and backwards: 32 x 32 pairs."""
     half = IMAGES // 2
     generator = torch.Generator().manual_seed(0)
-    columns = [torch.rand(half, 1280, 70, generator=generator).requires_grad_() for _ in range(2)]
+    # As a head gives them: the channels of a column lie side by side.
+    columns = [torch.rand(half, 70, 1280, generator=generator) for _ in range(2)]
+    columns = [some.mT.requires_grad_() for some in columns]
     weights = F.normalize(torch.rand(half, 70, generator=generator), p=1, dim=1).requires_grad_()
     labels = torch.arange(half) // 2
 
