@@ -13,7 +13,7 @@ from PIL import Image
 from partialreid.data import masked_items
 from partialreid.data.catalogue import train_items
 from partialreid.data.loaders import ImageItems, TrainLoader
-from partialreid.data.masked_items import MaskedItems
+from partialreid.data.masked_items import TRAINING_KINDS, MaskedItems
 from partialreid.images.occluder_shapes import TRAINING
 from tests.small_training import seed
 
@@ -44,7 +44,7 @@ def test_batches_hold_masks_and_come_again(cfg: Any, workers: int) -> None:
     assert 0 < runs[0][0]["masks"].float().mean() < 1
 
 
-@pytest.mark.parametrize("kinds", [("shapes",), ("pieces",), ("shapes", "pieces")])
+@pytest.mark.parametrize("kinds", [("shapes",), ("pieces",), ("people",), ("shapes", "pieces")])
 def test_share_and_probability(cfg: Any, kinds: tuple[str, ...]) -> None:
     keys = cfg.INPUT.OCCLUSION
     keys.ENABLED, keys.KINDS, keys.SHARE, keys.PROB = True, kinds, (0.25, 0.5), 0.5
@@ -59,12 +59,13 @@ def test_share_and_probability(cfg: Any, kinds: tuple[str, ...]) -> None:
 
 
 def test_occluders_come_from_training_sources(cfg: Any, root: Path, monkeypatch) -> None:
-    """Pieces of training images of other identities; drawn ones of the training family."""
+    """Pieces and people of training images of other identities; drawn ones of their family."""
     cfg.INPUT.OCCLUSION.ENABLED, cfg.INPUT.OCCLUSION.PROB = True, 1.0
+    cfg.INPUT.OCCLUSION.KINDS = TRAINING_KINDS
     read: list[str] = []
-    families, identities = [], []
+    families, identities, sizes = [], [], []
     reading = masked_items.read_image
-    drawing = masked_items.hide_behind_shape
+    drawing, placing = masked_items.hide_behind_shape, masked_items.hide_behind_person
 
     def spy_read(path: str) -> Image.Image:
         read.append(str(path))
@@ -74,6 +75,11 @@ def test_occluders_come_from_training_sources(cfg: Any, root: Path, monkeypatch)
         families.append(family)
         return drawing(image, rng, share, family)
 
+    def spy_place(image: np.ndarray, other: np.ndarray, rng: Any, share: Any) -> Any:
+        sizes.append(other.shape)
+        return placing(image, other, rng, share)
+
+    monkeypatch.setattr(masked_items, "hide_behind_person", spy_place)
     monkeypatch.setattr(masked_items, "read_image", spy_read)
     monkeypatch.setattr(masked_items, "hide_behind_shape", spy_draw)
     data = MaskedItems(cfg, train_items(cfg), str(root))
@@ -87,3 +93,5 @@ def test_occluders_come_from_training_sources(cfg: Any, root: Path, monkeypatch)
     assert all(family is TRAINING for family in families)
     assert all(one != other for one, other in identities)
     assert len(families) + len(identities) == 60 and min(len(families), len(identities)) > 10
+    # People are half of those who come from other images.
+    assert 10 < len(sizes) < len(identities) - 10

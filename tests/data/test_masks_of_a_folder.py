@@ -13,7 +13,7 @@ from PIL import Image
 
 from partialreid.data.catalogue import train_items
 from partialreid.data.loaders import ImageItems, TrainLoader
-from partialreid.data.masked_items import MaskedItems, find_masks
+from partialreid.data.masked_items import TRAINING_KINDS, MaskedItems, find_masks
 from partialreid.data.transforms import build_transforms
 from partialreid.images.reading import MaskError
 from tests.small_training import MOVING, seed
@@ -109,7 +109,7 @@ def test_a_mask_of_another_size_is_named(cfg: Any, root: Path, tmp_path: Path) -
         data[0]
 
 
-@pytest.mark.parametrize("kind", ["shapes", "pieces"])
+@pytest.mark.parametrize("kind", TRAINING_KINDS)
 def test_an_image_too_small_to_be_hidden_is_named(cfg: Any, root: Path, kind: str) -> None:
     cfg.INPUT.OCCLUSION.ENABLED, cfg.INPUT.OCCLUSION.PROB = True, 1.0
     cfg.INPUT.OCCLUSION.KINDS = (kind,)
@@ -139,10 +139,12 @@ def test_transforms_that_masks_cannot_follow(cfg: Any, key: str) -> None:
         TrainLoader(cfg, train_items(cfg))
 
 
-def test_pieces_need_two_identities(cfg: Any) -> None:
+@pytest.mark.parametrize("kind", ["pieces", "people"])
+def test_other_people_need_two_identities(cfg: Any, kind: str) -> None:
     cfg.INPUT.OCCLUSION.ENABLED = True
+    cfg.INPUT.OCCLUSION.KINDS = ("shapes", kind)
     items = [item for item in train_items(cfg) if item[1] == "market1501_2"]
-    with pytest.raises(ValueError, match="one training identity"):
+    with pytest.raises(ValueError, match=f"holds {kind}, .* one training identity"):
         MaskedItems(cfg, items, "")
     cfg.INPUT.OCCLUSION.KINDS = ("shapes",)
     assert len(MaskedItems(cfg, items, "")) == 4

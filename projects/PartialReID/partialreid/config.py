@@ -64,8 +64,8 @@ def add_partialreid_config(cfg: Any) -> None:
     cfg.INPUT.OCCLUSION.PROB = 0.5
     # Fraction of the image that is covered, from and to.
     cfg.INPUT.OCCLUSION.SHARE = (0.1, 0.4)
-    # Drawn objects, of other forms and textures than those of <Name>Occluded; parts of other
-    # training images.
+    # "shapes", drawn objects, of other forms and textures than those of <Name>Occluded; "pieces",
+    # parts of other training images; "people", their persons, cut out by a drawn outline.
     cfg.INPUT.OCCLUSION.KINDS = KINDS
 
     # Training images that are made small and large again, before an object is put before them, so

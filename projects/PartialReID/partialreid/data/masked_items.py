@@ -1,7 +1,7 @@
 """Training images with masks of what is visible of them, some put behind objects.
 
 The objects come from other sources than those of the derived test sets: they have other forms and
-textures (`occluder_shapes.TRAINING`), or are pieces of training images.
+textures (`occluder_shapes.TRAINING`), or are pieces of training images or people in them.
 """
 
 from __future__ import annotations
@@ -19,10 +19,15 @@ from ..images.lists import Item, name_some
 from ..images.made_folder import cache_root
 from ..images.occluder_shapes import TRAINING
 from ..images.occlusion import KINDS, Occluded, check_share, hide_behind_piece, hide_behind_shape
+from ..images.person_outline import hide_behind_person
 from ..images.random_numbers import pick
 from ..images.reading import MaskError, read_image
 from .masked_transform import MaskedTransform
 from .shrunk_images import shrink_of
+
+# What can be put before a training image: what hides the queries of derived sets, though drawn
+# otherwise, and people.
+TRAINING_KINDS = (*KINDS, "people")
 
 
 def wants_masks(cfg: Any) -> bool:
@@ -36,9 +41,9 @@ def check_kinds(kinds: Sequence[str]) -> None:
     Raises:
         ValueError: it is empty or holds something else.
     """
-    if not kinds or not set(kinds) <= set(KINDS):
+    if not kinds or not set(kinds) <= set(TRAINING_KINDS):
         raise ValueError(
-            f"INPUT.OCCLUSION.KINDS is {tuple(kinds)}; it can hold {', '.join(KINDS)}."
+            f"INPUT.OCCLUSION.KINDS is {tuple(kinds)}; it can hold {', '.join(TRAINING_KINDS)}."
         )
 
 
@@ -98,10 +103,11 @@ class MaskedItems(CommDataset):
         if not 0 <= self.probability <= 1:
             raise ValueError(f"INPUT.OCCLUSION.PROB is {keys.PROB}; it lies between 0 and 1.")
         check_kinds(self.kinds)
-        if self.probability and "pieces" in self.kinds and len(self.pids) < 2:
+        others = [kind for kind in self.kinds if kind != "shapes"]
+        if self.probability and others and len(self.pids) < 2:
             raise ValueError(
-                "INPUT.OCCLUSION.KINDS holds pieces, which show another identity, and there is one "
-                'training identity: leave "shapes" alone.'
+                f"INPUT.OCCLUSION.KINDS holds {', '.join(others)}, which show another identity, "
+                'and there is one training identity: leave "shapes" alone.'
             )
         try:
             self.share = check_share(keys.SHARE)
@@ -145,15 +151,16 @@ class MaskedItems(CommDataset):
 
     def _hide(self, path: str, image: np.ndarray, pid: Any) -> Occluded:
         rng = np.random.default_rng(np.random.randint(0, 2**32, 4, dtype=np.uint32))
-        piece = None
-        if pick(rng, self.kinds) != "shapes":
+        kind, seen = pick(rng, self.kinds), None
+        if kind != "shapes":
             other = pick(rng, self.img_items)
             while other[1] == pid:
                 other = pick(rng, self.img_items)
-            piece = np.asarray(read_image(other[0]))
+            seen = np.asarray(read_image(other[0]))
         try:
-            if piece is None:
+            if seen is None:
                 return hide_behind_shape(image, rng, self.share, TRAINING)
-            return hide_behind_piece(image, piece, rng, self.share)
+            hide = hide_behind_person if kind == "people" else hide_behind_piece
+            return hide(image, seen, rng, self.share)
         except ValueError as error:
             raise MaskError(f'no part of "{path}" can be hidden: {error}.') from error

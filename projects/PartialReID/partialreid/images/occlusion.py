@@ -57,8 +57,12 @@ def check_share(share: Sequence[float]) -> tuple[float, float]:
     return float(share[0]), float(share[1])
 
 
-def _pixels(rng: Rng, share: Sequence[float], size: int) -> int:
-    """How many of `size` pixels are hidden."""
+def hidden_count(rng: Rng, share: Sequence[float], size: int) -> int:
+    """Draw how many of `size` pixels are hidden.
+
+    Raises:
+        ValueError: a share that no number of pixels makes up.
+    """
     low, high = check_share(share)
     fewest, most = math.ceil(low * size), math.floor(high * size)
     if fewest > most:
@@ -68,7 +72,7 @@ def _pixels(rng: Rng, share: Sequence[float], size: int) -> int:
     return min(max(round(between(rng, low, high) * size), fewest), most)
 
 
-def _lowest(field: np.ndarray, count: int) -> np.ndarray:
+def lowest(field: np.ndarray, count: int) -> np.ndarray:
     """(H, W) bool, True at the `count` lowest values; of equal ones the first are taken."""
     flat = field.ravel()
     edge = np.partition(flat, count - 1)[count - 1]
@@ -78,7 +82,12 @@ def _lowest(field: np.ndarray, count: int) -> np.ndarray:
     return inside.reshape(field.shape)
 
 
-def _check_image(image: np.ndarray) -> tuple[int, int]:
+def image_size(image: np.ndarray) -> tuple[int, int]:
+    """Height and width of an image (H, W, 3) of uint8.
+
+    Raises:
+        ValueError: another array.
+    """
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
         raise ValueError(
             f"an image (H, W, 3) of uint8 is needed, not {image.shape} of {image.dtype}"
@@ -103,9 +112,9 @@ def hide_behind_shape(
     Raises:
         ValueError: another array, or a share that no number of pixels makes up.
     """
-    height, width = _check_image(image)
-    count = _pixels(rng, share, height * width)
-    hidden = _lowest(pick(rng, family.forms)(rng, height, width), count)
+    height, width = image_size(image)
+    count = hidden_count(rng, share, height * width)
+    hidden = lowest(pick(rng, family.forms)(rng, height, width), count)
     texture = pick(rng, family.textures)(rng, height, width)
     out = image.copy()
     # Whole numbers from texture to pixel, so that the last bit of a product decides nothing.
@@ -146,10 +155,10 @@ def hide_behind_piece(
     Raises:
         ValueError: other arrays, or a share that no number of pixels makes up.
     """
-    height, width = _check_image(image)
-    other_height, other_width = _check_image(other)
-    count = _pixels(rng, share, height * width)
-    hidden = _lowest(_from_side(rng, pick(rng, SIDES), height, width), count)
+    height, width = image_size(image)
+    other_height, other_width = image_size(other)
+    count = hidden_count(rng, share, height * width)
+    hidden = lowest(_from_side(rng, pick(rng, SIDES), height, width), count)
 
     rows, columns = (np.flatnonzero(hidden.any(axis)) for axis in (1, 0))
     top, bottom, left, right = rows[0], rows[-1] + 1, columns[0], columns[-1] + 1
