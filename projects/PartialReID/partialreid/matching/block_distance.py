@@ -6,7 +6,7 @@ Shapes: Q queries, G galleries, C channels, N query columns, M gallery columns.
 takes a product with the columns of the pair three times. Here each gallery image is solved for once
 and nothing is rebuilt: with c = G'q and the codes W = A^-1 c, A = G'G + kappa I,
 
-    ||q - G W||^2 = q'q - c' S c,    S = A^-1 (A + kappa I) A^-1,
+    ||q - G W||^2 = q'q - c' S c,    S = A^-1 + kappa A^-2,
 
 so that the columns are touched by one product, Q x G pairs at once. What is left works on M numbers
 a query column in place of C, and autograd goes through all of it, the codes included.
@@ -68,9 +68,8 @@ def _solution(gram: Tensor, kappa: float) -> Tensor:
     shrink = gram.diagonal(dim1=1, dim2=2).clamp_min(SHORTEST_SQUARE).rsqrt()
     shrink = shrink[:, :, None] * shrink[:, None]
     identity = torch.eye(gram.shape[-1], dtype=gram.dtype, device=gram.device)
-    shifted = gram * shrink + kappa * identity
     # A positive definite matrix has an inverse. One of NaN has none, which the losses then show: no
     # look at the result here, for which the host would wait.
-    inverse = torch.linalg.inv_ex(shifted).inverse
-    solution: Tensor = inverse @ (shifted + kappa * identity) @ inverse * shrink
+    inverse = torch.linalg.inv_ex(gram * shrink + kappa * identity).inverse
+    solution: Tensor = (inverse + kappa * (inverse @ inverse)) * shrink
     return solution
