@@ -371,6 +371,7 @@ CHOSEN = {
     "no colour jitter": (KEPT, "no_jitter"),
     "no label smoothing": (KEPT, "no_smoothing"),
     "temperature 0.05": (KEPT, "temperature"),
+    "temperature 0.01": (KEPT, "temperature_low"),
     "a smaller weight of the loss": (WITH_NORM, "ibn_small_loss"),
 }
 
