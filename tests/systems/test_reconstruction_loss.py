@@ -8,8 +8,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from partialreid.config import CHOICES
 from partialreid.systems.reconstruction_loss import (
+    KINDS,
     reconstruction_loss,
+    soft_margin_over_gallery,
     softmax_over_gallery,
     some_columns,
 )
@@ -38,14 +41,37 @@ def test_softmax_by_its_definition(temperature: float) -> None:
     assert float(found) == pytest.approx(slow_loss(distances, QUERIES, GALLERY, temperature))
 
 
-def test_no_match_is_no_loss_and_no_nan() -> None:
+def slow_soft_margin(distances, query_labels, gallery_labels, temperature: float) -> float:
+    """By the definition, query by query."""
+    found = []
+    for q, label in enumerate(query_labels):
+        matches = [float(d) for d, g in zip(distances[q], gallery_labels) if g == label]
+        others = [float(d) for d, g in zip(distances[q], gallery_labels) if g != label]
+        if matches and others:
+            found.append(math.log1p(math.exp((max(matches) - min(others)) / temperature)))
+    return sum(found) / len(found)
+
+
+@pytest.mark.parametrize("temperature", [0.05, 1.0])
+def test_soft_margin_by_its_definition(temperature: float) -> None:
+    distances = torch.rand(5, 7, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    found = soft_margin_over_gallery(distances, QUERIES, GALLERY, temperature)
+    assert float(found) == pytest.approx(slow_soft_margin(distances, QUERIES, GALLERY, temperature))
+
+
+def test_kinds_are_those_of_the_key() -> None:
+    assert tuple(KINDS) == CHOICES["MODEL.LOSSES.RECONSTRUCTION.KIND"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_match_is_no_loss_and_no_nan(kind: str) -> None:
     distances = torch.rand(2, 3, requires_grad=True)
-    loss = softmax_over_gallery(distances, torch.tensor([8, 9]), torch.tensor([1, 2, 3]), 0.02)
+    loss = KINDS[kind](distances, torch.tensor([8, 9]), torch.tensor([1, 2, 3]), 0.02)
     loss.backward()
     assert loss == 0 and torch.equal(distances.grad, torch.zeros(2, 3))
     # All of one identity: nobody else to tell apart.
     distances = torch.rand(2, 3, requires_grad=True)
-    loss = softmax_over_gallery(distances, torch.zeros(2), torch.zeros(3), 0.02)
+    loss = KINDS[kind](distances, torch.zeros(2), torch.zeros(3), 0.02)
     loss.backward()
     assert loss == 0 and distances.grad.isfinite().all()
 
@@ -61,14 +87,15 @@ def test_loss_is_that_of_the_distances() -> None:
     assert float(found) == pytest.approx(slow_loss(distances, QUERIES, GALLERY, 0.1), rel=1e-3)
 
 
-def test_a_step_down_the_gradient_lowers_the_loss() -> None:
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_step_down_the_gradient_lowers_the_loss(kind: str) -> None:
     query, gallery = features(0, 5, 32, 6).requires_grad_(), features(1, 7, 32, 9).requires_grad_()
     weights = weights_of(2, 5, 6).requires_grad_()
     leaves = (query, gallery, weights)
 
     def loss(q, g, w):
         return reconstruction_loss(
-            (q, w, QUERIES), (g, GALLERY), kappa=1e-2, temperature=0.1, columns=6
+            (q, w, QUERIES), (g, GALLERY), kappa=1e-2, temperature=0.1, columns=6, kind=kind
         )
 
     before = loss(*leaves)

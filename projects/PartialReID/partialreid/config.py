@@ -97,6 +97,9 @@ def add_partialreid_config(cfg: Any) -> None:
     # ReconstructionBaseline: softmax over the reconstruction distances from each query of a batch
     # to the gallery images of the batch. Its weight, and the distance that divides a share by e.
     cfg.MODEL.LOSSES.RECONSTRUCTION = CN({"SCALE": 1.0, "TEMPERATURE": 0.02})
+    # Softmax over all gallery images of the batch, or "soft_margin": the farthest image of the
+    # person against the nearest of the others.
+    cfg.MODEL.LOSSES.RECONSTRUCTION.KIND = "softmax"
     # kappa, as TEST.DSR.KAPPA, and how many of a query's columns are drawn for it.
     cfg.MODEL.LOSSES.RECONSTRUCTION.KAPPA = reconstruction.KAPPA
     cfg.MODEL.LOSSES.RECONSTRUCTION.COLUMNS = 32
@@ -230,6 +233,7 @@ CHOICES = {
     "SOLVER.CLIP_GRADIENTS.CLIP_TYPE": ("norm", "value"),
     "MODEL.HEADS.DSR.POOL": pyramid.POOLS,
     "MODEL.HEADS.NECK_FEAT": ("before", "after"),
+    "MODEL.LOSSES.RECONSTRUCTION.KIND": ("softmax", "soft_margin"),
     "MODEL.LOSSES.VERIFICATION.CODES": ("lasso", "ridge"),
     "TEST.DSR.CODES": ("ridge", "lasso"),
     "TEST.DSR.LAMBDA_SELECTION": ("crossfit", "fixed", "oracle"),

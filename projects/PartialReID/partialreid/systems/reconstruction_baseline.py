@@ -99,6 +99,7 @@ class ReconstructionBaseline(FPRBaseline):
             kappa=wanted.KAPPA,
             temperature=wanted.TEMPERATURE,
             columns=wanted.COLUMNS,
+            kind=wanted.KIND,
             places=draw_part(
                 first["map_size"],
                 self.heads.kernels,

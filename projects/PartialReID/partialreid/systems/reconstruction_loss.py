@@ -1,8 +1,8 @@
 """The reconstruction distance as a loss: a query's own person is to be the nearest of the batch.
 
 The systems of the table train their features by classification or by global distances, and are
-then tested by another distance. This loss is softmax classification by that distance itself: the
-classes are the gallery images of the batch.
+then tested by another distance. This loss is on that distance itself: softmax classification, of
+which the gallery images of the batch are the classes, or a triplet loss with a soft margin.
 
 Shape shorthand: B batch, C channels, N query columns, M gallery columns, Q queries, G galleries.
 """
@@ -70,6 +70,34 @@ def softmax_over_gallery(
     return per_query.sum() / match.any(1).sum().clamp_min(1)
 
 
+def soft_margin_over_gallery(
+    distances: Tensor, query_labels: Tensor, gallery_labels: Tensor, temperature: float
+) -> Tensor:
+    """Mean over queries of log(1 + exp(margin)): the farthest match against the nearest other.
+
+    The triplet loss with a soft margin and the hardest examples of a batch (Hermans et al., In
+    defense of the triplet loss, 2017), by distances in units of the temperature.
+
+    Args:
+        distances: (Q, G).
+        query_labels: (Q,) identities.
+        gallery_labels: (G,) identities.
+        temperature: the difference of distances that counts as 1, > 0.
+
+    Returns:
+        The loss; 0 where no query has a match and another.
+    """
+    match = query_labels[:, None] == gallery_labels
+    farthest = distances.masked_fill(~match, -torch.inf).amax(1)
+    nearest = distances.masked_fill(match, torch.inf).amin(1)
+    # Of a query without a match or without another this is softplus of minus infinity: 0.
+    losses = F.softplus((farthest - nearest) / temperature)
+    return losses.sum() / (match.any(1) & ~match.all(1)).sum().clamp_min(1)
+
+
+KINDS = {"softmax": softmax_over_gallery, "soft_margin": soft_margin_over_gallery}
+
+
 def reconstruction_loss(
     query: tuple[Tensor, Tensor, Tensor],
     gallery: tuple[Tensor, Tensor],
@@ -78,6 +106,7 @@ def reconstruction_loss(
     temperature: float,
     columns: int,
     places: Tensor | None = None,
+    kind: str = "softmax",
 ) -> Tensor:
     """The loss of a batch, in float32 outside autocast.
 
@@ -85,13 +114,14 @@ def reconstruction_loss(
         query: columns (Q, C, N) of any length, their weights (Q, N) and identities (Q,).
         gallery: columns (G, C, M) of any length and identities (G,).
         kappa: the ridge, > 0.
-        temperature: see `softmax_over_gallery`.
+        temperature: see `softmax_over_gallery` and `soft_margin_over_gallery`.
         columns: how many of a query's columns are used.
         places: of the columns that these are drawn from; None for all.
+        kind: "softmax" or "soft_margin".
     """
     found, weights, query_labels = query
     spans, gallery_labels = gallery
     with full_precision(found.device):
         found, weights = some_columns(found, weights, columns, places)
         distances = block_distance(found, spans, at_least_float32(weights), kappa)
-        return softmax_over_gallery(distances, query_labels, gallery_labels, temperature)
+        return KINDS[kind](distances, query_labels, gallery_labels, temperature)
