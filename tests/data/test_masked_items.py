@@ -95,3 +95,24 @@ def test_occluders_come_from_training_sources(cfg: Any, root: Path, monkeypatch)
     assert len(families) + len(identities) == 60 and min(len(families), len(identities)) > 10
     # People are half of those who come from other images.
     assert 10 < len(sizes) < len(identities) - 10
+
+
+@pytest.mark.parametrize("kind", TRAINING_KINDS)
+def test_a_kind_is_what_its_name_says(cfg: Any, monkeypatch: Any, kind: str) -> None:
+    cfg.INPUT.OCCLUSION.ENABLED, cfg.INPUT.OCCLUSION.PROB = True, 1.0
+    cfg.INPUT.OCCLUSION.KINDS = (kind,)
+    ways = {"shapes": "shape", "pieces": "piece", "people": "person"}
+    called: list[str] = []
+    for name in ways.values():
+        way = getattr(masked_items, f"hide_behind_{name}")
+
+        def spy(*args: Any, way: Any = way, name: str = name) -> Any:
+            called.append(name)
+            return way(*args)
+
+        monkeypatch.setattr(masked_items, f"hide_behind_{name}", spy)
+    data = MaskedItems(cfg, train_items(cfg), "")
+    seed(0)
+    for i in range(8):
+        data[i]
+    assert called == 8 * [ways[kind]]

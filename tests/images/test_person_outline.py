@@ -47,14 +47,27 @@ def test_the_same_numbers_draw_the_same() -> None:
 
 
 def test_people_come_from_left_and_right_and_stand_on_the_ground() -> None:
-    sides = {"left": 0, "right": 0}
+    sides, on_the_ground = {"left": 0, "right": 0}, 0
     for number in range(60):
         hidden = ~hide_behind_person(GREY, GREY // 2, HashRng(number), (0.1, 0.2)).visible
         sides["left" if hidden[:, :16].sum() > hidden[:, 16:].sum() else "right"] += 1
-        # Not in the air: lower rows are hidden, in nearly all of the pictures the last one too.
         assert hidden[-8:].any()
-        assert not hidden[0].any() or hidden[:, 0].any() or hidden[:, -1].any()
+        on_the_ground += hidden[-1].any()
     assert min(sides.values()) > 15
+    # Some are so narrow at the feet that these are outside of the image.
+    assert on_the_ground > 45
+
+
+def test_people_are_of_several_heights_and_breadths() -> None:
+    """By the first row that they hide, and the widest, where the whole of them is to be seen."""
+    tops, widths = [], []
+    for number in range(60):
+        hidden = ~hide_behind_person(GREY, GREY // 2, HashRng(number), (0.3, 0.5)).visible
+        tops.append(int(np.flatnonzero(hidden.any(1))[0]))
+        widths.append(int(hidden.sum(1).max()))
+    # Of 64 rows: as small as 0.8 of the image's height, and larger than the image.
+    assert min(tops) == 0 and max(tops) > 10
+    assert max(widths) - min(widths) > 8
 
 
 def test_the_outline_shows_the_person_in_its_place() -> None:
@@ -74,6 +87,29 @@ def test_the_outline_shows_the_person_in_its_place() -> None:
             widths = [(out.image[..., part] > 128).any(0).sum() for part in range(2)]
             assert widths[0] < widths[1]
     assert seen > 10
+
+
+def test_pixels_are_those_of_the_person_at_that_place() -> None:
+    """From left to right, and the other way where the picture was mirrored."""
+    other = np.zeros((128, 64, 3), np.uint8)
+    other[..., 0] = np.linspace(0, 255, 64).astype(np.uint8)
+    other[..., 1] = 200
+    rising = {True: 0, False: 0}
+    for number in range(40):
+        out = hide_behind_person(np.zeros_like(other), other, HashRng(number), (0.3, 0.4))
+        rows, columns = np.nonzero(~out.visible)
+        shades = out.image[rows, columns, 0].astype(float)
+        assert (out.image[rows, columns, 1] == 200).all()
+        slope = np.corrcoef(columns, shades)[0, 1]
+        assert abs(slope) > 0.99
+        rising[bool(slope > 0)] += 1
+        # Cut at the middle of the person, where the image begins, or further out: of who comes in
+        # from a side the half that is nearer to the other side is seen.
+        at_left = columns.mean() < 32
+        edge = shades[columns == (columns.min() if at_left else columns.max())].mean()
+        inner = shades[columns == (columns.max() if at_left else columns.min())].mean()
+        assert min(abs(inner - 0), abs(inner - 255)) < 60, (number, edge, inner)
+    assert min(rising.values()) > 10
 
 
 def test_covered_more_than_the_outline_can() -> None:

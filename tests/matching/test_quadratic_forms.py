@@ -66,6 +66,14 @@ def test_one_side_alone(side: int) -> None:
     assert leaves[1 - side].grad is None
 
 
+def test_second_derivatives_are_refused() -> None:
+    columns, matrices = inputs((3, 4, 5))
+    with pytest.raises(RuntimeError, match="no second derivatives"):
+        torch.autograd.grad(
+            quadratic_forms(columns.requires_grad_(), matrices).sum(), columns, create_graph=True
+        )
+
+
 def test_parts_are_those_that_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     columns = torch.zeros(7, 2, 3)  # 48 bytes of float64 each
     for cache, sizes in {0: [1] * 7, 143: [2, 2, 2, 1], 144: [3, 3, 1], 10**6: [7]}.items():

@@ -98,7 +98,7 @@ def add_partialreid_config(cfg: Any) -> None:
     # to the gallery images of the batch. Its weight, and the distance that divides a share by e.
     cfg.MODEL.LOSSES.RECONSTRUCTION = CN({"SCALE": 1.0, "TEMPERATURE": 0.02})
     # Softmax over all gallery images of the batch, or "soft_margin": the farthest image of the
-    # person against the nearest of the others.
+    # person against the nearest of the others, by their difference divided by the temperature.
     cfg.MODEL.LOSSES.RECONSTRUCTION.KIND = "softmax"
     # kappa, as TEST.DSR.KAPPA, and how many of a query's columns are drawn for it.
     cfg.MODEL.LOSSES.RECONSTRUCTION.KAPPA = reconstruction.KAPPA

@@ -23,8 +23,9 @@ PARTS = (
 )
 # The half axes across vary from person to person, as a share of the above.
 BREADTH = (0.8, 1.15)
-# How high the box is against the image. Who is nearer to the camera is larger and stands lower: of
-# what is more than the smallest height, as much as is drawn lies below the image's lower edge.
+# How high the box is against the image. Who is nearer to the camera is larger and stands lower: a
+# person larger than the smallest one stands below the image's lower edge by a part of the
+# difference, which is drawn.
 HEIGHT = (0.8, 1.8)
 # How often the way in from the side is halved to find the place.
 HALVINGS = 8

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from .inner_products import inner_products
-from .precision import at_least_float32, full_precision
+from .precision import at_least_float32
 from .quadratic_forms import quadratic_forms
 
 # Squared residuals below this are rounding of the columns themselves, in which a square root has no
@@ -36,7 +36,7 @@ def block_distance(query: Tensor, gallery: Tensor, weights: Tensor, kappa: float
 
     The columns are multiplied in their own dtype, in at least float32. All else is in float64: S is
     as large as 1 / kappa, and the gradient goes through A^-1 twice, so that rounding in float32
-    would be most of what reaches the gallery. There are no second derivatives.
+    would be most of what reaches the gallery.
 
     Args:
         query: (Q, C, N) columns of any length; they count as if divided by it.
@@ -49,18 +49,19 @@ def block_distance(query: Tensor, gallery: Tensor, weights: Tensor, kappa: float
 
     Raises:
         ValueError: kappa <= 0.
+        RuntimeError: in a backward pass, where second derivatives are asked for.
     """
     if not kappa > 0:
         raise ValueError(f"kappa must be > 0, got {kappa}")
     query, gallery = at_least_float32(query), at_least_float32(gallery)
-    with full_precision(query.device):
-        correlation, gram, squares = inner_products(query, gallery)
-        explained = quadratic_forms(correlation, _solution(gram.double(), kappa))
-        # Of unit columns 1, and 0 of those that are zero.
-        left = squares - explained.unflatten(1, squares.shape)
-        residuals = (left / squares.clamp_min(SHORTEST_SQUARE)).clamp_min(ROUNDING).sqrt()
-        distances: Tensor = (residuals * weights).sum(2).T
-        return distances.to(query.dtype)
+    correlation, gram, squares = inner_products(query, gallery)
+    explained = quadratic_forms(correlation, _solution(gram.double(), kappa))
+    # A query column's squared length less what is explained of it: divided by the squared
+    # length that is the squared residual of the unit column. A column of zeros leaves 0.
+    left = squares - explained.unflatten(1, squares.shape)
+    residuals = (left / squares.clamp_min(SHORTEST_SQUARE)).clamp_min(ROUNDING).sqrt()
+    distances: Tensor = (residuals * weights).sum(2).T
+    return distances.to(query.dtype)
 
 
 def _solution(gram: Tensor, kappa: float) -> Tensor:

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.autograd.function import FunctionCtx, once_differentiable
+from torch.autograd.function import FunctionCtx
 
+from .first_derivatives import first_derivatives_alone
 from .precision import full_precision
 
 
@@ -34,7 +35,7 @@ class _InnerProducts(torch.autograd.Function):
         return cross.unflatten(0, gallery.shape[:2]), gram, squares
 
     @staticmethod
-    @once_differentiable
+    @first_derivatives_alone
     def backward(
         ctx: _Saved, of_cross: Tensor, of_gram: Tensor, of_squares: Tensor
     ) -> tuple[Tensor | None, Tensor | None]:
@@ -55,8 +56,7 @@ class _InnerProducts(torch.autograd.Function):
 def inner_products(query: Tensor, gallery: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Compute G'Q of all pairs, G'G of each gallery image, and q'q of each query column.
 
-    In full float32, without TF32, bfloat16 products or autocast, gradients included. There are no
-    second derivatives.
+    In full float32, without TF32, bfloat16 products or autocast, gradients included.
 
     Args:
         query: (Q, C, N) columns.
@@ -65,6 +65,9 @@ def inner_products(query: Tensor, gallery: Tensor) -> tuple[Tensor, Tensor, Tens
 
     Returns:
         (G, M, Q N) and (G, M, M) in that dtype, and (Q, N) in float64.
+
+    Raises:
+        RuntimeError: in a backward pass, where second derivatives are asked for.
     """
     products: tuple[Tensor, Tensor, Tensor] = _InnerProducts.apply(query, gallery)
     return products

@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.autograd.function import FunctionCtx, once_differentiable
+from torch.autograd.function import FunctionCtx
+
+from .first_derivatives import first_derivatives_alone
 
 # Bytes of the columns in float64 that are worked on at a time on a CPU: they stay in the cache of a
 # core while they are converted, multiplied and summed. Elsewhere all go at once, as each step costs
@@ -47,7 +49,7 @@ class _QuadraticForms(torch.autograd.Function):
         return forms
 
     @staticmethod
-    @once_differentiable
+    @first_derivatives_alone
     def backward(ctx: _Saved, gradient: Tensor) -> tuple[Tensor | None, Tensor | None]:
         columns, products = ctx.saved_tensors
         of_columns = of_matrices = None
@@ -65,14 +67,15 @@ class _QuadraticForms(torch.autograd.Function):
 def quadratic_forms(columns: Tensor, matrices: Tensor) -> Tensor:
     """Compute c'Sc in float64, with a gradient for c and S.
 
-    There are no second derivatives.
-
     Args:
         columns: (G, M, P), in float32 or float64.
         matrices: (G, M, M) in float64, symmetric: the gradient of c counts on it.
 
     Returns:
         (G, P) in float64.
+
+    Raises:
+        RuntimeError: in a backward pass, where second derivatives are asked for.
     """
     forms: Tensor = _QuadraticForms.apply(columns, matrices)
     return forms

@@ -79,7 +79,7 @@ def soft_margin_over_gallery(
     defense of the triplet loss, 2017), by distances in units of the temperature.
 
     Args:
-        distances: (Q, G).
+        distances: (Q, G), G > 0.
         query_labels: (Q,) identities.
         gallery_labels: (G,) identities.
         temperature: the difference of distances that counts as 1, > 0.
