@@ -166,6 +166,7 @@ CHOSEN = {
     "the same in the mean of three": ("mean_three", "mean_instance_norm"),
     "columns of a part of each": (WITH_NORM, "ibn_part"),
     "drawn objects alone": (KEPT, "shapes"),
+    "outlines of other people": (KEPT, "people"),
     "the same, both with instance norm": (WITH_NORM, "ibn_shapes"),
     "no colour jitter": (KEPT, "no_jitter"),
     "no label smoothing": (KEPT, "no_smoothing"),
