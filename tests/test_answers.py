@@ -172,6 +172,7 @@ CHOSEN = {
     "no label smoothing": (KEPT, "no_smoothing"),
     "temperature 0.05": (KEPT, "temperature"),
     "temperature 0.01": (KEPT, "temperature_low"),
+    "24 columns of a query": (KEPT, "columns_24"),
     "larger images in training": (KEPT, "size_320"),
     "larger images at test time": ("shrink_no_cut_seed1", "test_320"),
     "a smaller weight of the loss": (WITH_NORM, "ibn_small_loss"),

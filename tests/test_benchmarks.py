@@ -162,8 +162,9 @@ def test_training(small_results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(training, name, value)
     training.main()
     found = result(small_results, "training")
-    assert len(found["rows"]) == len(training.STEPS) + 3
+    assert len(found["rows"]) == len(training.STEPS) + 4
     assert 0 < found["share_of_the_loss"] < 1
+    assert 0 < found["share_of_24_columns"] < 1
     assert 0 < found["share_of_its_products"] < 1
     assert found["times_as_fast_as_before"] > 0
 
