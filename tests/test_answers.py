@@ -154,6 +154,7 @@ WITH_NORM = "shrink_instance_norm_seed1+shrink_instance_norm_seed2"
 CHOSEN = {
     "the mean of two trainings' weights": (KEPT_THREE, MEAN_THREE),
     "cut queries in 70": (KEPT_THREE, CUT_THREE),
+    "six trainings in that mean": (MEAN_THREE, "mean_six"),
     "a third training in that mean, with drawn": ("mean_two", "mean_with_shapes"),
     "a third training in that mean, without": (KEPT, "mean_three"),
     "the mean of two trainings by the kept": ("mean_three", "mean_seeds"),
