@@ -13,7 +13,9 @@ from torch.autograd.function import FunctionCtx
 from .precision import full_precision
 
 
-class _Saved(FunctionCtx):
+class SavedPair(FunctionCtx):
+    """What a function of two tensors that saved two finds on the way back."""
+
     saved_tensors: tuple[Tensor, Tensor]
     needs_input_grad: tuple[bool, bool]
 
@@ -26,7 +28,7 @@ class _ExactProduct(torch.autograd.Function):
             return left @ right
 
     @staticmethod
-    def backward(ctx: _Saved, gradient: Tensor) -> tuple[Tensor | None, Tensor | None]:
+    def backward(ctx: SavedPair, gradient: Tensor) -> tuple[Tensor | None, Tensor | None]:
         left, right = ctx.saved_tensors
         of_left = of_right = None
         # Products of this kind again, so that second derivatives exist and are exact too.

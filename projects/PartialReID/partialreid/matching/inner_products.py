@@ -13,13 +13,9 @@ import torch
 from torch import Tensor
 from torch.autograd.function import FunctionCtx
 
+from .exact_product import SavedPair
 from .first_derivatives import first_derivatives_alone
 from .precision import full_precision
-
-
-class _Saved(FunctionCtx):
-    saved_tensors: tuple[Tensor, Tensor]
-    needs_input_grad: tuple[bool, bool]
 
 
 class _InnerProducts(torch.autograd.Function):
@@ -37,7 +33,7 @@ class _InnerProducts(torch.autograd.Function):
     @staticmethod
     @first_derivatives_alone
     def backward(
-        ctx: _Saved, of_cross: Tensor, of_gram: Tensor, of_squares: Tensor
+        ctx: SavedPair, of_cross: Tensor, of_gram: Tensor, of_squares: Tensor
     ) -> tuple[Tensor | None, Tensor | None]:
         query, gallery = ctx.saved_tensors
         of_cross = of_cross.flatten(0, 1)

@@ -13,17 +13,13 @@ import torch
 from torch import Tensor
 from torch.autograd.function import FunctionCtx
 
+from .exact_product import SavedPair
 from .first_derivatives import first_derivatives_alone
 
 # Bytes of the columns in float64 that are worked on at a time on a CPU: they stay in the cache of a
 # core while they are converted, multiplied and summed. Elsewhere all go at once, as each step costs
 # a launch.
 CACHE = 2**20
-
-
-class _Saved(FunctionCtx):
-    saved_tensors: tuple[Tensor, Tensor]
-    needs_input_grad: tuple[bool, bool]
 
 
 def _parts(columns: Tensor) -> list[slice]:
@@ -50,7 +46,7 @@ class _QuadraticForms(torch.autograd.Function):
 
     @staticmethod
     @first_derivatives_alone
-    def backward(ctx: _Saved, gradient: Tensor) -> tuple[Tensor | None, Tensor | None]:
+    def backward(ctx: SavedPair, gradient: Tensor) -> tuple[Tensor | None, Tensor | None]:
         columns, products = ctx.saved_tensors
         of_columns = of_matrices = None
         if ctx.needs_input_grad[0]:
