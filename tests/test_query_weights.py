@@ -64,6 +64,6 @@ def test_queries_of_several_sets_count_once_each() -> None:
         "CUHK03-val, cut": {way: found(0, 0) for way in WAYS},
     }
     record["CUHK03-val, cut"]["roots"] = found(100, 100)
-    last = [cell.strip() for cell in table(record).splitlines()[-1].split("|")[1:-1]]
+    last = [cell.strip() for cell in table(record, tuple(WAYS)).splitlines()[-1].split("|")[1:-1]]
     assert last[:2] == ["CUHK03-val, all", "25.0 / 25.0"]
     assert last[1 + list(WAYS).index("roots")].startswith("75.0 / 75.0; +50.0 ")
