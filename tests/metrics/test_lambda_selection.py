@@ -16,6 +16,7 @@ from partialreid.metrics.lambda_selection import (
     crossfit,
     halves_of_identities,
     lambda_curve,
+    mean_curve,
 )
 from partialreid.metrics.lambda_sweep import lambda_sweep
 from partialreid.metrics.ranking import rank_metrics
@@ -62,6 +63,17 @@ def test_best_lambda_and_its_ties() -> None:
     assert best([0.7, 0.9, 0.8], [0.9, 0.1, 0.2]) == 0.1
     assert best([0.9, 0.1, 0.9], [0.4, 0.9, 0.5]) == 0.3
     assert best([0.9, 0.9, 0.9], [0.4, 0.4, 0.4]) == 0.1
+
+
+def test_ties_of_a_mean_are_ties() -> None:
+    """The same hits of three sets in another order: 0.1 + 0.2 + 0.3 is not 0.3 + 0.2 + 0.1."""
+    ones, others = [0.1, 0.2, 0.3], [0.3, 0.2, 0.1]
+    assert sum(ones) > sum(others)
+    curves = [
+        LambdaCurve((0.2, 0.8), np.array(pair), np.array([0.5, 0.9]), np.zeros(2))
+        for pair in zip(ones, others, strict=True)
+    ]
+    assert mean_curve(curves).best == 0.8
 
 
 def test_each_half_is_ranked_with_the_other_halfs_best() -> None:

@@ -23,6 +23,9 @@ from .ranking import (
     checked_distances,
 )
 
+# As a fraction. One query of a set is far more: a billion of them would be needed for as little.
+TIE = 1e-9
+
 
 class LambdaCurve(NamedTuple):
     """Metrics over lambda, as fractions.
@@ -39,11 +42,15 @@ class LambdaCurve(NamedTuple):
 
     @property
     def best(self) -> float:
-        """The lambda of the best Rank-1; ties go to the best mAP, then to the smallest lambda."""
-        places = range(len(self.lambdas))
-        return self.lambdas[
-            max(places, key=lambda i: (self.rank1[i], self.m_ap[i], -self.lambdas[i]))
-        ]
+        """The lambda of the best Rank-1; ties go to the best mAP, then to the smallest lambda.
+
+        Means of the same hits, added up in another order, differ in their last digits: what differs
+        by less than `TIE` is one.
+        """
+        places = np.arange(len(self.lambdas))
+        for metric in (self.rank1, self.m_ap):
+            places = places[metric[places] > metric[places].max() - TIE]
+        return min(self.lambdas[place] for place in places)
 
 
 class CrossFit(NamedTuple):
