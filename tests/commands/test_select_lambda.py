@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from partialreid.commands.select_lambda import main
+from partialreid.commands.select_lambda import kinds_and_keys, main
 from tests import tiny
 
 
@@ -32,7 +32,7 @@ def test_it_chooses_lambda_and_refuses_a_checkpoint_that_knows_them(
         means = [sum(pair) / 2 for pair in zip(*(curves[name][metric] for name in sets))]
         assert curves["mean"][metric] == pytest.approx(means)
     best = record["lambdas"].index(record["lambda"])
-    assert curves["mean"]["Rank-1"][best] == max(curves["mean"]["Rank-1"])
+    assert curves["mean"]["Rank-1"][best] == pytest.approx(max(curves["mean"]["Rank-1"]))
     assert curves["mean"]["best_lambda"] == record["lambda"]
     assert f"TEST.DSR.LAMBDA {record['lambda']:.2f}" in capsys.readouterr().out
     assert Image.open(tmp_path / "out" / "lambda.png").format == "PNG"
@@ -42,3 +42,25 @@ def test_it_chooses_lambda_and_refuses_a_checkpoint_that_knows_them(
     assert caught.value.code == 2
     wanted = "was trained on 8 identities, but without DATASETS.HELD_OUT 3 there are 9"
     assert wanted in capsys.readouterr().err
+
+
+def test_keys_may_follow_the_kinds_of_queries() -> None:
+    """Keys come after all options, and --queries takes all words that follow."""
+    assert kinds_and_keys(["Whole", "Small", "MODEL.WEIGHTS", "m.safetensors"]) == (
+        ["Whole", "Small"],
+        ["MODEL.WEIGHTS", "m.safetensors"],
+    )
+    assert kinds_and_keys(["Whole"]) == (["Whole"], [])
+
+
+@pytest.mark.parametrize(
+    "kinds", [["Whole", "Smal"], ["MODEL.WEIGHTS", "m.pth"], ["Whole", "Partial", "Whole"]], ids=str
+)
+def test_what_is_no_kind_of_query_is_refused(
+    kinds: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["--config-file", tiny.CONFIG, "--queries", *kinds])
+    assert caught.value.code == 2
+    said = "give one or several of Partial, Occluded, Small, Whole, each once"
+    assert said in capsys.readouterr().err

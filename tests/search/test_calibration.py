@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from partialreid.search.calibration import Logistic, fitted, from_plain, verdict_of
-from partialreid.search.first_answers import FirstAnswers, first_answers
+from partialreid.search.first_answers import FirstAnswers, first_answers, together
 from partialreid.search.verdict_report import calibrated, cross_report, expected_error
 
 
@@ -105,6 +105,29 @@ def test_first_answers_with_and_without_the_person() -> None:
         assert np.isinf(found.listed[n, length:-1]).all() and found.listed.shape == (4, 11)
         assert set(found.people[n, length:-1]) == {names[-1]}
         assert (found.listed[n, -1], found.people[n, -1]) == other
+
+
+def test_people_of_two_sets_are_others_though_their_numbers_are_one() -> None:
+    distances = np.array([[0.1, 0.3, 0.5, 0.4, 0.6], [0.5, 0.6, 0.35, 0.4, 0.3]])
+    ids = ([0, 1], [0, 0, 1, 1, 2], [7, 7], [7, 8, 8, 9, 8])
+    one = first_answers(distances, ids)
+    found = together([[one, one], [one], [one]])
+    # Whole and cut people of one set are the same; those of the next ones are not.
+    assert found.identity.tolist() == [0, 1, 0, 1] * 2 + [3, 4, 3, 4] + [6, 7, 6, 7]
+    assert found.people[:8].tolist() == one.people.tolist() * 2
+    assert found.people[8:12].tolist() == (one.people + 3).tolist()
+    assert found.people[12:].tolist() == (one.people + 6).tolist()
+    for name in ("distance", "margin", "right", "present", "listed"):
+        wanted = np.concatenate([getattr(one, name)] * 4)
+        np.testing.assert_array_equal(getattr(found, name), wanted)
+
+
+def test_where_no_query_is_left_more_people_are_asked_for() -> None:
+    """The gallery shows one person alone, so that no answer has a margin."""
+    found = first_answers(np.array([[0.1, 0.3]]), ([0], [0, 0], [7], [8, 9]))
+    assert len(found.right) == 0 and found.listed.shape == found.people.shape == (0, 11)
+    with pytest.raises(ValueError, match="more identities"):
+        cross_report(together([[found], [found]]), "fused")
 
 
 def test_the_error_of_probabilities_by_hand() -> None:

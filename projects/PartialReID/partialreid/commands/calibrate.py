@@ -33,7 +33,7 @@ from ..keys.released_model import find_model
 from ..runtime.errors import user_errors
 from ..runtime.files import write_json
 from ..search.distance_settings import differing, distance_settings
-from ..search.first_answers import FirstAnswers, first_answers
+from ..search.first_answers import first_answers, together
 from ..search.verdict_report import calibrated, cross_report
 from .output import log_to_stderr, say
 
@@ -69,7 +69,9 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
         for name in cfg.DATASETS.TESTS:
             _, evaluator = evaluated(cfg, model, name)
             parts.append(first_answers(evaluator.distances[kind].numpy(), evaluator.ids))
-        answers = FirstAnswers(*(np.concatenate(values) for values in zip(*parts, strict=True)))
+        # Whole, cut and hidden people of one set are the same ones.
+        sets = [parts[start : start + len(KINDS)] for start in range(0, len(parts), len(KINDS))]
+        answers = together(sets)
         report = cross_report(answers, kind)
         people = len(np.unique(answers.identity))
         names = ", ".join(map(without_folders_above, args.people or cfg.DATASETS.NAMES))

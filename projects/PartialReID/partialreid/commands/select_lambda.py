@@ -43,7 +43,11 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     parser = argparse.ArgumentParser(prog=prog, description=__doc__.splitlines()[0])
     parser.add_argument("--config-file", required=True, metavar="FILE")
     parser.add_argument(
-        "--queries", nargs="+", choices=KINDS, default=KINDS[:2], help="what is done to them"
+        "--queries",
+        nargs="+",
+        default=KINDS[:2],
+        metavar="KIND",
+        help=f"what is done to them: {', '.join(KINDS)} (default: {' '.join(KINDS[:2])})",
     )
     parser.add_argument(
         "--people",
@@ -55,8 +59,11 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     )
     parser.add_argument("opts", nargs="*", metavar="KEY VALUE", help="config keys and values")
     args = parser.parse_intermixed_args(argv)
+    args.queries, keys = kinds_and_keys(args.queries)
+    args.opts = [*keys, *args.opts]
     log_to_stderr()
     with user_errors():
+        check_kinds(args.queries)
         cfg = config_of(args)
         check_unseen(cfg, args.people)
         model = checked_model(cfg)
@@ -92,6 +99,25 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     say(f"curves: {cfg.OUTPUT_DIR}/lambda.json, lambda.png")
     say(f"chosen: TEST.DSR.LAMBDA_SELECTION fixed TEST.DSR.LAMBDA {mean.best:.2f}")
     return 0
+
+
+def kinds_and_keys(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """What follows --queries: kinds, and config keys behind them with their values."""
+    keys = next((place for place, word in enumerate(words) if "." in word), len(words))
+    return list(words[:keys]), list(words[keys:])
+
+
+def check_kinds(kinds: Sequence[str]) -> None:
+    """Check what follows --queries.
+
+    Raises:
+        ValueError: there is nothing, a word is no kind, or one is there twice and would count so.
+    """
+    wrong = [kind for kind in kinds if kind not in KINDS]
+    if wrong or not kinds or len(set(kinds)) < len(kinds):
+        raise ValueError(
+            f"--queries {' '.join(kinds)}: give one or several of {', '.join(KINDS)}, each once."
+        )
 
 
 def lambda_lines(curves: dict[str, LambdaCurve]) -> list[Line]:

@@ -5,11 +5,12 @@ Who chooses by people of the training is flattered: a network knows those.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import Any
 
 from ..data.catalogue import file_name, people_of, train_items
-from ..data.folder_set import without_folders_above
+from ..data.folder_set import PREFIX, without_folders_above
 from .checkpoint import classes_in, read_checkpoint
 from .model_file import is_model_file
 from .resumption import saved_config
@@ -19,12 +20,22 @@ def check_unseen(cfg: Any, names: Sequence[str] | None) -> None:
     """Check the sets that are named or, where none is, the held-out identities.
 
     Raises:
-        ValueError: as `check_not_trained_on` and `check_trained_without`.
+        ValueError: a set is named twice, and would count twice; or as `check_not_trained_on` and
+            `check_trained_without`.
     """
     if names:
+        sets = [_set_of(name) for name in names]
+        for name, found in zip(names, sets, strict=True):
+            if sets.count(found) > 1:
+                raise ValueError(f"--people names {name} twice: name each set once.")
         check_not_trained_on(cfg, names)
     else:
         check_trained_without(cfg)
+
+
+def _set_of(name: str) -> str:
+    """The name of a set; of a folder or table that of the file, however it is reached."""
+    return os.path.realpath(name[len(PREFIX) :]) if name.startswith(PREFIX) else name
 
 
 def check_not_trained_on(cfg: Any, names: Sequence[str]) -> None:

@@ -9,6 +9,7 @@ Shapes: Q queries, G gallery images, S answers, K images of a list.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -46,12 +47,38 @@ class FirstAnswers(NamedTuple):
         return FirstAnswers(*(values[some] for values in self))
 
 
+def together(sets: Sequence[Sequence[FirstAnswers]]) -> FirstAnswers:
+    """The answers of several sets as one, whose people are as many as those of all sets.
+
+    A number that two sets have is two people: those of the first set keep theirs, those of the
+    others get numbers that are free.
+
+    Args:
+        sets: of each set of people the answers of its parts, in which a number is one person.
+    """
+    parts: list[FirstAnswers] = []
+    last: int | None = None
+    for answers in sets:
+        numbers = np.concatenate(
+            [x.ravel() for each in answers for x in (each.identity, each.people)]
+        )
+        if not len(numbers):
+            continue
+        apart = 0 if last is None else last + 1 - int(numbers.min())
+        parts += [
+            each._replace(identity=each.identity + apart, people=each.people + apart)
+            for each in answers
+        ]
+        last = int(numbers.max()) + apart
+    return FirstAnswers(*(np.concatenate(values) for values in zip(*parts or sets[0], strict=True)))
+
+
 def first_answers(distances: Array, ids: Ids) -> FirstAnswers:
     """The first answer of each query with its person in the gallery, then without.
 
     Gallery images of the query's identity by the query's own camera are left out, as in all
     evaluations. Queries without a match, and those for which the gallery shows one other identity
-    alone, are left out: they have no margin.
+    alone, are left out: they have no margin. Where none is left there are no answers.
 
     Args:
         distances: (Q, G).
@@ -78,4 +105,9 @@ def first_answers(distances: Array, ids: Ids) -> FirstAnswers:
             listed[LISTED - short : LISTED] = np.inf
             known = (row[first], margin, bool(same[first]), present, q_pids[q])
             rows.append((*known, listed, g_pids[shown]))
+    if not rows:
+        return FirstAnswers(
+            *(np.empty(0), np.empty(0), np.empty(0, bool), np.empty(0, bool), q_pids[:0]),
+            *(np.empty((0, LISTED + 1)), np.empty((0, LISTED + 1), g_pids.dtype)),
+        )
     return FirstAnswers(*(np.array(part) for part in zip(*rows, strict=True)))
