@@ -44,7 +44,7 @@ from partialreid.engine.inference import load_model
 from partialreid.engine.model_header import OF_A_MACHINE, without_machine
 from partialreid.engine.remembered_outputs import RememberedOutputs
 from partialreid.engine.resumption import saved_config
-from partialreid.engine.saved_model import trainings_in
+from partialreid.engine.training_record import training_of
 from partialreid.engine.unseen_people import check_trained_without
 from partialreid.keys.config_files import flat_config
 from partialreid.metrics.ranking import query_metrics, query_scores
@@ -177,7 +177,9 @@ def record_of(cfg: Any, weights: str) -> dict[str, Any]:
     """What is said of a network: its training, versions and commit, and nothing of a machine."""
     record: dict[str, Any] = run_record(cfg, 1)
     del record["protocol"]
-    record |= trainings_in(weights)
+    record |= training_of(weights, cfg)
+    # In full, in place of what differs from the config of this command.
+    record.pop("trained_with", None)
     trained = saved_config(read_checkpoint(weights)) or record["config"]
     record["config"] = without_machine(trained)
     record["evaluated_with"] = evaluated_with(cfg, trained)

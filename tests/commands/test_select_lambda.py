@@ -21,10 +21,14 @@ def test_it_chooses_lambda_and_refuses_a_checkpoint_that_knows_them(
     tiny.run(root, made, **changes)
     keys = tiny.options(root, tmp_path / "out", **changes, DATASETS__TESTS=None)
     argv = ["--config-file", tiny.CONFIG, *keys, "MODEL.WEIGHTS", str(made / "model_final.pth")]
+    argv += ["SEED", "5", "MODEL.LOSSES.CE.EPSILON", "0.25"]
     capsys.readouterr()
     assert main(argv) == 0
     record = json.loads((tmp_path / "out" / "lambda.json").read_text())
     curves = record["curves"]
+    # The config is that of this command; what the network was trained with is said beside it.
+    trained_with = {"SEED": 0, "MODEL.LOSSES.CE.EPSILON": 0.12}
+    assert record["run"]["config"]["SEED"] == 5 and record["run"]["trained_with"] == trained_with
     sets = ["SyntheticPartialHeldOutPartial", "SyntheticPartialHeldOutOccluded"]
     assert sorted(curves) == sorted([*sets, "mean"])
     assert len(record["lambdas"]) == 101

@@ -16,7 +16,8 @@ from fastreid.utils import comm
 
 from ..engine.checked_evaluation import check_evaluation
 from ..engine.inference import evaluate_test_sets, load_for_evaluation
-from ..engine.saved_model import KINDS, trainings_in
+from ..engine.saved_model import KINDS
+from ..engine.training_record import training_of
 from ..keys.unread_keys import warn_of_idle_keys
 from .job import job_parser, start
 
@@ -35,7 +36,7 @@ def evaluate(cfg: Any, args: argparse.Namespace) -> dict[str, Any]:
     if comm.is_main_process():
         warn_of_idle_keys(cfg, eval_only=True)
     model = load_for_evaluation(cfg, cfg.MODEL.WEIGHTS, args.allow_partial)
-    return evaluate_test_sets(cfg, model, trainings_in(cfg.MODEL.WEIGHTS))
+    return evaluate_test_sets(cfg, model, training_of(cfg.MODEL.WEIGHTS, cfg))
 
 
 def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:

@@ -16,7 +16,7 @@ from ..reporting.run_record import run_record
 from .checks import check_config, check_output_dir, check_test_sets
 from .evaluation_network import dtype_of
 from .inference import build_evaluator, check_weights, evaluate_model, load_for_evaluation
-from .saved_model import trainings_in
+from .training_record import training_of
 
 
 def check_evaluation(cfg: Any, processes: int) -> None:
@@ -73,6 +73,6 @@ def evaluation_record(cfg: Any, model: nn.Module, processes: int = 1) -> dict[st
         processes: of the whole job.
 
     Returns:
-        What `run_record` says, and `trainings` of a model that is the mean of several.
+        What `run_record` says, and `training_of` of the weights.
     """
-    return {**run_record(cfg, processes, dtype_of(model)), **trainings_in(cfg.MODEL.WEIGHTS)}
+    return {**run_record(cfg, processes, dtype_of(model)), **training_of(cfg.MODEL.WEIGHTS, cfg)}

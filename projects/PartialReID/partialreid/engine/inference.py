@@ -133,7 +133,7 @@ def evaluate_test_sets(
     Args:
         cfg: config.
         model: network.
-        of_model: what the record says of it besides, see `saved_model.trainings_in`.
+        of_model: what the record says of it besides, see `training_record.training_of`.
 
     Returns:
         On the main process the results for each test set, or those of the only one; elsewhere an

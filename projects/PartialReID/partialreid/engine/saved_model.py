@@ -68,21 +68,6 @@ def config_of_checkpoint(path: str, data: Mapping[str, Any]) -> tuple[dict[str, 
     return without_machine(tree), source
 
 
-def trainings_in(path: str) -> dict[str, Any]:
-    """What a run record adds of a model that is the mean of several trainings.
-
-    Its config is that of the first. Of any other model there is nothing to add.
-
-    Returns:
-        `trainings`: the keys in which each of them differed from the first; or an empty dict.
-
-    Raises:
-        OSError, ValueError: as `header_of`.
-    """
-    record = header_of(path).record if is_model_file(path) or is_onnx_file(path) else {}
-    return {"trainings": record["trainings"]} if "trainings" in record else {}
-
-
 def stored_calibration(path: str) -> dict[str, Any] | None:
     """What the distances of a model mean, plain values; None where that is not known.
 
