@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import pytest
 
-from benchmarks import fusion, validation
+from benchmarks import fusion, gallery_windows, query_weights, validation
 from tests.validation_pages import (
     CUT_THREE,
     FILES,
@@ -132,6 +132,24 @@ def test_learnt_fusions_are_what_their_row_says() -> None:
         f"both are behind on all sets of CUHK03-val: isotonic mAP {span(found['isotonic'])}, "
         f"beyond the noise on each, logistic {span(found['logistic'])}, on {count}"
     )
+
+
+def test_small_windows_of_the_gallery_are_what_their_row_says() -> None:
+    ways, both = tuple(gallery_windows.WAYS), ("CUHK03-val", "same camera")
+    record = read(VALIDATION / "gallery_windows.json")
+    lines = {title: cells for title, *cells in next(tables(query_weights.table(record, ways)))[1:]}
+    found = {
+        (people, way): lines[f"{people}, all"][ways.index(way)].split("; ")[1].split(" / ")
+        for people in both
+        for way in ("of 2 and 4", "of 6 and 8")
+    }
+    of_cuhk, of_one = (", ".join(found[people, "of 2 and 4"]) for people in both)
+    large = [found[people, "of 6 and 8"][0].split()[0] for people in both]
+    assert answer("the gallery's windows") == (
+        f"all queries of CUHK03-val {of_cuhk}; of one camera {of_one}. Those of 6 and 8 alone lose "
+        f"{large[0][1:]} and {large[1][1:]} of Rank-1"
+    )
+    assert max(map(float, large)) < 0
 
 
 LEARNT = ("isotonic", "logistic")

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from benchmarks import fusion, query_weights, validation
+from benchmarks import fusion, gallery_windows, query_weights, validation
+from partialreid.matching.windows import column_windows
 from tests.paths import ROOT
 from tests.test_results_table import at
 from tests.validation_pages import FILES, PAGE, VALIDATION, read, tables
 
 
 def test_validation_tables_are_the_records() -> None:
-    others = {"isotonic", "as they are"}
+    others = {"isotonic", "as they are", "all windows"}
     found = [x for x in tables(PAGE) if x[0][0] == "set" and not others & set(x[0])]
     assert len(found) >= 7
     for titles, *rows in found:
@@ -32,6 +33,18 @@ def test_the_weights_of_a_query_are_their_record() -> None:
     one = read(ROOT / "docs" / "results" / "table.json")["ours, one training"]["run"]["config"]
     for key in ("SEED", "SOLVER.MAX_EPOCH", "INPUT.SHRINK", "INPUT.CUT", "MODEL.LOSSES"):
         assert at(record["run"]["config"], key) == at(one, key), key
+
+
+def test_the_windows_of_the_gallery_are_their_record() -> None:
+    """Of the released model: the same trainings."""
+    (found,) = [x for x in tables(PAGE) if "all windows" in x[0]]
+    record, ways = read(VALIDATION / "gallery_windows.json"), tuple(gallery_windows.WAYS)
+    assert found == next(tables(query_weights.table(record, ways)))
+    ours = read(ROOT / "docs" / "results" / "table.json")["ours"]["run"]
+    assert record["run"]["trainings"] == ours["trainings"]
+    counts = [len(column_windows(16, 8, (side,))) for side in (2, 4, 6, 8)]
+    assert counts == [32, 21, 12, 5]
+    assert f"{counts[0] + counts[1]} of an image's {sum(counts)} columns" in PAGE
 
 
 def test_what_is_left_of_a_small_image_is_its_record() -> None:

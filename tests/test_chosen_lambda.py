@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import re
 from typing import Any
 
 import numpy as np
@@ -68,6 +70,7 @@ def along(curve: dict[str, Any], chosen: float) -> list[str]:
     return [f"{curve['Rank-1'][i]:.1f} / {curve['mAP'][i]:.1f}" for i in places]
 
 
+MEANS = ("ours", "ten_mean_three", "ten_mean_with_shapes")
 # Networks of ten epochs, and by which file each has its lambda of both kinds of people.
 TEN_EPOCHS = {
     "the recipe that is kept": "ours_one_both",
@@ -118,3 +121,19 @@ def test_other_lambdas_by_small_queries_too() -> None:
         "dsr": 93, "fpr": 92, "fastreid_dsr": 94, "ours_first": 99, "ours_first_24": 89
     }  # fmt: skip
     assert "FPR would have 0.92" in PAGE and "DSR 0.93" in PAGE
+
+
+def test_single_trainings_of_ten_epochs_are_those_that_the_means_are_of() -> None:
+    """Their own records do not hold their keys: the page does, as the records of means do."""
+    means = [read(LAMBDA / f"{name}.json")["run"]["trainings"] for name in MEANS]
+    trained = [keys for trainings in means for keys in trainings[1:]]
+    text = " ".join(PAGE.split())
+    found = re.search(
+        r"Without the loss it was `([^`]*)`, .* `([^`]*)`, .* alone `([^`]*)`, as", text
+    )
+    assert found
+    for written in found.groups():
+        words = written.split()
+        keys = dict(zip(words[::2], map(ast.literal_eval, words[1::2]), strict=True))
+        plain = {key: list(x) if isinstance(x, tuple) else x for key, x in keys.items()}
+        assert plain in trained, written

@@ -59,7 +59,7 @@ def test_sentences_say_what_the_table_does(record: dict[str, Any]) -> None:
     assert {f"{one[name] - ours[name]:.0f}" for name in (whole, hidden)} == {"1"}
     alone, before = rank1("ours", "reconstruction"), rank1(ONE, "reconstruction")
     gain = [f"{alone[name] - before[name]:.1f}" for name in (first, second, third)]
-    assert "it is still {}, {} and {}.".format(*gain) in page
+    assert "the mean is still ahead by {}, {} and {} points".format(*gain) in page
     costs = [f"{found[name]:.1f}" for name in (second, third) for found in (alone, ours)]
     words = "finds {} % first, the fused distance {}, of Partial-iLIDS {} and {}."
     assert words.format(*costs) in page
