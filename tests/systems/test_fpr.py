@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import argparse
+
 import pytest
 import torch
+import yaml
 
+from partialreid.engine.configuration import setup_config
+from partialreid.keys.config_files import flat_config
 from partialreid.matching.pyramid import pyramid_columns
 from partialreid.systems.fpr import foreground_loss, mask_targets
 
@@ -54,3 +59,20 @@ def test_gradient_leads_to_the_targets() -> None:
         foreground_loss(logits, targets).backward()
         optimizer.step()
     torch.testing.assert_close(logits.sigmoid(), targets, atol=1e-2, rtol=0)
+
+
+def test_fastreid_dsr_with_objects_and_masks_is_trained_as_fpr() -> None:
+    """docs/systems.md: what is left between the two is the distance."""
+    words = ["MODEL.META_ARCHITECTURE", "FPRBaseline", "INPUT.OCCLUSION.ENABLED", "True"]
+    one, other = (
+        flat_config(
+            yaml.safe_load(
+                setup_config(
+                    argparse.Namespace(config_file=name, opts=opts, eval_only=False)
+                ).dump()
+            )
+        )
+        for name, opts in (("market_long.yml", words), ("fpr_long.yml", []))
+    )
+    differing = {key for key in one if one[key] != other[key]}
+    assert differing == {"OUTPUT_DIR", "TEST.DSR.SQUARED"}
