@@ -183,6 +183,7 @@ CHOSEN = {
     "softmax over cosines": ("softmax+softmax_seed1+softmax_seed2", "cosine"),
     "instance norm (`MODEL": (KEPT, WITH_NORM),
     "the same in the mean of three": ("mean_three", "mean_instance_norm"),
+    "a triplet loss with a soft margin": (KEPT, "soft_margin"),
     "columns of a part of each": (WITH_NORM, "ibn_part"),
     "drawn objects alone": (KEPT, "shapes"),
     "outlines of other people": (KEPT, "people"),
