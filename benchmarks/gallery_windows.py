@@ -21,7 +21,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from benchmarks.query_weights import STRIDE, evaluated_ways, table
+from benchmarks.evaluated_ways import STRIDE, evaluated_ways, table
 from benchmarks.validation import RESULTS, add_network
 from partialreid.matching.windows import column_windows
 from partialreid.runtime.errors import user_errors

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import pytest
 
-from benchmarks import fusion, gallery_windows, query_weights, validation
+from benchmarks import evaluated_ways, fusion, gallery_windows, validation
 from tests.validation_pages import (
     CUT_THREE,
     FILES,
@@ -137,7 +137,7 @@ def test_learnt_fusions_are_what_their_row_says() -> None:
 def test_small_windows_of_the_gallery_are_what_their_row_says() -> None:
     ways, both = tuple(gallery_windows.WAYS), ("CUHK03-val", "same camera")
     record = read(VALIDATION / "gallery_windows.json")
-    lines = {title: cells for title, *cells in next(tables(query_weights.table(record, ways)))[1:]}
+    lines = {title: cells for title, *cells in next(tables(evaluated_ways.table(record, ways)))[1:]}
     found = {
         (people, way): lines[f"{people}, all"][ways.index(way)].split("; ")[1].split(" / ")
         for people in both

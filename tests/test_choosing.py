@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks import fusion, gallery_windows, query_weights, validation
+from benchmarks import evaluated_ways, fusion, gallery_windows, query_weights, validation
 from partialreid.matching.windows import column_windows
 from tests.paths import ROOT
 from tests.test_results_table import at
@@ -28,7 +28,7 @@ def test_the_fusion_is_its_record() -> None:
 def test_the_weights_of_a_query_are_their_record() -> None:
     (found,) = [x for x in tables(PAGE) if "as they are" in x[0]]
     record = read(VALIDATION / "query_weights.json")
-    assert found == next(tables(query_weights.table(record, tuple(query_weights.WAYS))))
+    assert found == next(tables(evaluated_ways.table(record, tuple(query_weights.WAYS))))
     # Of the network that the page names: the same training, seed and number of epochs.
     one = read(ROOT / "docs" / "results" / "table.json")["ours, one training"]["run"]["config"]
     for key in ("SEED", "SOLVER.MAX_EPOCH", "INPUT.SHRINK", "INPUT.CUT", "MODEL.LOSSES"):
@@ -39,7 +39,7 @@ def test_the_windows_of_the_gallery_are_their_record() -> None:
     """Of the released model: the same trainings."""
     (found,) = [x for x in tables(PAGE) if "all windows" in x[0]]
     record, ways = read(VALIDATION / "gallery_windows.json"), tuple(gallery_windows.WAYS)
-    assert found == next(tables(query_weights.table(record, ways)))
+    assert found == next(tables(evaluated_ways.table(record, ways)))
     ours = read(ROOT / "docs" / "results" / "table.json")["ours"]["run"]
     assert record["run"]["trainings"] == ours["trainings"]
     counts = [len(column_windows(16, 8, (side,))) for side in (2, 4, 6, 8)]

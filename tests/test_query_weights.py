@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from benchmarks.query_weights import WAYS, Reweighted, table
+from benchmarks.evaluated_ways import table
+from benchmarks.query_weights import WAYS, Reweighted
 from partialreid.matching.pyramid import pyramid_columns
 
 KERNELS = (2, 4, 6, 8)
