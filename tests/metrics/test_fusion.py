@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from partialreid.metrics.fusion import fuse, fused_distance, lambda_grid
-from partialreid.metrics.lambda_selection import halves_of_identities
+from partialreid.metrics.fusion import fuse, fused_distance, lambda_grid, oracle_of
+from partialreid.metrics.lambda_selection import LambdaCurve, halves_of_identities
 from partialreid.metrics.report import report_of, summarize
 from partialreid.reporting.results_table import results_table
 from tests.metrics.noisy import PEOPLE, QUERIES, SHOTS, case
@@ -74,6 +74,20 @@ def test_queries_without_a_match_weigh_nothing_in_the_oracle(settings) -> None:
     place = round(10 * said["oracle"]["lambda"])
     assert every[place]["Rank-1"] == pytest.approx(best)
     assert said["oracle"]["mAP"] == pytest.approx(every[place]["mAP"])
+
+
+def test_ties_of_the_oracle_are_ties() -> None:
+    """Three hits of 119 queries are three, one and two in the halves as well as none and three."""
+    halves = [
+        LambdaCurve((0.2, 0.8), np.array(hits) / of, np.array([0.9, 0.1]), np.zeros(2))
+        for hits, of in (((1, 0), 60), ((2, 3), 59))
+    ]
+    queries = np.array([60.0, 59.0])
+    mixed = [sum(n / 119 * half.rank1[i] for n, half in zip(queries, halves)) for i in (0, 1)]
+    assert mixed[0] != mixed[1]
+    assert oracle_of(halves, queries) == pytest.approx(
+        {"lambda": 0.2, "Rank-1": 300 / 119, "mAP": 90.0}
+    )
 
 
 def test_crossfit_prints_the_oracle_beside_it(settings) -> None:

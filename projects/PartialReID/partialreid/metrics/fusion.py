@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .lambda_selection import LambdaCurve, crossfit, lambda_curve
+from .lambda_selection import LambdaCurve, at_the_top, crossfit, lambda_curve
 from .ranking import Ids, matched_queries
 from .report import Report
 
@@ -79,7 +79,7 @@ def fused_distance(
     if how == "oracle":
         curve = lambda_curve(near, matched, *ids, grid)
         # The first best Rank-1, as in the original.
-        lam = grid[int(np.argmax(curve.rank1))]
+        lam = grid[int(at_the_top(curve.rank1)[0])]
         logger.warning(
             f"lambda {lam:.2f} is an oracle's: it has the best Rank-1 on this very test "
             "set. A user of the method cannot choose it so; report TEST.DSR.LAMBDA_SELECTION "
@@ -93,18 +93,18 @@ def fused_distance(
         "lambda": float(np.mean(chosen.lambdas)),
         "lambda_selection": how,
         "lambdas": list(chosen.lambdas),
-        "oracle": _oracle(chosen.curves, weights),
+        "oracle": oracle_of(chosen.curves, weights),
     }
 
 
-def _oracle(curves: Sequence[LambdaCurve], queries: np.ndarray) -> dict[str, float]:
+def oracle_of(curves: Sequence[LambdaCurve], queries: np.ndarray) -> dict[str, float]:
     """What the best lambda of the whole test set gives, from the curves of its halves."""
     shares = queries / queries.sum()
     rank1, m_ap = (
         sum(share * getattr(curve, name) for share, curve in zip(shares, curves, strict=True))
         for name in ("rank1", "m_ap")
     )
-    best = int(np.argmax(rank1))
+    best = int(at_the_top(rank1)[0])  # the first, as in the original
     return {
         "lambda": curves[0].lambdas[best],
         "Rank-1": 100 * float(rank1[best]),

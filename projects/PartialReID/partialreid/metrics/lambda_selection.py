@@ -27,6 +27,11 @@ from .ranking import (
 TIE = 1e-9
 
 
+def at_the_top(metric: Array) -> Array:
+    """Where values (L,) of a metric, fractions, are the largest, up to rounding: their places."""
+    return np.flatnonzero(metric > metric.max() - TIE)
+
+
 class LambdaCurve(NamedTuple):
     """Metrics over lambda, as fractions.
 
@@ -49,7 +54,7 @@ class LambdaCurve(NamedTuple):
         """
         places = np.arange(len(self.lambdas))
         for metric in (self.rank1, self.m_ap):
-            places = places[metric[places] > metric[places].max() - TIE]
+            places = places[at_the_top(metric[places])]
         return min(self.lambdas[place] for place in places)
 
 
