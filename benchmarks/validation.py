@@ -157,7 +157,8 @@ def run(args: argparse.Namespace) -> None:
             check_trained_without(cfg)
     of_run = record_of(configs[0], args.weights)
     record = known if args.only and known else {"run": of_run}
-    if any((record["run"].get(key) or {}) != (of_run.get(key) or {}) for key in OF_A_NETWORK):
+    same = all((record["run"].get(key) or {}) == (of_run.get(key) or {}) for key in OF_A_NETWORK)
+    if not same or averaged(record["run"]) != averaged(of_run):
         refuse(f"{args.name} is a network of another training: give what is added its own name.")
     model = RememberedOutputs(load_model(configs[0], args.weights), 4e9, configs[0].OUTPUT_DIR)
     for wanted, cfg in zip(sets, configs, strict=True):
@@ -171,6 +172,11 @@ def run(args: argparse.Namespace) -> None:
         if args.only:
             record[wanted.title]["run"] = {k: v for k, v in of_run.items() if k != "config"}
         write_json(str(RESULTS / f"{args.name}.json"), record)
+
+
+def averaged(run: Mapping[str, Any]) -> int:
+    """Of how many checkpoints a network is the mean; records of means did not say it at first."""
+    return int(run.get("averaged", len(run.get("trainings", [{}]))))
 
 
 def record_of(cfg: Any, weights: str) -> dict[str, Any]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from partialreid.commands.select_lambda import kinds_and_keys, main
+from partialreid.commands import select_lambda
+from partialreid.commands.select_lambda import main
 from tests import tiny
 
 
@@ -48,23 +50,52 @@ def test_it_chooses_lambda_and_refuses_a_checkpoint_that_knows_them(
     assert wanted in capsys.readouterr().err
 
 
-def test_keys_may_follow_the_kinds_of_queries() -> None:
-    """Keys come after all options, and --queries takes all words that follow."""
-    assert kinds_and_keys(["Whole", "Small", "MODEL.WEIGHTS", "m.safetensors"]) == (
-        ["Whole", "Small"],
-        ["MODEL.WEIGHTS", "m.safetensors"],
-    )
-    assert kinds_and_keys(["Whole"]) == (["Whole"], [])
+class Enough(Exception):
+    """Ends a command once its config is asked for."""
 
 
 @pytest.mark.parametrize(
-    "kinds", [["Whole", "Smal"], ["MODEL.WEIGHTS", "m.pth"], ["Whole", "Partial", "Whole"]], ids=str
+    ("words", "kinds", "keys"),
+    [
+        (
+            ["--queries", "Whole", "Small", "MODEL.WEIGHTS", "m.pth"],
+            "Whole Small",
+            "MODEL.WEIGHTS m.pth",
+        ),
+        (["SEED", "1", "--queries", "Whole", "OUTPUT_DIR", "x"], "Whole", "SEED 1 OUTPUT_DIR x"),
+        (["--queries", "Whole", "SEED", "1", "--people", "A"], "Whole", "SEED 1"),
+        (["MODEL.WEIGHTS", "m.pth"], "Partial Occluded", "MODEL.WEIGHTS m.pth"),
+    ],
+    ids=str,
+)
+def test_keys_may_follow_the_kinds_of_queries(
+    words: list[str], kinds: str, keys: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Keys come after all options, and --queries takes all words that follow."""
+
+    def seen(args: argparse.Namespace) -> None:
+        assert (args.queries, args.opts) == (kinds.split(), keys.split())
+        raise Enough
+
+    monkeypatch.setattr(select_lambda, "config_of", seen)
+    with pytest.raises(Enough):
+        main(["--config-file", tiny.CONFIG, *words])
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("--queries Whole Smal", "give one or several of Partial, Occluded, Small, Whole, each"),
+        ("--queries MODEL.WEIGHTS m.pth", "--queries MODEL.WEIGHTS m.pth: give one or several"),
+        ("--queries Whole Partial Whole", "each once"),
+        ("--queries Whole MODEL.WEIGHTS m.pth --queries Partial", "--queries Partial: give one"),
+        ("SEED 1 --queries Whole SEED 2", "SEED is given twice"),
+    ],
 )
 def test_what_is_no_kind_of_query_is_refused(
-    kinds: list[str], capsys: pytest.CaptureFixture[str]
+    words: str, said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as caught:
-        main(["--config-file", tiny.CONFIG, "--queries", *kinds])
+        main(["--config-file", tiny.CONFIG, *words.split()])
     assert caught.value.code == 2
-    said = "give one or several of Partial, Occluded, Small, Whole, each once"
     assert said in capsys.readouterr().err

@@ -31,6 +31,21 @@ def test_what_a_network_was_trained_with_is_told_from_what_it_is_run_with(
     of_a_mean = {"averaged": 2, "trainings": [{}, {"SEED": 8}]}
     assert found == [{**trained, **of_a_mean}, trained, trained]
     assert training_of(str(paths[2]), cfg) == {"trained_with": {}}
+    begun = make_config("MODEL.BACKBONE.PRETRAIN", True)
+    torch.save({"model": STATE, "config": begun.dump()}, paths[2])
+    found = training_of(str(paths[2]), make_config("MODEL.BACKBONE.PRETRAIN", False))
+    assert found == {"trained_with": {"MODEL.BACKBONE.PRETRAIN": True}}
+
+
+def test_what_a_training_did_not_know_yet_had_its_default(
+    tmp_path: Path, make_config: Callable[..., Any]
+) -> None:
+    """And a config of another program, of whatever form, is no error."""
+    path = tmp_path / "m.pth"
+    torch.save({"model": STATE, "config": "SEED: 1\nDATASETS: {NAMES: null}\n"}, path)
+    cfg = make_config("SEED", 1, "MODEL.LOSSES.RECONSTRUCTION.KIND", "soft_margin")
+    found = training_of(str(path), cfg)["trained_with"]
+    assert found["MODEL.LOSSES.RECONSTRUCTION.KIND"] == "softmax" and "SEED" not in found
 
 
 def test_of_a_checkpoint_without_config_nothing_is_said(

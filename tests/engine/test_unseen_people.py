@@ -57,4 +57,28 @@ def test_held_out_people_are_unseen_if_the_training_kept_them(
 
 
 def test_other_people_are_unseen(trained: Callable[..., Any]) -> None:
-    check_unseen(trained(0, 8), ["PartialREID", "DukeMTMC", "DukeMTMCPartial"])
+    check_unseen(trained(0, 8), ["PartialREID", "DukeMTMCPartial"])
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("DukeMTMC", "DukeMTMC"),
+        ("DukeMTMC", "DukeMTMCPartial"),
+        ("DukeMTMCOccluded", "DukeMTMCPartial"),
+        ("folder:~/people", "folder:~/others/../peopleSmall"),
+    ],
+)
+def test_nobody_counts_twice(
+    trained: Callable[..., Any],
+    one: str,
+    other: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("people", "others"):
+        (tmp_path / name).mkdir()
+    with pytest.raises(ValueError) as caught:
+        check_unseen(trained(0, 8), [one, "PartialREID", other])
+    assert f"{one} and {other} show the same people" in str(caught.value)

@@ -130,6 +130,15 @@ def test_where_no_query_is_left_more_people_are_asked_for() -> None:
         cross_report(together([[found], [found]]), "fused")
 
 
+def test_of_two_people_nobody_is_absent_and_more_are_asked_for() -> None:
+    """Each half has one, who is asked with its images in the gallery: no false alarm is seen."""
+    few = made_up(400)
+    few = few._replace(identity=few.identity % 2, right=np.arange(400) % 3 > 0)
+    few = few._replace(present=few.right | (np.arange(400) % 2 > 0))
+    with pytest.raises(ValueError, match="more identities"):
+        cross_report(few, "fused")
+
+
 def test_the_error_of_probabilities_by_hand() -> None:
     # Bins 0.2 to 0.3 and 0.9 to 1: two answers of 0.25, one right; two of 0.95, both right.
     error = expected_error([0.25, 0.25, 0.95, 0.95], [True, False, True, True])

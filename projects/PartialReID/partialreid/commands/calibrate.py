@@ -28,6 +28,7 @@ from ..engine.checkpoint import read_checkpoint
 from ..engine.configuration import model_config
 from ..engine.model_file import SUFFIX, is_model_file, write_calibration
 from ..engine.resumption import saved_config
+from ..engine.training_record import training_of
 from ..engine.unseen_people import check_unseen
 from ..keys.released_model import find_model
 from ..runtime.errors import user_errors
@@ -64,6 +65,7 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
         cfg = config_of(args)
         check_unseen(cfg, args.people)
         model = checked_model(cfg)
+        of_model = training_of(cfg.MODEL.WEIGHTS, cfg)
         kind = cfg.TEST.DSR.DISTANCE
         parts = []
         for name in cfg.DATASETS.TESTS:
@@ -81,7 +83,7 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
         )
         found = calibrated(answers, kind, learnt_on, distance_settings(cfg))
         write_calibration(args.model, found.as_plain())
-        run = evaluation_record(cfg, model)
+        run = evaluation_record(cfg, model, of_model)
         write_json(
             os.path.join(cfg.OUTPUT_DIR, "calibration.json"),
             {"calibration": found.as_plain(), "report": report, "run": run},

@@ -33,6 +33,7 @@ from ..engine.inference import load_for_evaluation
 from ..engine.launching import launch, processes_here
 from ..engine.remembered_outputs import RememberedOutputs
 from ..engine.saved_model import brings_config
+from ..engine.training_record import training_of
 from ..metrics.report import cmc_curve
 from ..reporting.comparison import (
     RUN,
@@ -123,12 +124,13 @@ def compare(
             fast = load_for_evaluation(cfg, cfg.MODEL.WEIGHTS)
             model = RememberedOutputs(fast, budget.columns, args.output)
             loaded = network
+        of_model = training_of(cfg.MODEL.WEIGHTS, cfg)
         parts: dict[str, object] = {}
         for test in args.tests:
             logger.info(f"{name} on {test}")
             parts[test] = evaluate(cfg, model, test)
         speed = {"images_per_second": model.images / model.seconds}
-        parts[RUN] = {**evaluation_record(cfg, model, world_size()), **speed}
+        parts[RUN] = {**evaluation_record(cfg, model, of_model, world_size()), **speed}
         record[name] = parts
         if rank() == 0:
             write_comparison(args.output, record)

@@ -28,6 +28,7 @@ from ..derived.dataset import SUFFIXES
 from ..derived.held_out import SUFFIX
 from ..engine.checked_evaluation import checked_model, evaluated, evaluation_record
 from ..engine.configuration import setup_config
+from ..engine.training_record import training_of
 from ..engine.unseen_people import check_unseen
 from ..metrics.fusion import lambda_grid
 from ..metrics.lambda_selection import LambdaCurve, lambda_curve, mean_curve
@@ -45,7 +46,7 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     parser.add_argument(
         "--queries",
         nargs="+",
-        default=KINDS[:2],
+        action="append",
         metavar="KIND",
         help=f"what is done to them: {', '.join(KINDS)} (default: {' '.join(KINDS[:2])})",
     )
@@ -59,14 +60,13 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     )
     parser.add_argument("opts", nargs="*", metavar="KEY VALUE", help="config keys and values")
     args = parser.parse_intermixed_args(argv)
-    args.queries, keys = kinds_and_keys(args.queries)
-    args.opts = [*keys, *args.opts]
     log_to_stderr()
     with user_errors():
-        check_kinds(args.queries)
+        take_queries(args)
         cfg = config_of(args)
         check_unseen(cfg, args.people)
         model = checked_model(cfg)
+        of_model = training_of(cfg.MODEL.WEIGHTS, cfg)
         grid = lambda_grid(cfg.TEST.DSR.LAMBDA_STEP)
         curves = {}
         for name in cfg.DATASETS.TESTS:
@@ -85,7 +85,7 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
                 }
                 for name, curve in {**curves, "mean": mean}.items()
             },
-            "run": evaluation_record(cfg, model),
+            "run": evaluation_record(cfg, model, of_model),
         }
         write_json(os.path.join(cfg.OUTPUT_DIR, "lambda.json"), record)
         draw_panels(
@@ -101,23 +101,25 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     return 0
 
 
-def kinds_and_keys(words: Sequence[str]) -> tuple[list[str], list[str]]:
-    """What follows --queries: kinds, and config keys behind them with their values."""
-    keys = next((place for place, word in enumerate(words) if "." in word), len(words))
-    return list(words[:keys]), list(words[keys:])
-
-
-def check_kinds(kinds: Sequence[str]) -> None:
-    """Check what follows --queries.
+def take_queries(args: argparse.Namespace) -> None:
+    """Part what follows --queries: kinds, then config keys, which may stand behind all options.
 
     Raises:
-        ValueError: there is nothing, a word is no kind, or one is there twice and would count so.
+        ValueError: --queries is there twice, nothing follows it, a word is no kind, one is there
+            twice and would count so, or a key stands before and behind.
     """
+    given = args.queries or [list(KINDS[:2])]
+    words = given[0]
+    # Names of keys are in capitals, or have dots.
+    keys = next((i for i, word in enumerate(words) if "." in word or word.isupper()), len(words))
+    kinds, behind = words[:keys], words[keys:]
     wrong = [kind for kind in kinds if kind not in KINDS]
-    if wrong or not kinds or len(set(kinds)) < len(kinds):
-        raise ValueError(
-            f"--queries {' '.join(kinds)}: give one or several of {', '.join(KINDS)}, each once."
-        )
+    if len(given) > 1 or wrong or not kinds or len(set(kinds)) < len(kinds):
+        said = " ".join(" ".join(["--queries", *each]) for each in given)
+        raise ValueError(f"{said}: give one or several of {', '.join(KINDS)}, each once.")
+    if twice := set(behind[::2]) & set(args.opts[::2]):
+        raise ValueError(f"{min(twice)} is given twice: leave one of them out.")
+    args.queries, args.opts = kinds, [*args.opts, *behind]
 
 
 def lambda_lines(curves: dict[str, LambdaCurve]) -> list[Line]:

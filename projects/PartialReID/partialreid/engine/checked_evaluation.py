@@ -5,6 +5,7 @@ A command gets its network from `checked_model` alone, so that none can leave a 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from fastreid.utils import comm
@@ -16,7 +17,6 @@ from ..reporting.run_record import run_record
 from .checks import check_config, check_output_dir, check_test_sets
 from .evaluation_network import dtype_of
 from .inference import build_evaluator, check_weights, evaluate_model, load_for_evaluation
-from .training_record import training_of
 
 
 def check_evaluation(cfg: Any, processes: int) -> None:
@@ -64,15 +64,19 @@ def evaluated(cfg: Any, model: nn.Module, name: str) -> tuple[list[Any], DsrEval
     return loader.dataset.img_items, evaluator
 
 
-def evaluation_record(cfg: Any, model: nn.Module, processes: int = 1) -> dict[str, Any]:
+def evaluation_record(
+    cfg: Any, model: nn.Module, of_model: Mapping[str, Any], processes: int = 1
+) -> dict[str, Any]:
     """The record of a run that evaluates what MODEL.WEIGHTS names.
 
     Args:
         cfg: config.
         model: the network, loaded.
+        of_model: what `training_of` said of its file when it was loaded: a training may replace it
+            meanwhile.
         processes: of the whole job.
 
     Returns:
-        What `run_record` says, and `training_of` of the weights.
+        What `run_record` says, and `of_model`.
     """
-    return {**run_record(cfg, processes, dtype_of(model)), **training_of(cfg.MODEL.WEIGHTS, cfg)}
+    return {**run_record(cfg, processes, dtype_of(model)), **of_model}

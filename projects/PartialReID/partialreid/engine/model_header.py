@@ -83,7 +83,7 @@ def without_machine(config: Mapping[str, Any]) -> dict[str, Any]:
             key = f"{prefix}{name}"
             if isinstance(value, dict):
                 yield name, dict(kept(value, f"{key}."))
-            elif key in OF_DATA_SETS:
+            elif key in OF_DATA_SETS and isinstance(value, list | tuple):
                 yield name, [without_folders_above(data_set) for data_set in value]
             elif key not in OF_A_MACHINE:
                 yield name, value

@@ -6,14 +6,18 @@ from typing import Any
 
 from ..keys.config_files import flat_config, is_below
 from .checkpoint import read_checkpoint
+from .configuration import tree_config
 from .model_file import is_model_file, is_onnx_file
 from .model_header import config_tree, without_machine
 from .onnx_network import header_of
 from .resumption import saved_config
 from .weight_average import FREE
 
-# Nor is it said how many classes there were: a training counts them, a config has 0.
+# What a training began with, its weights depend on, though networks are not told apart by it.
+BEGUN_WITH = "MODEL.BACKBONE.PRETRAIN"
+# How many classes there were is not said: a training counts them, a config has 0.
 COUNTED = "MODEL.HEADS.NUM_CLASSES"
+UNSAID = (*(key for key in FREE if key != BEGUN_WITH), COUNTED)
 
 
 def training_of(path: str, cfg: Any) -> dict[str, Any]:
@@ -26,8 +30,9 @@ def training_of(path: str, cfg: Any) -> dict[str, Any]:
         cfg: config of the run.
 
     Returns:
-        `trained_with`: the keys, but for those that no weight depends on, whose values in the file
-        are others than in `cfg`; absent where the file holds no config. Of a mean, whose config is
+        `trained_with`: the keys whose values in the file are others than in `cfg`; a key that the
+        training did not know yet had its default. Keys that no weight depends on and those that
+        name files are left out. Absent where the file holds no config. Of a mean, whose config is
         that of the first, `averaged`, of how many it is, and of several trainings `trainings`, the
         keys in which each of them differed from the first.
 
@@ -44,13 +49,13 @@ def training_of(path: str, cfg: Any) -> dict[str, Any]:
     }
     if not trained:
         return found
+    defaults = flat_config(config_tree(tree_config({}, "", [])))
     now = flat_config(config_tree(cfg))
     return {
         "trained_with": {
             key: value
-            for key, value in flat_config(without_machine(trained)).items()
-            if now.get(key, value) != value
-            and not any(is_below(key, free) for free in (*FREE, COUNTED))
+            for key, value in {**defaults, **flat_config(without_machine(trained))}.items()
+            if now.get(key, value) != value and not any(is_below(key, free) for free in UNSAID)
         },
         **found,
     }

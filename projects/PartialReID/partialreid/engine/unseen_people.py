@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..data.catalogue import file_name, people_of, train_items
-from ..data.folder_set import PREFIX, without_folders_above
+from ..data.folder_set import PREFIX, folder_path, without_folders_above
 from .checkpoint import classes_in, read_checkpoint
 from .model_file import is_model_file
 from .resumption import saved_config
@@ -20,22 +20,28 @@ def check_unseen(cfg: Any, names: Sequence[str] | None) -> None:
     """Check the sets that are named or, where none is, the held-out identities.
 
     Raises:
-        ValueError: a set is named twice, and would count twice; or as `check_not_trained_on` and
-            `check_trained_without`.
+        ValueError: two names show the same people, who would count twice; or as
+            `check_not_trained_on` and `check_trained_without`.
     """
     if names:
-        sets = [_set_of(name) for name in names]
-        for name, found in zip(names, sets, strict=True):
-            if sets.count(found) > 1:
-                raise ValueError(f"--people names {name} twice: name each set once.")
+        known: dict[str, str] = {}
+        for name in names:
+            people = _people_at(name)
+            if people in known:
+                raise ValueError(
+                    f"{known[people]} and {name} show the same people, who would count twice: name "
+                    "each set once, without what is made of it."
+                )
+            known[people] = name
         check_not_trained_on(cfg, names)
     else:
         check_trained_without(cfg)
 
 
-def _set_of(name: str) -> str:
-    """The name of a set; of a folder or table that of the file, however it is reached."""
-    return os.path.realpath(name[len(PREFIX) :]) if name.startswith(PREFIX) else name
+def _people_at(name: str) -> str:
+    """The set whose people another shows; a folder or table by its file, however it is reached."""
+    whole, _ = people_of(name)
+    return os.path.realpath(folder_path(whole)) if whole.startswith(PREFIX) else whole
 
 
 def check_not_trained_on(cfg: Any, names: Sequence[str]) -> None:

@@ -51,7 +51,7 @@ def cross_report(answers: FirstAnswers, kind: str) -> dict[str, float]:
         `calibration_error_listed`. And the same without identities under `..._without_margin`.
 
     Raises:
-        ValueError: as `calibration.fitted`.
+        ValueError: there are too few identities; as `calibration.fitted`.
     """
     from sklearn.metrics import roc_auc_score
 
@@ -76,6 +76,11 @@ def cross_report(answers: FirstAnswers, kind: str) -> dict[str, float]:
             truth_present += shown.present.tolist()
             truth_right += shown.right.tolist()
         there = np.array(truth_present)
+        if there.all() or not there.any():
+            raise ValueError(
+                "a calibration is tested by people who are in the gallery and people who are not, "
+                "two of each half: take more identities."
+            )
         scores = np.array(present)
         threshold = np.quantile(scores[there], 1 - FOUND)
         suffix = "" if with_margin else "_without_margin"
