@@ -212,6 +212,7 @@ def test_a_negative_seed_is_drawn_anew() -> None:
 
 def test_a_drawn_seed_is_logged(options, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(evaluate, "load_for_evaluation", lambda *_: None)
+    monkeypatch.setattr(evaluate, "training_of", lambda *_: {})
     monkeypatch.setattr(evaluate, "evaluate_test_sets", lambda *_: {"metric": 1.0})
     args = parsed("--eval-only", *options("SEED", "-1"))
     cfg = setup_config(args)

@@ -10,6 +10,9 @@ from torch import Tensor
 
 from tests.small_systems import SYSTEMS, batch, config, network
 
+# 0.99 mostly. Features of an untrained network are nearly alike: with another rounding, as that of
+# a processor with AMX, a triplet loss takes other images for the farthest and the nearest: 0.95.
+NEAR = 0.9
 KINDS = [name for name in SYSTEMS if name != "Baseline"]
 
 
@@ -37,4 +40,4 @@ def test_it_is_near_that_in_float32(kind: str) -> None:
         torch.testing.assert_close(losses[name], value, rtol=0.02, atol=0.02)
     assert gradient.isfinite().all()
     cosine = float(F.cosine_similarity(gradient.double(), exact.double(), dim=0))
-    assert cosine > 0.98, cosine
+    assert cosine > NEAR, cosine
