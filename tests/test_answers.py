@@ -185,6 +185,7 @@ CHOSEN = {
     "the same in the mean of three": ("mean_three", "mean_instance_norm"),
     "a triplet loss with a soft margin": (KEPT, "soft_margin"),
     "columns of a part of each": (WITH_NORM, "ibn_part"),
+    "nothing before people in training": (KEPT, "no_objects"),
     "drawn objects alone": (KEPT, "shapes"),
     "outlines of other people": (KEPT, "people"),
     "the same, both with instance norm": (WITH_NORM, "ibn_shapes"),
