@@ -47,8 +47,9 @@ from partialreid.engine.resumption import saved_config
 from partialreid.engine.training_record import training_of
 from partialreid.engine.unseen_people import check_trained_without
 from partialreid.keys.config_files import flat_config
-from partialreid.metrics.ranking import query_metrics, query_scores
+from partialreid.metrics.ranking import query_scores
 from partialreid.metrics.uncertainty import bootstrap_intervals
+from partialreid.reporting.query_record import METRICS, query_record
 from partialreid.reporting.run_record import protocol, run_record
 from partialreid.runtime.errors import user_errors
 from partialreid.runtime.files import write_json
@@ -61,7 +62,6 @@ HALF = (*ANY, "DATASETS.DERIVED.PERCENT", "(35,65)")
 DISTANCE = "reconstruction"
 # Keys that an evaluation of given weights reads. Those of DATASETS are named beside each set.
 EVALUATED_BY = ("MODEL.HEADS.DSR.", "MODEL.INFERENCE_DTYPE", "INPUT.", "TEST.")
-METRICS = ("Rank-1", "mAP")
 # What a record says that differs for every other network, and every other evaluation of it.
 OF_A_NETWORK = ("config", "trainings", "evaluated_with")
 # Which sets, by how titles begin, are taken together.
@@ -216,11 +216,8 @@ def config_of(args: argparse.Namespace, wanted: ValidationSet) -> Any:
 
 
 def per_query(distances: Any, ids: Any) -> dict[str, Any]:
-    """Rank-1, 0 or 100, and AP in per cent of each query that has a match, with its identity."""
-    scores = query_scores(distances, *ids)
-    found = query_metrics(scores)
-    named = {metric: [round(float(x), 3) for x in found[metric]] for metric in METRICS}
-    return {"identities": [int(x) for x in np.asarray(ids[0])[scores.queries]], **named}
+    """What each query that has a match found, as `query_record`."""
+    return query_record(query_scores(distances, *ids), ids[0])
 
 
 def table(names: list[str]) -> str:
@@ -232,21 +229,27 @@ def table(names: list[str]) -> str:
     return compared(names, [[_read(name) for name in seeds.split("+")] for seeds in names])
 
 
-def compared(names: Sequence[str], networks: Sequence[Sequence[dict[str, Any]]]) -> str:
+def compared(
+    names: Sequence[str],
+    networks: Sequence[Sequence[dict[str, Any]]],
+    titles: Sequence[str] = tuple(wanted.title for wanted in SETS),
+    kinds: Sequence[str] = PEOPLE,
+) -> str:
     """The table of networks that are known.
 
     Args:
         names: above the columns.
         networks: of each network the records of its seeds, {set: {"queries": ...}}.
+        titles: of the sets.
+        kinds: how the titles of those sets begin whose queries are taken together.
     """
     rows = []
-    titles = [wanted.title for wanted in SETS]
     for title in titles:
         parts = [_together(seeds, [title]) for seeds in networks]
         if any(parts):
             rows.append([title, *cells(parts)])
     everywhere = [x for x in titles if all(x in record for seeds in networks for record in seeds)]
-    for people in PEOPLE:
+    for people in kinds:
         of_people = [title for title in everywhere if title.startswith(people)]
         theirs = [title for title in of_people if not title.endswith(APART)]
         if len(theirs) > 1:

@@ -40,6 +40,14 @@ def test_it_chooses_lambda_and_refuses_a_checkpoint_that_knows_them(
     best = record["lambdas"].index(record["lambda"])
     assert curves["mean"]["Rank-1"][best] == pytest.approx(max(curves["mean"]["Rank-1"]))
     assert curves["mean"]["best_lambda"] == record["lambda"]
+    # What each query found at that lambda: their means are the curves' values there.
+    assert sorted(record["queries"]) == sorted(sets)
+    for name, queries in record["queries"].items():
+        assert len(set(queries["identities"])) == 4
+        for metric in ("Rank-1", "mAP"):
+            assert len(queries[metric]) == len(queries["identities"])
+            found = sum(queries[metric]) / len(queries[metric])
+            assert found == pytest.approx(curves[name][metric][best], abs=1e-3)
     assert f"TEST.DSR.LAMBDA {record['lambda']:.2f}" in capsys.readouterr().out
     assert Image.open(tmp_path / "out" / "lambda.png").format == "PNG"
 

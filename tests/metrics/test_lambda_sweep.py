@@ -10,7 +10,7 @@ import torch
 
 from partialreid.metrics import lambda_sweep as module
 from partialreid.metrics import ranking
-from partialreid.metrics.lambda_sweep import lambda_sweep
+from partialreid.metrics.lambda_sweep import lambda_sweep, swept_queries
 from partialreid.metrics.ranking import query_scores, rank_metrics
 from tests.metrics.test_ranking import random_ids
 
@@ -72,6 +72,22 @@ def test_one_sort_serves_all_values(
     np.testing.assert_allclose(found[:, :, queries].mean(2), expected, rtol=1e-6, atol=1e-12)
     swept = np.stack(lambda_sweep(near, recon, *ids, weights))
     np.testing.assert_allclose(swept, expected, rtol=1e-6, atol=1e-12)
+
+
+@pytest.mark.parametrize("fill", [FILL, None])
+def test_each_query_is_scored_as_by_its_fused_distance(fill: float | None) -> None:
+    rng = np.random.default_rng(11)
+    ids = random_ids(rng, 30, 50, 20)
+    near, recon = rng.random((2, 30, 50), dtype="f4")
+    if fill:
+        recon[rng.random(recon.shape) > 0.2] = fill
+    weights = [0.0, 0.4, 1.0]
+    for value, found in zip(weights, swept_queries(near, recon, *ids, weights), strict=True):
+        expected = query_scores((1 - value) * near + value * recon, *ids)
+        assert found.first.dtype == expected.first.dtype == np.int64
+        assert 0 < len(expected.queries) < 30
+        for one, other in zip(found, expected, strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-12)
 
 
 def test_rounding_makes_the_same_ties() -> None:

@@ -13,7 +13,7 @@ chooses by another set, which no result is reported on:
         --people folder:/data/people --queries Whole Partial Occluded
 
 The lambda of the best Rank-1, in the mean over these sets, is printed; OUTPUT_DIR/lambda.json and
-lambda.png hold the curves.
+lambda.png hold the curves, lambda.json also what each query found at that lambda.
 """
 
 from __future__ import annotations
@@ -31,8 +31,10 @@ from ..engine.configuration import setup_config
 from ..engine.training_record import training_of
 from ..engine.unseen_people import check_unseen
 from ..metrics.fusion import lambda_grid
-from ..metrics.lambda_selection import LambdaCurve, lambda_curve, mean_curve
+from ..metrics.lambda_selection import LambdaCurve, curve_of, mean_curve
+from ..metrics.lambda_sweep import swept_queries
 from ..reporting.curve_pictures import Line, draw_panels
+from ..reporting.query_record import query_record
 from ..runtime.errors import user_errors
 from ..runtime.files import write_json
 from .output import log_to_stderr, say
@@ -68,12 +70,15 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
         model = checked_model(cfg)
         of_model = training_of(cfg.MODEL.WEIGHTS, cfg)
         grid = lambda_grid(cfg.TEST.DSR.LAMBDA_STEP)
-        curves = {}
+        curves, scores, people = {}, {}, {}
         for name in cfg.DATASETS.TESTS:
             _, evaluator = evaluated(cfg, model, name)
             near, matched = (evaluator.distances[d] for d in ("global", "reconstruction"))
-            curves[name] = lambda_curve(near, matched, *evaluator.ids, grid)
+            scores[name] = swept_queries(near, matched, *evaluator.ids, grid)
+            people[name] = evaluator.ids[0]
+            curves[name] = curve_of(scores[name], grid)
         mean = mean_curve(list(curves.values()))
+        chosen = mean.lambdas.index(mean.best)
         record = {
             "lambda": mean.best,
             "lambdas": list(grid),
@@ -84,6 +89,9 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
                     "best_lambda": curve.best,
                 }
                 for name, curve in {**curves, "mean": mean}.items()
+            },
+            "queries": {
+                name: query_record(of_set[chosen], people[name]) for name, of_set in scores.items()
             },
             "run": evaluation_record(cfg, model, of_model),
         }

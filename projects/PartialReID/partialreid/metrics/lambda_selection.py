@@ -14,11 +14,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .lambda_sweep import lambda_sweep
+from .lambda_sweep import metrics_of, swept_queries
 from .ranking import (
     Array,
     ArrayLike,
     NoMatchError,
+    QueryScores,
     as_array,
     checked_distances,
 )
@@ -84,16 +85,20 @@ def lambda_curve(
     g_camids: ArrayLike,
     lambdas: Sequence[float],
 ) -> LambdaCurve:
-    """The metrics of the fused distance for each lambda; arguments and errors of `lambda_sweep`.
+    """The metrics of the fused distance for each lambda; arguments and errors of `lambda_sweep`."""
+    ids = (q_pids, g_pids, q_camids, g_camids)
+    return curve_of(swept_queries(global_dist, recon_dist, *ids, lambdas=lambdas), lambdas)
+
+
+def curve_of(scores: Sequence[QueryScores], lambdas: Sequence[float]) -> LambdaCurve:
+    """The metrics of a test set, of the scores of its queries for each of the L lambdas.
 
     Raises:
-        ValueError: also for no lambda at all.
+        ValueError: not as many scores as there are lambdas.
     """
-    if not len(lambdas):
-        raise ValueError("there is no lambda to choose from: give at least one value")
-    ids = (q_pids, g_pids, q_camids, g_camids)
-    metrics = lambda_sweep(global_dist, recon_dist, *ids, lambdas=lambdas)
-    return LambdaCurve(tuple(float(x) for x in lambdas), *metrics)
+    if len(scores) != len(lambdas):
+        raise ValueError(f"{len(scores)} scores do not fit {len(lambdas)} lambdas")
+    return LambdaCurve(tuple(float(x) for x in lambdas), *metrics_of(scores))
 
 
 def mean_curve(curves: Sequence[LambdaCurve]) -> LambdaCurve:

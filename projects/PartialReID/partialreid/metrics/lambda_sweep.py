@@ -18,6 +18,7 @@ import numpy as np
 from .ranking import (
     Array,
     ArrayLike,
+    QueryScores,
     as_array,
     checked_distances,
     equal_length_rows,
@@ -54,8 +55,35 @@ def lambda_sweep(
         Rank-1, mAP and mINP of each lambda, (L,) float64, as fractions.
 
     Raises:
-        ValueError: as in `rank_metrics`; a lambda is not between 0 and 1.
+        ValueError: as in `rank_metrics`; there is no lambda, or one is not between 0 and 1.
     """
+    return metrics_of(
+        swept_queries(global_dist, recon_dist, q_pids, g_pids, q_camids, g_camids, lambdas)
+    )
+
+
+def metrics_of(scores: Sequence[QueryScores]) -> tuple[Array, Array, Array]:
+    """Rank-1, mAP and mINP, (L,) float64 as fractions, of the queries' scores for L lambdas."""
+    means = [((one.first == 0).mean(), one.ap.mean(), one.inp.mean()) for one in scores]
+    rank1, m_ap, m_inp = np.array(means).T
+    return rank1, m_ap, m_inp
+
+
+def swept_queries(
+    global_dist: ArrayLike,
+    recon_dist: ArrayLike,
+    q_pids: ArrayLike,
+    g_pids: ArrayLike,
+    q_camids: ArrayLike,
+    g_camids: ArrayLike,
+    lambdas: Sequence[float],
+) -> list[QueryScores]:
+    """Score every query for each of L lambdas: `query_scores` of each fused distance.
+
+    Args and errors as in `lambda_sweep`, which summarizes these scores.
+    """
+    if not len(lambdas):
+        raise ValueError("there is no lambda to choose from: give at least one value")
     if not all(0 <= value <= 1 for value in lambdas):
         raise ValueError(f"lambda lies between 0 and 1, got {list(lambdas)}")
     ids = [as_array(x) for x in (q_pids, g_pids, q_camids, g_camids)]
@@ -65,7 +93,8 @@ def lambda_sweep(
     # A numpy float64 would widen the float32 sums, a Python one does not.
     weights = [float(value) for value in lambdas]
     matched = np.zeros(len(near), dtype=bool)
-    first, ap, inp = (np.zeros((len(weights), len(near))) for _ in range(3))
+    first = np.zeros((len(weights), len(near)), dtype=np.int64)
+    ap, inp = (np.zeros((len(weights), len(near))) for _ in range(2))
 
     def score(block: slice) -> None:
         if fill is None:
@@ -78,8 +107,9 @@ def lambda_sweep(
 
     in_blocks(score, len(ids[0]), len(ids[1]), BLOCK_ENTRIES)
     require_match(matched)
-    rank1 = (first[:, matched] == 0).mean(1)
-    return rank1, ap[:, matched].mean(1), inp[:, matched].mean(1)
+    queries = np.flatnonzero(matched)
+    kept = (first[:, queries], ap[:, queries], inp[:, queries])
+    return [QueryScores(queries, *each) for each in zip(*kept, strict=True)]
 
 
 Scores = Iterator[tuple[int, Array, tuple[Array, Array, Array]]]
