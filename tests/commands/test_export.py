@@ -199,8 +199,25 @@ def test_average_of_checkpoints(trained: Path, tmp_path: Path, refused: Callable
     none = tmp_path / "none.safetensors"
     said = refused(main, first, none, "--average", second, "--average", f"{tmp_path}/./second.pth")
     assert "are one file: name each once" in said
-    said = refused(main, first, none, "--average", mean, "--other-trainings")
+    said = refused(main, first, none, "--average", mean)
     assert f'"{mean}" is the mean of several checkpoints already' in said
+    assert "add --other-trainings" in said
+    of_epochs = tmp_path / "of_epochs.safetensors"
+    torch.save(data, tmp_path / "before.pth")
+    assert main([str(first), str(of_epochs), "--average", str(tmp_path / "before.pth")]) == 0
+    said = refused(main, first, none, "--average", of_epochs, "--other-trainings")
+    assert f'"{of_epochs}" is the mean of several checkpoints already' in said
+    assert "add --other-trainings" not in said
+    # A mean of trainings counts as all of them, and a further one as one.
+    of_three, again = tmp_path / "three.safetensors", tmp_path / "again.pth"
+    moved = {k: 1.5 * v if v.is_floating_point() else v for k, v in data["model"].items()}
+    own = yaml.safe_dump({**yaml.safe_load(data["config"]), "SEED": 5})
+    torch.save({**data, "model": moved, "config": own}, again)
+    assert main([str(mean), str(of_three), "--average", str(again), "--other-trainings"]) == 0
+    record = read_header(str(of_three)).record
+    assert record["trainings"] == [{}, {"SEED": 4}, {"SEED": 5}] and record["averaged"] == 3
+    sum_of = before[key] + torch.load(second, weights_only=True)["model"][key] + moved[key]
+    torch.testing.assert_close(read_checkpoint(str(of_three))["model"][key], sum_of / 3)
     # A model file has no classifiers, and the mean needs none.
     third = tmp_path / "third.safetensors"
     assert main([str(second), str(third)]) == 0

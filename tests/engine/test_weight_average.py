@@ -42,6 +42,15 @@ def test_equal_ones_stay_what_they_are() -> None:
     assert torch.equal(average_of(dict.fromkeys("abc", state))["w"], state["w"])
 
 
+def test_a_mean_of_two_counts_as_two() -> None:
+    """The mean of three, whichever two of them were averaged before."""
+    states = {name: {"w": torch.rand(50, dtype=torch.double)} for name in "abc"}
+    both = {"ab": average_of({name: states[name] for name in "ab"}), "c": states["c"]}
+    found, expected = average_of(both, {"c": 1, "ab": 2})["w"], average_of(states)["w"]
+    torch.testing.assert_close(found, expected, atol=1e-15, rtol=0)
+    assert (average_of(both)["w"] - expected).abs().max() > 1e-3
+
+
 @pytest.mark.parametrize("other", [{"w": torch.ones(3)}, {"v": torch.ones(2)}, {}], ids=str)
 def test_other_networks_are_refused(other: dict) -> None:
     with pytest.raises(ValueError, match=r'"a.pth" and "b.pth" cannot be averaged.*[vw] is in one'):
@@ -124,6 +133,27 @@ def test_other_trainings_of_one_network_are_told_apart(make_config) -> None:
     options = ["SEED", 7, "MODEL.LOSSES.CE.SCALE", 0.5, "INPUT.CJ.PROB", 0.25, "OUTPUT_DIR", "b"]
     found = check_one_network(two_trainings(make_config, *options))
     assert found == [{}, {"SEED": 7, "MODEL.LOSSES.CE.SCALE": 0.5, "INPUT.CJ.PROB": 0.25}]
+
+
+def test_a_mean_stands_for_each_of_its_trainings(make_config) -> None:
+    """Each by its difference from the first of all, whichever file it is in."""
+    shapes = ["INPUT.OCCLUSION.KINDS", ("shapes",)]
+    both = two_trainings(make_config, "SEED", 7, "INPUT.CUT.PROB", 0.7, *shapes)
+    # As a model file writes them: one like the file's config, and one with the first's seed.
+    of_mean = [{}, {"SEED": 0, "INPUT.CUT.PROB": 0.4}]
+    both["b.pth"]["record"] = {"averaged": 2, "trainings": of_mean}
+    first, second, third = check_one_network(both)
+    assert first == {}
+    assert second == {"SEED": 7, "INPUT.CUT.PROB": 0.7, "INPUT.OCCLUSION.KINDS": ["shapes"]}
+    # It has the first's seed again, which is no difference from it.
+    assert third == {"INPUT.CUT.PROB": 0.4, "INPUT.OCCLUSION.KINDS": ["shapes"]}
+    # The mean first.
+    swapped = check_one_network({"b.pth": both["b.pth"], "a.pth": both["a.pth"]})
+    assert swapped == [
+        {},
+        {"SEED": 0, "INPUT.CUT.PROB": 0.4},
+        {"SEED": 0, "INPUT.CUT.PROB": 0.0, "INPUT.OCCLUSION.KINDS": ["shapes", "pieces"]},
+    ]
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,9 @@ which takes trainings of the same network that began with the same weights:
     partialreid export a/model_final.pth mean.safetensors \\
         --average b/model_final.pth --other-trainings
 
+A file that is such a mean already counts as the trainings that it is of, so that a further one can
+be added to it.
+
 The config is the one that the checkpoint was trained with, which it holds; of a checkpoint without
 it, that of the file config.yaml beside it, or of --config-file. KEY VALUE pairs go over it.
 """
@@ -47,7 +50,12 @@ from ..engine.model_header import config_tree
 from ..engine.onnx_export import check_onnx_export, write_onnx_file
 from ..engine.resumption import saved_config
 from ..engine.saved_model import config_of_checkpoint
-from ..engine.weight_average import average_of, check_one_network, check_one_training
+from ..engine.weight_average import (
+    average_of,
+    check_one_network,
+    check_one_training,
+    trainings_in,
+)
 from ..keys.network_check import check_network
 from ..runtime.errors import user_errors
 from ..search.distance_settings import distance_settings
@@ -106,13 +114,14 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
         record, calibration = training_record(data, cfg), kept_calibration(args, cfg)
         state = data["model"]
         if args.average:
-            averaged = to_average(paths)
+            averaged = to_average(paths, args.other_trainings)
             if args.other_trainings:
                 record["trainings"] = check_one_network(averaged)
             else:
                 check_one_training(averaged)
-            state = average_of({path: each["model"] for path, each in averaged.items()})
-            record["averaged"] = len(averaged)
+            counts = {path: len(trainings_in(each)) for path, each in averaged.items()}
+            state = average_of({path: each["model"] for path, each in averaged.items()}, counts)
+            record["averaged"] = sum(counts.values())
         if is_onnx_file(args.output):
             if args.average:
                 state = {**data["model"], **state}
@@ -124,12 +133,16 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     return 0
 
 
-def to_average(paths: Sequence[str]) -> dict[str, dict[str, Any]]:
+def to_average(paths: Sequence[str], other_trainings: bool) -> dict[str, dict[str, Any]]:
     """Read the checkpoints whose mean is asked for.
+
+    Args:
+        paths: of the files.
+        other_trainings: whether a mean of trainings may be among them, which counts as many.
 
     Raises:
         ValueError: as `read_checkpoint`; one is named twice, and would count twice; or one is a
-            mean already, whose parts would count less than the others and be forgotten.
+            mean of epochs already, whose parts would count less than the others and be forgotten.
     """
     found: dict[str, dict[str, Any]] = {}
     files: dict[str, str] = {}
@@ -143,10 +156,12 @@ def to_average(paths: Sequence[str]) -> dict[str, dict[str, Any]]:
         # Classifiers are in no file that is written, and a model file has none.
         state = found[path]["model"]
         found[path]["model"] = {k: v for k, v in state.items() if k not in LEFT_OUT}
-        if "averaged" in found[path].get("record", {}):
+        record = found[path].get("record", {})
+        if "averaged" in record and not (other_trainings and "trainings" in record):
+            also = " Or add --other-trainings." if "trainings" in record else ""
             raise ValueError(
                 f'"{path}" is the mean of several checkpoints already: name those, so that all '
-                "count alike."
+                f"count alike.{also}"
             )
     return found
 

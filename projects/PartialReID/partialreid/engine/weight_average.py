@@ -87,14 +87,14 @@ def check_one_training(checkpoints: Mapping[str, Mapping[str, Any]]) -> None:
 def check_one_network(checkpoints: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Check that checkpoints of several trainings are of one network and of the same data.
 
-    A key that the version of a training did not know yet has its default.
+    A key that the version of a training did not know yet has its default. A file that is a mean of
+    trainings itself stands for each of them.
 
     Args:
         checkpoints: what `read_checkpoint` returns, by the names of the files.
 
     Returns:
-        For each of them the keys in which its training differs from the first's; none for the
-        first.
+        For each training the keys in which it differs from the first one; none for the first.
 
     Raises:
         ValueError: one does not hold its config; configs differ in more than in how the network was
@@ -129,7 +129,21 @@ def check_one_network(checkpoints: Mapping[str, Mapping[str, Any]]) -> list[dict
                 "begin with the same weights (MODEL.BACKBONE.PRETRAIN or MODEL.WEIGHTS)."
             )
         logger.info(f'weights of "{name}": {apart:.2f} of their length from those of "{first}"')
-    return list(own.values())
+    of_first = {**defaults, **configs[first]}
+    return [
+        {key: value for key, value in {**own[name], **of_one}.items() if of_first[key] != value}
+        for name, data in checkpoints.items()
+        for of_one in trainings_in(data)
+    ]
+
+
+def trainings_in(checkpoint: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The trainings whose weights a checkpoint has, each by how it differs from its config.
+
+    One that differs in nothing, but for a file that is the mean of several.
+    """
+    found: list[dict[str, Any]] = checkpoint.get("record", {}).get("trainings", [{}])
+    return found
 
 
 def distance_of(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> float:
@@ -172,7 +186,9 @@ def _is_of(key: str, nodes: tuple[str, ...]) -> bool:
     return any(is_below(key, node) for node in nodes)
 
 
-def average_of(states: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Tensor]:
+def average_of(
+    states: Mapping[str, Mapping[str, Tensor]], counts: Mapping[str, int] | None = None
+) -> dict[str, Tensor]:
     """The mean of several state dicts of one network, in the dtypes of the first.
 
     Statistics of batch norm are averaged as weights are. A pass of the mean network over training
@@ -181,6 +197,8 @@ def average_of(states: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Tensor]:
 
     Args:
         states: by the names of their files, which the error says.
+        counts: as how many each counts, by the same names; None: each as one. What is the mean of
+            two already counts as two, so that all that it is made of count alike.
 
     Raises:
         ValueError: they are not of one network.
@@ -197,9 +215,15 @@ def average_of(states: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Tensor]:
                 f'"{name}" and "{other}" cannot be averaged, as they are of different networks: '
                 f"{min(wrong)} is in one of them alone, or of another shape."
             )
+    shares = [1 if counts is None else counts[name] for name in states]
+
+    def mean(key: str) -> Tensor:
+        parts = zip(shares, states.values(), strict=True)
+        return torch.stack([share * state[key].double() for share, state in parts]).sum(0) / sum(
+            shares
+        )
+
     return {
-        key: torch.stack([state[key].double() for state in states.values()]).mean(0).to(value.dtype)
-        if value.is_floating_point()
-        else value.clone()
+        key: mean(key).to(value.dtype) if value.is_floating_point() else value.clone()
         for key, value in first.items()
     }
