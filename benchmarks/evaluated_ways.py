@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from torch import nn
 
@@ -19,6 +19,7 @@ from benchmarks.validation import (
     PEOPLE,
     SAME_CAMERA_FILE,
     SETS,
+    add_network,
     compared,
     config_of,
     per_query,
@@ -30,16 +31,42 @@ from partialreid.data.loaders import build_test_loader
 from partialreid.engine.checked_evaluation import checked_model
 from partialreid.engine.inference import evaluate_model
 from partialreid.engine.remembered_outputs import RememberedOutputs
+from partialreid.runtime.errors import user_errors
 from partialreid.runtime.files import write_json
 
 # Pixels of an image's side for each cell of its map.
 STRIDE = 16
+# Takes the network, one of the ways, the config and the paths of a set's gallery images; gives the
+# network that is to be evaluated.
+Changed: TypeAlias = Callable[[nn.Module, str, Any, set[str]], nn.Module]
+
+
+def ways_of_command_line(
+    argv: Sequence[str] | None,
+    doc: str,
+    ways: Sequence[str],
+    changed: Changed,
+    path: Path,
+) -> int:
+    """The whole of a program: `evaluated_ways` of a command line, and its table.
+
+    Args:
+        argv: as of any command, a config, a checkpoint and keys; None: that of the process.
+        doc: of the program, whose first line says what it asks.
+        ways, changed, path: as in `evaluated_ways`.
+    """
+    parser = argparse.ArgumentParser(description=doc.splitlines()[0])
+    add_network(parser)
+    args = parser.parse_args(argv)
+    with user_errors():
+        print(table(evaluated_ways(args, ways, changed, path), ways))
+    return 0
 
 
 def evaluated_ways(
     args: argparse.Namespace,
     ways: Sequence[str],
-    changed: Callable[[nn.Module, str, Any, set[str]], nn.Module],
+    changed: Changed,
     path: Path,
 ) -> dict[str, Any]:
     """Evaluate one network in several ways on CUHK03-val, whole, cut and hidden; write the record.
@@ -47,8 +74,7 @@ def evaluated_ways(
     Args:
         args: what `add_network` reads.
         ways: names.
-        changed: takes the network, one of the ways, the config and the paths of a set's gallery
-            images; gives the network that is to be evaluated.
+        changed: what makes the network of one of them.
         path: of the record.
     """
     wanted = [x for x in SETS if x.title.startswith(PEOPLE[1:])]

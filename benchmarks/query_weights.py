@@ -13,7 +13,6 @@ It writes docs/results/validation/query_weights.json and prints the table of the
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -21,10 +20,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from benchmarks.evaluated_ways import STRIDE, evaluated_ways, table
-from benchmarks.validation import RESULTS, add_network
+from benchmarks.evaluated_ways import STRIDE, ways_of_command_line
+from benchmarks.validation import RESULTS
 from partialreid.matching.windows import column_windows
-from partialreid.runtime.errors import user_errors
 
 RECORD = RESULTS / "query_weights.json"
 # Weights (B, N) and the side of each column's window (N,), to the weights that are matched by.
@@ -61,18 +59,11 @@ class Reweighted(nn.Module):
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    add_network(parser)
-    args = parser.parse_args(argv)
-
     def reweighted(model: nn.Module, way: str, cfg: Any, _: set[str]) -> nn.Module:
         pyramid = cfg.MODEL.HEADS.DSR
         return Reweighted(model, way, tuple(pyramid.KERNELS), pyramid.STRIDE)
 
-    with user_errors():
-        record = evaluated_ways(args, tuple(WAYS), reweighted, RECORD)
-        print(table(record, tuple(WAYS)))
-    return 0
+    return ways_of_command_line(argv, __doc__, tuple(WAYS), reweighted, RECORD)
 
 
 if __name__ == "__main__":
