@@ -6,6 +6,9 @@ The files are those that `partialreid select-lambda` writes. Networks are set be
 is named, as `benchmarks.validation` sets them: Rank-1 / mAP by the fused distance, and the
 difference with its 95 % interval, for which the same persons are drawn for both. The last rows are
 of all queries of the same people, whole, cut, hidden or small.
+
+An interval is over people, not over trainings. Each network's lambda was chosen by these same
+queries and stays as it is when people are drawn, so that every figure is a little too good.
 """
 
 from __future__ import annotations
@@ -18,9 +21,22 @@ from collections.abc import Sequence
 from typing import Any
 
 from benchmarks.bench import refuse
-from benchmarks.validation import compared
+from benchmarks.side_by_side import compared
+from partialreid.data.folder_set import PREFIX, without_folders_above
 from partialreid.derived.dataset import SUFFIXES
+from partialreid.reporting.query_record import METRICS
 from partialreid.runtime.errors import user_errors
+
+# What decides which queries there are and which gallery images count, by its name in a record.
+PEOPLE_AND_IMAGES = (
+    "derived",
+    "derived_seed",
+    "synthetic",
+    "held_out",
+    "cameras",
+    "gallery",
+    "protocol_seed",
+)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -36,33 +52,80 @@ def table(files: Sequence[str]) -> str:
     """Rank-1 / mAP of each network by its lambda, and its difference from the first.
 
     Raises:
-        SystemExit: a file is of another program or of an older version, or holds other people.
+        SystemExit: a file is of another program or of an older version; or its queries are not
+            those of the first.
     """
-    networks = [_read(file) for file in files]
+    records = [_read(file) for file in files]
+    networks = [_sets(file, record) for file, record in zip(files, records, strict=True)]
     titles = list(networks[0])
-    if any(list(network) != titles for network in networks):
-        refuse(f"the lambdas were not chosen by the same sets: {', '.join(titles)} in the first.")
-    people = list(dict.fromkeys(_people(title) for title in titles))
-    return compared(files, [[network] for network in networks], titles, people)
+    protocols = [record.get("run", {}).get("protocol", {}) for record in records]
+    for file, network, protocol in zip(files[1:], networks[1:], protocols[1:], strict=True):
+        if other := sorted(set(titles) ^ set(network)):
+            refuse(
+                f'"{files[0]}" and "{file}" are not of the same sets: {", ".join(other)} is in one '
+                "of them alone. Choose both lambdas by the same --people and --queries."
+            )
+        for key in PEOPLE_AND_IMAGES:
+            if protocol.get(key) != protocols[0].get(key):
+                refuse(
+                    f'"{files[0]}" and "{file}" are of different queries or galleries: the '
+                    f'"{key}" of their protocols differ. Choose both lambdas by the same keys.'
+                )
+    names = [
+        f"{file}, lambda {record['lambda']:.2f}"
+        for file, record in zip(files, records, strict=True)
+    ]
+    return compared(names, [[network] for network in networks], titles, _together(titles))
 
 
-def _people(title: str) -> str:
-    """The set that one is made of, as all of them are named: itself where it is made of none."""
-    return next((title.removesuffix(end) for end in SUFFIXES if title.endswith(end)), title)
+def _together(titles: Sequence[str]) -> dict[str, list[str]]:
+    """Sets that show the same people, by the name of the row of all their queries.
+
+    A folder's own name may end as that of a derived set. So each name counts as it is, too, and
+    that alone is no row of which there are not two.
+    """
+    found: dict[str, list[str]] = {}
+    for title in titles:
+        for ending in ("", *SUFFIXES):
+            if title.endswith(ending):
+                found.setdefault(title.removesuffix(ending), []).append(title)
+    return {f"{people}, all": sets for people, sets in found.items() if len(sets) > 1}
 
 
 def _read(file: str) -> dict[str, Any]:
-    """What was found at the chosen lambda, by set, of whose name no folder is said."""
+    """What `select-lambda` wrote."""
     if not os.path.isfile(file):
         refuse(f'"{file}" is not there: `partialreid select-lambda` writes it.')
-    with open(file, encoding="utf-8") as stream:
-        record = json.load(stream)
-    if not isinstance(record, dict) or "queries" not in record:
+    try:
+        with open(file, encoding="utf-8") as stream:
+            record = json.load(stream)
+        of_queries = record["queries"].values()
+        complete = all(
+            len(found["identities"]) == len(found[metric]) > 0
+            for found in of_queries
+            for metric in METRICS
+        )
+        if not complete or not of_queries or not isinstance(record["lambda"], float):
+            raise ValueError
+    except (ValueError, LookupError, AttributeError, TypeError):
         refuse(
             f'"{file}" does not hold what each query found: write it anew by `partialreid '
             "select-lambda`."
         )
-    return {name.split("/")[-1]: {"queries": found} for name, found in record["queries"].items()}
+    return dict(record)
+
+
+def _sets(file: str, record: dict[str, Any]) -> dict[str, Any]:
+    """Of each set what `compared` takes. Where its folder lies makes no difference to people."""
+    found = {}
+    for name, queries in record["queries"].items():
+        title = without_folders_above(name).removeprefix(PREFIX)
+        if title in found:
+            refuse(
+                f'two sets of "{file}" are called {title}: give one of the folders another name.'
+            )
+        found[title] = {"queries": queries}
+    return found
 
 
 if __name__ == "__main__":

@@ -13,14 +13,15 @@ from typing import Any, TypeAlias
 from torch import nn
 
 from benchmarks.same_camera import write_list
+from benchmarks.side_by_side import compared
 from benchmarks.validation import (
     APART,
     DISTANCE,
     PEOPLE,
     SAME_CAMERA_FILE,
     SETS,
+    TOGETHER,
     add_network,
-    compared,
     config_of,
     per_query,
     record_of,
@@ -100,4 +101,4 @@ def table(record: dict[str, Any], ways: Sequence[str]) -> str:
     """Rank-1 / mAP of each way, and its difference from the first."""
     titles = [x.title for x in SETS if x.title in record]
     networks = [[{title: {"queries": record[title][way]} for title in titles}] for way in ways]
-    return compared(ways, networks)
+    return compared(ways, networks, titles, TOGETHER)

@@ -26,7 +26,8 @@ from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 from tabulate import tabulate
 
-from benchmarks.validation import RESULTS, SETS, add_network, cells, config_of, per_query, record_of
+from benchmarks.side_by_side import cells
+from benchmarks.validation import RESULTS, SETS, add_network, config_of, per_query, record_of
 from partialreid.engine.checked_evaluation import checked_model, evaluated
 from partialreid.engine.remembered_outputs import RememberedOutputs
 from partialreid.metrics.fusion import lambda_grid

@@ -25,15 +25,14 @@ import json
 import logging
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-import numpy as np
 import yaml
-from tabulate import tabulate
 
 from benchmarks.bench import ROOT, refuse
 from benchmarks.same_camera import write_list
+from benchmarks.side_by_side import compared
 from partialreid.data.catalogue import data_root, is_held_out, with_suffix
 from partialreid.data.folder_set import PREFIX
 from partialreid.engine.checked_evaluation import check_evaluation, evaluated
@@ -48,8 +47,7 @@ from partialreid.engine.training_record import training_of
 from partialreid.engine.unseen_people import check_trained_without
 from partialreid.keys.config_files import flat_config
 from partialreid.metrics.ranking import query_scores
-from partialreid.metrics.uncertainty import bootstrap_intervals
-from partialreid.reporting.query_record import METRICS, query_record
+from partialreid.reporting.query_record import query_record
 from partialreid.reporting.run_record import protocol, run_record
 from partialreid.runtime.errors import user_errors
 from partialreid.runtime.files import write_json
@@ -108,6 +106,13 @@ SETS = (
     ValidationSet("same camera, hidden", with_suffix(SAME_CAMERA, "Occluded")),
     ValidationSet("same camera, small", with_suffix(SAME_CAMERA, "Small")),
 )
+
+
+TITLES = tuple(wanted.title for wanted in SETS)
+TOGETHER = {
+    f"{people}, all": [x for x in TITLES if x.startswith(people) and not x.endswith(APART)]
+    for people in PEOPLE
+}
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -226,49 +231,8 @@ def table(names: list[str]) -> str:
     A cell is empty where a network was evaluated before there was the set; a set that none was
     evaluated on has no row.
     """
-    return compared(names, [[_read(name) for name in seeds.split("+")] for seeds in names])
-
-
-def compared(
-    names: Sequence[str],
-    networks: Sequence[Sequence[dict[str, Any]]],
-    titles: Sequence[str] = tuple(wanted.title for wanted in SETS),
-    kinds: Sequence[str] = PEOPLE,
-) -> str:
-    """The table of networks that are known.
-
-    Args:
-        names: above the columns.
-        networks: of each network the records of its seeds, {set: {"queries": ...}}.
-        titles: of the sets.
-        kinds: how the titles of those sets begin whose queries are taken together.
-    """
-    rows = []
-    for title in titles:
-        parts = [_together(seeds, [title]) for seeds in networks]
-        if any(parts):
-            rows.append([title, *cells(parts)])
-    everywhere = [x for x in titles if all(x in record for seeds in networks for record in seeds)]
-    for people in kinds:
-        of_people = [title for title in everywhere if title.startswith(people)]
-        theirs = [title for title in of_people if not title.endswith(APART)]
-        if len(theirs) > 1:
-            parts = [_together(seeds, theirs) for seeds in networks]
-            rows.append([f"{people}, all", *cells(parts)])
-    return tabulate(rows, ["set", *names], tablefmt="pipe", disable_numparse=True)
-
-
-def cells(parts: Sequence[dict[str, list[Any]] | None]) -> list[str]:
-    """The cells of a row, of the queries of each network; empty where there are none."""
-    row = []
-    first = parts[0]
-    for place, queries in enumerate(parts):
-        if queries is None or first is None:
-            row.append("")
-            continue
-        cell = " / ".join(f"{np.mean(queries[metric]):.1f}" for metric in METRICS)
-        row.append(cell if place == 0 else f"{cell}; {difference(queries, first)}")
-    return row
+    networks = [[_read(name) for name in seeds.split("+")] for seeds in names]
+    return compared(names, networks, TITLES, TOGETHER)
 
 
 def _read(name: str) -> dict[str, Any]:
@@ -280,67 +244,6 @@ def _read(name: str) -> dict[str, Any]:
     if not any("queries" in record.get(wanted.title, {}) for wanted in SETS):
         refuse(f'"{path}" is of another program: it holds none of the sets of `run`.')
     return record
-
-
-def _together(
-    records: Sequence[dict[str, Any]], titles: Sequence[str]
-) -> dict[str, list[Any]] | None:
-    """The queries of several sets as one, each counting once, and of several seeds their mean.
-
-    None where a seed lacks a set: the mean of fewer would be that of another network.
-    """
-    if not all(title in record for record in records for title in titles):
-        return None
-    parts = [_mean_of_seeds([record[title]["queries"] for record in records]) for title in titles]
-    return {name: [x for part in parts for x in part[name]] for name in parts[0]}
-
-
-def _mean_of_seeds(seeds: Sequence[dict[str, list[Any]]]) -> dict[str, list[Any]]:
-    """Each query with what seeds found in the mean: of a person with two, that of both.
-
-    Which of a person's queries is which cannot be told, see `_by_identity`; means over queries and
-    intervals over people are the same.
-    """
-    if len(seeds) == 1:
-        return seeds[0]
-    ordered = [_by_identity(queries) for queries in seeds]
-    people, owners, counts = np.unique(
-        ordered[0]["identities"], return_inverse=True, return_counts=True
-    )
-    found: dict[str, list[Any]] = {"identities": people[owners].tolist()}
-    for metric in METRICS:
-        each = [np.bincount(owners, _same_people(x, ordered[0])[metric]) / counts for x in ordered]
-        found[metric] = np.mean(each, axis=0)[owners].tolist()
-    return found
-
-
-def difference(queries: dict[str, list[Any]], first: dict[str, list[Any]]) -> str:
-    """Gain of a network over another with its 95 % interval over identities."""
-    theirs = _by_identity(first)
-    mine = _same_people(_by_identity(queries), theirs)
-    gains = {m: np.subtract(mine[m], theirs[m]) for m in METRICS}
-    spread = bootstrap_intervals(gains, mine["identities"], seed=0)
-    return " / ".join(
-        f"{gains[m].mean():+.1f} ({spread[m][0]:+.1f} to {spread[m][1]:+.1f})" for m in METRICS
-    )
-
-
-def _same_people(
-    mine: dict[str, np.ndarray[Any, Any]], theirs: dict[str, np.ndarray[Any, Any]]
-) -> dict[str, np.ndarray[Any, Any]]:
-    if not np.array_equal(mine["identities"], theirs["identities"]):
-        refuse("the networks were evaluated on different queries: run both again.")
-    return mine
-
-
-def _by_identity(queries: dict[str, list[Any]]) -> dict[str, np.ndarray[Any, Any]]:
-    """Identities and metrics in the order of the identities.
-
-    Images of one size are evaluated together, so that the order is not that of the files. Intervals
-    are over identities: which query of one gained what makes no difference to them.
-    """
-    order = np.argsort(queries["identities"], kind="stable")
-    return {name: np.asarray(values)[order] for name, values in queries.items()}
 
 
 if __name__ == "__main__":

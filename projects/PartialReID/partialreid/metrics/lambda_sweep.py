@@ -81,6 +81,9 @@ def swept_queries(
     """Score every query for each of L lambdas: `query_scores` of each fused distance.
 
     Args and errors as in `lambda_sweep`, which summarizes these scores.
+
+    Returns:
+        L items, each of the same V queries.
     """
     if not len(lambdas):
         raise ValueError("there is no lambda to choose from: give at least one value")

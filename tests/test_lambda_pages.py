@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import validation
+from partialreid.reporting.query_record import METRICS
 from tests.validation_pages import LAMBDA, PAGE, read, tables
 
 CUHK03 = "folder:datasets/CUHK03-val"
@@ -35,7 +35,7 @@ def test_lambdas_are_their_curves() -> None:
         assert value == f"{record['lambda']:.2f}"
         of_cuhk = [curve for key, curve in record["curves"].items() if CUHK03 in key]
         assert len(of_cuhk) == (4 if name in ("ours", "ours, one training") else 3), name
-        mean = {m: np.mean([curve[m] for curve in of_cuhk], axis=0) for m in validation.METRICS}
+        mean = {m: np.mean([curve[m] for curve in of_cuhk], axis=0) for m in METRICS}
         assert cells == along(mean, record["lambda"]), name
     for name, *cells in small:
         file = LAMBDA / f"{NETWORKS[name]}_small.json"
@@ -93,7 +93,7 @@ def test_means_of_ten_epochs_are_their_curves() -> None:
         place = round(record["lambda"] * 100)
         found = [f"{record['lambda']:.2f}"]
         for part in (curves[:4], curves[4:]):
-            rank1, m_ap = (np.mean([c[m][place] for c in part]) for m in validation.METRICS)
+            rank1, m_ap = (np.mean([c[m][place] for c in part]) for m in METRICS)
             found.append(f"{rank1:.1f} / {m_ap:.1f}")
         assert cells == found, name
     assert read(LAMBDA / "ten_mean_three.json")["run"]["trainings"][1:] == [
