@@ -12,8 +12,9 @@ import pytest
 
 from benchmarks import validation
 from partialreid.engine.configuration import setup_config
-from partialreid.engine.weight_average import FREE
+from partialreid.engine.mean_checks import FREE
 from partialreid.keys.config_files import flat_config, is_below
+from partialreid.reporting.query_record import METRICS
 from tests.test_results_table import at
 from tests.validation_pages import KEPT_THREE, MEAN_THREE, PAGE, VALIDATION, read, tables
 
@@ -119,7 +120,7 @@ def test_how_far_a_seed_moves_what_is_found() -> None:
         of_all = [title for title in WHOLE if all(title in record for record in records)]
         for titles, key in [([each.title], "set") for each in validation.SETS] + [(of_all, "all")]:
             held = [r for r in records if all(title in r for title in titles)]
-            for place, metric in enumerate(validation.METRICS):
+            for place, metric in enumerate(METRICS):
                 means = [
                     np.mean([x for title in titles for x in r[title]["queries"][metric]])
                     for r in held

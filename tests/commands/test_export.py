@@ -182,7 +182,8 @@ def test_average_of_checkpoints(trained: Path, tmp_path: Path, refused: Callable
     assert "SEED is 3 in the first and 4 in the second" in said
     assert "--other-trainings" in said
     # It is taken where it is asked for, and the file says what differed.
-    torch.save({**data, "config": other}, second)
+    larger = {k: 1.25 * v if v.is_floating_point() else v for k, v in data["model"].items()}
+    torch.save({**data, "model": larger, "config": other}, second)
     assert main([str(first), str(mean), "--average", str(second), "--other-trainings"]) == 0
     assert read_header(str(mean)).record["trainings"] == [{}, {"SEED": 4}]
     # An evaluation of it says so, too: its config is that of the first alone.
@@ -208,7 +209,9 @@ def test_average_of_checkpoints(trained: Path, tmp_path: Path, refused: Callable
     said = refused(main, first, none, "--average", of_epochs, "--other-trainings")
     assert f'"{of_epochs}" is the mean of several checkpoints already' in said
     assert "add --other-trainings" not in said
-    # A mean of trainings counts as all of them, and a further one as one.
+    said = refused(main, first, none, "--average", second, "--other-trainings", "SEED", "5")
+    assert "SEED says how one of the trainings was taught" in said
+    # A mean of trainings counts as all of them, and a further one as one, wherever it stands.
     of_three, again = tmp_path / "three.safetensors", tmp_path / "again.pth"
     moved = {k: 1.5 * v if v.is_floating_point() else v for k, v in data["model"].items()}
     own = yaml.safe_dump({**yaml.safe_load(data["config"]), "SEED": 5})
@@ -217,6 +220,10 @@ def test_average_of_checkpoints(trained: Path, tmp_path: Path, refused: Callable
     record = read_header(str(of_three)).record
     assert record["trainings"] == [{}, {"SEED": 4}, {"SEED": 5}] and record["averaged"] == 3
     sum_of = before[key] + torch.load(second, weights_only=True)["model"][key] + moved[key]
+    torch.testing.assert_close(read_checkpoint(str(of_three))["model"][key], sum_of / 3)
+    assert main([str(again), str(of_three), "--average", str(mean), "--other-trainings"]) == 0
+    record = read_header(str(of_three)).record
+    assert record["trainings"] == [{}, {"SEED": 3}, {"SEED": 4}] and record["averaged"] == 3
     torch.testing.assert_close(read_checkpoint(str(of_three))["model"][key], sum_of / 3)
     # A model file has no classifiers, and the mean needs none.
     third = tmp_path / "third.safetensors"

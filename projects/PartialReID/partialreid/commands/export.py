@@ -36,6 +36,12 @@ from ..engine.checkpoint import classes_in, load_weights, read_checkpoint
 from ..engine.checks import check_values
 from ..engine.configuration import setup_config, tree_config
 from ..engine.inference import load_model
+from ..engine.mean_checks import (
+    check_one_network,
+    check_one_training,
+    of_training,
+    trainings_in,
+)
 from ..engine.model_file import (
     LEFT_OUT,
     ONNX,
@@ -50,12 +56,7 @@ from ..engine.model_header import config_tree
 from ..engine.onnx_export import check_onnx_export, write_onnx_file
 from ..engine.resumption import saved_config
 from ..engine.saved_model import config_of_checkpoint
-from ..engine.weight_average import (
-    average_of,
-    check_one_network,
-    check_one_training,
-    trainings_in,
-)
+from ..engine.weight_average import average_of
 from ..keys.network_check import check_network
 from ..runtime.errors import user_errors
 from ..search.distance_settings import distance_settings
@@ -87,7 +88,8 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
         default=[],
         type=os.path.expanduser,
         metavar="CHECKPOINT",
-        help="write the mean of the weights of this one and of the first; once for each",
+        help="write the mean of the weights of this one and of the first; once for each. A mean of "
+        "trainings counts as all of them",
     )
     parser.add_argument(
         "--other-trainings",
@@ -102,6 +104,11 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
         check_output(args)
         if args.other_trainings and not args.average:
             raise ValueError("--other-trainings is for --average, which names them.")
+        if args.other_trainings and (key := next(filter(of_training, args.opts[::2]), None)):
+            raise ValueError(
+                f"{key} says how one of the trainings was taught, and no mean changes that: leave "
+                "it out."
+            )
         paths = (args.checkpoint, *args.average)
         for path in paths:
             if not os.path.isfile(path):

@@ -7,11 +7,11 @@ from typing import Any
 from ..keys.config_files import flat_config, is_below
 from .checkpoint import read_checkpoint
 from .configuration import tree_config
+from .mean_checks import FREE
 from .model_file import is_model_file, is_onnx_file
 from .model_header import config_tree, without_machine
 from .onnx_network import header_of
 from .resumption import saved_config
-from .weight_average import FREE
 
 # What a training began with, its weights depend on, though networks are not told apart by it.
 BEGUN_WITH = "MODEL.BACKBONE.PRETRAIN"
