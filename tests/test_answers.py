@@ -190,6 +190,7 @@ CHOSEN = {
     "outlines of other people": (KEPT, "people"),
     "the same, both with instance norm": (WITH_NORM, "ibn_shapes"),
     "no colour jitter": (KEPT, "no_jitter"),
+    "random erasing": (KEPT, "erasing"),
     "no label smoothing": (KEPT, "no_smoothing"),
     "temperature 0.05": (KEPT, "temperature"),
     "temperature 0.01": (KEPT, "temperature_low"),
