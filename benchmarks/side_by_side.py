@@ -11,8 +11,11 @@ from typing import Any
 import numpy as np
 from tabulate import tabulate
 
-from benchmarks.bench import refuse
-from partialreid.metrics.uncertainty import bootstrap_intervals
+from partialreid.reporting.paired_difference import (
+    by_identity,
+    of_same_people,
+    paired_difference,
+)
 from partialreid.reporting.query_record import METRICS
 
 
@@ -30,6 +33,9 @@ def compared(
         titles: of the sets, in the order of their rows.
         together: titles whose queries are one row, by what that row is called. Of them those count
             that every network was evaluated on; where there are not two, there is no row.
+
+    Raises:
+        ValueError: the networks were evaluated on different queries.
     """
     rows = []
     for title in titles:
@@ -54,7 +60,7 @@ def cells(parts: Sequence[dict[str, list[Any]] | None]) -> list[str]:
             row.append("")
             continue
         cell = " / ".join(f"{np.mean(queries[metric]):.1f}" for metric in METRICS)
-        row.append(cell if place == 0 else f"{cell}; {difference(queries, first)}")
+        row.append(cell if place == 0 else f"{cell}; {paired_difference(queries, first)}")
     return row
 
 
@@ -74,46 +80,19 @@ def _together(
 def _mean_of_seeds(seeds: Sequence[dict[str, list[Any]]]) -> dict[str, list[Any]]:
     """Each query with what seeds found in the mean: of a person with two, that of both.
 
-    Which of a person's queries is which cannot be told, see `_by_identity`; means over queries and
+    Which of a person's queries is which cannot be told, see `by_identity`; means over queries and
     intervals over people are the same.
     """
     if len(seeds) == 1:
         return seeds[0]
-    ordered = [_by_identity(queries) for queries in seeds]
+    ordered = [by_identity(queries) for queries in seeds]
     people, owners, counts = np.unique(
         ordered[0]["identities"], return_inverse=True, return_counts=True
     )
     found: dict[str, list[Any]] = {"identities": people[owners].tolist()}
     for metric in METRICS:
-        each = [np.bincount(owners, _same_people(x, ordered[0])[metric]) / counts for x in ordered]
+        each = [
+            np.bincount(owners, of_same_people(x, ordered[0])[metric]) / counts for x in ordered
+        ]
         found[metric] = np.mean(each, axis=0)[owners].tolist()
     return found
-
-
-def difference(queries: dict[str, list[Any]], first: dict[str, list[Any]]) -> str:
-    """Gain of a network over another with its 95 % interval over identities."""
-    theirs = _by_identity(first)
-    mine = _same_people(_by_identity(queries), theirs)
-    gains = {m: np.subtract(mine[m], theirs[m]) for m in METRICS}
-    # Of one person there is none.
-    spread = bootstrap_intervals(gains, mine["identities"], seed=0)
-    edges = {m: f" ({low:+.1f} to {high:+.1f})" for m, (low, high) in spread.items()}
-    return " / ".join(f"{gains[m].mean():+.1f}{edges.get(m, '')}" for m in METRICS)
-
-
-def _same_people(
-    mine: dict[str, np.ndarray[Any, Any]], theirs: dict[str, np.ndarray[Any, Any]]
-) -> dict[str, np.ndarray[Any, Any]]:
-    if not np.array_equal(mine["identities"], theirs["identities"]):
-        refuse("the networks were evaluated on different queries: run both again.")
-    return mine
-
-
-def _by_identity(queries: dict[str, list[Any]]) -> dict[str, np.ndarray[Any, Any]]:
-    """Identities and metrics in the order of the identities.
-
-    Images of one size are evaluated together, so that the order is not that of the files. Intervals
-    are over identities: which query of one gained what makes no difference to them.
-    """
-    order = np.argsort(queries["identities"], kind="stable")
-    return {name: np.asarray(values)[order] for name, values in queries.items()}

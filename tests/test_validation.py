@@ -13,7 +13,6 @@ import torch
 import yaml
 
 from benchmarks import validation
-from benchmarks.side_by_side import difference
 from benchmarks.validation import (
     SETS,
     ValidationSet,
@@ -59,32 +58,6 @@ def test_each_query_by_hand() -> None:
         "Rank-1": [100.0, 0.0],
         "mAP": [83.333, 50.0],
     }
-
-
-def test_what_is_hard_for_both_cancels_out() -> None:
-    """Two people are found by both or by none, and one of them by 10 points of AP more."""
-    first = queries([100.0, 100.0, 0.0, 0.0], [90.0, 90.0, 10.0, 10.0], [1, 1, 2, 2])
-    second = queries([100.0, 100.0, 0.0, 0.0], [100.0, 100.0, 10.0, 10.0], [1, 1, 2, 2])
-    said = difference(second, first)
-    assert said == "+0.0 (+0.0 to +0.0) / +5.0 (+0.0 to +10.0)"
-
-
-def test_the_order_of_the_queries_is_not_that_of_the_people() -> None:
-    """Images of one size come together, and another network may see them in other sizes."""
-    first = queries([100.0, 0.0, 100.0], [90.0, 10.0, 50.0], [2, 1, 2])
-    second = queries([0.0, 100.0, 100.0], [20.0, 90.0, 70.0], [1, 2, 2])
-    ordered = queries([0.0, 100.0, 100.0], [10.0, 90.0, 50.0], [1, 2, 2])
-    assert difference(second, first) == difference(second, ordered)
-    assert difference(second, first).startswith("+0.0 ") and "/ +10.0 (" in difference(
-        second, first
-    )
-
-
-def test_other_queries_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    one, other = queries([1.0], [1.0], [1]), queries([1.0], [1.0], [2])
-    with pytest.raises(SystemExit) as caught:
-        difference(one, other)
-    assert caught.value.code == 2 and "on different queries" in capsys.readouterr().err
 
 
 def test_table(results: Path, capsys: pytest.CaptureFixture[str]) -> None:

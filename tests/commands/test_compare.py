@@ -54,10 +54,17 @@ def test_it_writes_table_json_and_picture(trained: Path, tmp_path: Path) -> None
         assert record[name]["run"]["images_per_second"] > 0
         assert record[name]["run"]["config"]["MODEL"]["WEIGHTS"] == weights
         assert record[name]["run"]["config"]["TEST"]["DSR"]["FILL"] == 50
+        # What each query found by the distance that is selected.
+        queries = found["queries"]
+        for metric in ("Rank-1", "mAP"):
+            mean = sum(queries[metric]) / len(queries["identities"])
+            assert mean == pytest.approx(found[found["selected"]][metric], abs=1e-3)
     assert record["plain"]["SyntheticPartialOccluded"]["global"]["Rank-1"] >= 0
     table = (tmp_path / "out" / "compare.md").read_text()
-    # Of each system three distances, and what the oracle would give.
-    assert table.count("| SyntheticPartial ") == 8
+    # Of each system three distances, and what the oracle would give; and one difference.
+    assert table.count("| SyntheticPartial ") == 9
+    even = "+0.0 (+0.0 to +0.0) / +0.0 (+0.0 to +0.0)"
+    assert table.count(even) == 2 and table.index("Differences") < table.index(even)
     assert Image.open(tmp_path / "out" / "cmc.png").width > 400
 
 
@@ -73,6 +80,8 @@ def test_curves_are_those_of_the_protocol(trained: Path, tmp_path: Path) -> None
     # One image of each of ten identities: the tenth is the last.
     assert single["cmc"]["global"][9] == pytest.approx(1)
     assert full["cmc"]["global"][9] < 1
+    # A query has another gallery in each round: none is kept by itself.
+    assert "queries" in full and "queries" not in single
 
 
 def test_earlier_comparisons_are_joined(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

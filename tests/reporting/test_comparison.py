@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from partialreid.reporting.comparison import cmc_panels, comparison_table, earlier_systems
+from partialreid.reporting.comparison_differences import difference_table
 from tests.made_up_reports import report, saved
 
 
@@ -34,6 +35,37 @@ def test_the_oracle_stands_beside_the_cross_fitted_lambda() -> None:
     assert "lambda 0.30 (oracle: chosen on this test set)" in lines[3]
     assert "43.00" in lines[3]
     assert "**" not in lines[3]
+
+
+def found(rank1: list[float], identities: list[int], **changes: object) -> dict:
+    """A test set with what each query found by the fused distance."""
+    queries = {"identities": identities, "Rank-1": rank1, "mAP": [x / 2 for x in rank1]}
+    means = dict.fromkeys(("global", "fused"), 50.0)
+    return {**report(means), "selected": "fused", "queries": queries, **changes}
+
+
+def test_differences_are_from_the_first_system() -> None:
+    people = [1, 1, 2, 2]
+    first = {"X": found([100, 0, 0, 0], people), "Y": found([0] * 4, people), "run": {}}
+    second = {
+        "X": found([0, 100, 100, 0], [2, 1, 1, 2], selected="reconstruction"),
+        "Y": found([0] * 4, [1, 1, 2, 3]),
+        "run": {},
+    }
+    without = {"X": report({"global": 40.0}) | {"selected": "global"}, "Y": first["Y"], "run": {}}
+    systems = {"A": first, "B": second, "older": without}
+    lines = difference_table(systems).splitlines()
+    assert lines[0].startswith("Differences from the first system")
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines[4:]]
+    # B finds one query of the first person more, whose queries stand elsewhere.
+    assert rows[0][:3] == ["X", "B", "reconstruction"]
+    assert rows[0][3] == "+25.0 (+0.0 to +50.0) / +12.5 (+0.0 to +25.0)"
+    assert rows[1] == ["Y", "B", "fused, lambda 0.80", "other queries"]
+    # Of an older record there is nothing to say, and where it is the first nothing at all.
+    assert [row[1] for row in rows] == ["B", "B", "older"]
+    assert difference_table({"A": first}) == ""
+    older = {"A": {"X": without["X"], "run": {}}, "B": {"X": first["X"], "run": {}}}
+    assert difference_table(older) == ""
 
 
 def test_panels_of_a_picture() -> None:

@@ -9,10 +9,11 @@
         --tests Market1501 Market1501Partial Market1501Occluded
 
 Images that test sets share are extracted once. Writes compare.md with 95 % intervals and
-milliseconds per query (of the matching, after the network), compare.json with the same, in seconds,
-and cmc.png with the CMC curve of each system on each test set. Config keys and values after --opts
-hold for all. compare.json grows by every system that is ready; after an interruption, --add takes
-up what it holds, as it takes systems that were compared on another machine.
+milliseconds per query (of the matching, after the network), and by how much each system differs
+from the first; compare.json with the same, in seconds, and what each query found; and cmc.png with
+the CMC curve of each system on each test set. Config keys and values after --opts hold for all.
+compare.json grows by every system that is ready; after an interruption, --add takes up what it
+holds, as it takes systems that were compared on another machine.
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ from ..engine.launching import launch, processes_here
 from ..engine.remembered_outputs import RememberedOutputs
 from ..engine.saved_model import brings_config
 from ..engine.training_record import training_of
-from ..metrics.report import cmc_curve
+from ..metrics.ranking import query_scores
+from ..metrics.report import Distance, cmc_curve
 from ..reporting.comparison import (
     RUN,
     Compared,
@@ -43,7 +45,9 @@ from ..reporting.comparison import (
     comparison_table,
     earlier_systems,
 )
+from ..reporting.comparison_differences import difference_table
 from ..reporting.curve_pictures import draw_panels
+from ..reporting.query_record import query_record
 from ..runtime.collectives import rank, world_size
 from ..runtime.errors import user_errors
 from ..runtime.files import write_json, write_text
@@ -141,7 +145,7 @@ def compare(
 def write_comparison(folder: str, record: Systems) -> None:
     """Write the results, table and picture of the systems that are ready, and print the table."""
     write_json(os.path.join(folder, "compare.json"), record)
-    table = comparison_table(record)
+    table = "\n\n".join(filter(None, (comparison_table(record), difference_table(record))))
     write_text(os.path.join(folder, "compare.md"), table + "\n")
     path = os.path.join(folder, "cmc.png")
     draw_panels(cmc_panels(record), path, "rank", "matching rate, %", "dotted: global")
@@ -178,10 +182,15 @@ def evaluate(cfg: Any, model: nn.Module, test: str) -> Compared:
         for name, distance in evaluator.distances.items()
     }
     queries = len(evaluator.distances["global"])
-    evaluator.distances = {}
-    return {
+    selected: Distance = cfg.TEST.DSR.DISTANCE if cfg.TEST.DSR.ENABLED else "global"
+    found: Compared = {
         **evaluator.report,
         "cmc": curves,
-        "selected": cfg.TEST.DSR.DISTANCE if cfg.TEST.DSR.ENABLED else "global",
+        "selected": selected,
         "seconds_per_query": {"matching": evaluator.matching_seconds / queries},
     }
+    if cfg.TEST.DSR.PROTOCOL == "full":
+        scores = query_scores(evaluator.distances[selected], *evaluator.ids)
+        found["queries"] = query_record(scores, evaluator.ids[0])
+    evaluator.distances = {}
+    return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from tabulate import tabulate
 
@@ -26,11 +26,14 @@ class Compared(Report, total=False):
         cmc: of each distance, fractions from rank 1 on.
         selected: the distance that the system's config selects.
         seconds_per_query: of the `matching`, after the network.
+        queries: what each query found by the selected distance, as `query_record` keeps it; with
+            the whole gallery alone.
     """
 
     cmc: dict[Distance, list[float]]
     selected: Distance
     seconds_per_query: dict[str, float]
+    queries: dict[str, list[Any]]
 
 
 def compared(record: Systems) -> dict[str, dict[str, Compared]]:
