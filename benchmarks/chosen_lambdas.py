@@ -24,19 +24,10 @@ from benchmarks.bench import refuse
 from benchmarks.side_by_side import compared
 from partialreid.data.folder_set import PREFIX, without_folders_above
 from partialreid.derived.dataset import SUFFIXES
-from partialreid.reporting.query_record import METRICS
+from partialreid.reporting.paired_difference import same_people
+from partialreid.reporting.query_record import is_query_record
+from partialreid.reporting.same_queries import other_protocol
 from partialreid.runtime.errors import user_errors
-
-# What decides which queries there are and which gallery images count, by its name in a record.
-PEOPLE_AND_IMAGES = (
-    "derived",
-    "derived_seed",
-    "synthetic",
-    "held_out",
-    "cameras",
-    "gallery",
-    "protocol_seed",
-)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -58,38 +49,43 @@ def table(files: Sequence[str]) -> str:
     records = [_read(file) for file in files]
     networks = [_sets(file, record) for file, record in zip(files, records, strict=True)]
     titles = list(networks[0])
-    protocols = [record.get("run", {}).get("protocol", {}) for record in records]
+    protocols = [record["run"]["protocol"] for record in records]
     for file, network, protocol in zip(files[1:], networks[1:], protocols[1:], strict=True):
         if other := sorted(set(titles) ^ set(network)):
             refuse(
                 f'"{files[0]}" and "{file}" are not of the same sets: {", ".join(other)} is in one '
                 "of them alone. Choose both lambdas by the same --people and --queries."
             )
-        for key in PEOPLE_AND_IMAGES:
-            if protocol.get(key) != protocols[0].get(key):
+        for title in titles:
+            if key := other_protocol(title, protocol, protocols[0]):
                 refuse(
-                    f'"{files[0]}" and "{file}" are of different queries or galleries: the '
-                    f'"{key}" of their protocols differ. Choose both lambdas by the same keys.'
+                    f'"{files[0]}" and "{file}" are of different queries or galleries of {title}: '
+                    f'the "{key}" of their protocols differ. Choose both lambdas by the same keys.'
                 )
     names = [
         f"{file}, lambda {record['lambda']:.2f}"
         for file, record in zip(files, records, strict=True)
     ]
-    return compared(names, [[network] for network in networks], titles, _together(titles))
+    return compared(names, [[network] for network in networks], titles, _together(networks[0]))
 
 
-def _together(titles: Sequence[str]) -> dict[str, list[str]]:
+def _together(network: dict[str, Any]) -> dict[str, list[str]]:
     """Sets that show the same people, by the name of the row of all their queries.
 
     A folder's own name may end as that of a derived set. So each name counts as it is, too, and
-    that alone is no row of which there are not two.
+    those alone are together whose queries are of the same identities.
     """
     found: dict[str, list[str]] = {}
-    for title in titles:
+    for title in network:
         for ending in ("", *SUFFIXES):
             if title.endswith(ending):
                 found.setdefault(title.removesuffix(ending), []).append(title)
-    return {f"{people}, all": sets for people, sets in found.items() if len(sets) > 1}
+    return {
+        f"{people}, all": sets
+        for people, sets in found.items()
+        if len(sets) > 1
+        and all(same_people(network[x]["queries"], network[sets[0]]["queries"]) for x in sets)
+    }
 
 
 def _read(file: str) -> dict[str, Any]:
@@ -99,14 +95,11 @@ def _read(file: str) -> dict[str, Any]:
     try:
         with open(file, encoding="utf-8") as stream:
             record = json.load(stream)
-        of_queries = record["queries"].values()
-        complete = all(
-            len(found["identities"]) == len(found[metric]) > 0
-            for found in of_queries
-            for metric in METRICS
-        )
-        if not complete or not of_queries or not isinstance(record["lambda"], float):
+        sets = list(record["queries"].values())
+        complete = bool(sets) and all(map(is_query_record, sets))
+        if not complete or not isinstance(record["run"]["protocol"], dict):
             raise ValueError
+        record["lambda"] = float(record["lambda"])
     except (ValueError, LookupError, AttributeError, TypeError):
         refuse(
             f'"{file}" does not hold what each query found: write it anew by `partialreid '

@@ -23,7 +23,6 @@ from benchmarks.validation import (
     TOGETHER,
     add_network,
     config_of,
-    per_query,
     record_of,
 )
 from partialreid import DsrEvaluator
@@ -32,6 +31,7 @@ from partialreid.data.loaders import build_test_loader
 from partialreid.engine.checked_evaluation import checked_model
 from partialreid.engine.inference import evaluate_model
 from partialreid.engine.remembered_outputs import RememberedOutputs
+from partialreid.reporting.query_record import queries_of
 from partialreid.runtime.errors import user_errors
 from partialreid.runtime.files import write_json
 
@@ -92,7 +92,7 @@ def evaluated_ways(
             images = [image for image, *_ in loader.dataset.img_items]
             network = changed(model, way, cfg, set(images[queries:]))
             evaluate_model(network.eval(), loader, evaluator)
-            record[one.title][way] = per_query(evaluator.distances[DISTANCE], evaluator.ids)
+            record[one.title][way] = queries_of(evaluator.distances[DISTANCE], evaluator.ids)
         write_json(str(path), record)
     return record
 

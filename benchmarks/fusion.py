@@ -27,11 +27,12 @@ from sklearn.linear_model import LogisticRegression
 from tabulate import tabulate
 
 from benchmarks.side_by_side import cells
-from benchmarks.validation import RESULTS, SETS, add_network, config_of, per_query, record_of
+from benchmarks.validation import RESULTS, SETS, add_network, config_of, record_of
 from partialreid.engine.checked_evaluation import checked_model, evaluated
 from partialreid.engine.remembered_outputs import RememberedOutputs
 from partialreid.metrics.fusion import lambda_grid
 from partialreid.metrics.lambda_selection import crossfit
+from partialreid.reporting.query_record import queries_of
 from partialreid.runtime.errors import user_errors
 from partialreid.runtime.files import write_json
 
@@ -58,7 +59,7 @@ def main(argv: list[str] | None = None) -> int:
                 np.asarray(evaluator.distances[name]) for name in ("global", "reconstruction")
             )
             record[wanted.title] = {
-                way: per_query(distances, evaluator.ids)
+                way: queries_of(distances, evaluator.ids)
                 for way, distances in fusions(near, rebuilt, evaluator.ids, cfg).items()
             }
             write_json(str(RESULTS / "fusion.json"), record)

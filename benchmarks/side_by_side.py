@@ -1,6 +1,7 @@
 """Networks side by side: what each finds, and by how much it differs from the first.
 
-`benchmarks.validation` and `benchmarks.chosen_lambdas` make their tables by it.
+`validation`, `chosen_lambdas` and the programs of `evaluated_ways` make their tables by it, and
+`fusion` its cells.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 from tabulate import tabulate
 
+from benchmarks.bench import refuse
 from partialreid.reporting.paired_difference import (
     by_identity,
     of_same_people,
@@ -35,13 +37,16 @@ def compared(
             that every network was evaluated on; where there are not two, there is no row.
 
     Raises:
-        ValueError: the networks were evaluated on different queries.
+        SystemExit: the networks were evaluated on different queries.
     """
     rows = []
     for title in titles:
-        parts = [_together(seeds, [title]) for seeds in networks]
-        if any(parts):
-            rows.append([title, *cells(parts)])
+        try:
+            parts = [_together(seeds, [title]) for seeds in networks]
+            if any(parts):
+                rows.append([title, *cells(parts)])
+        except ValueError as error:
+            refuse(f"{title}: {error}")
     everywhere = [x for x in titles if all(x in record for seeds in networks for record in seeds)]
     for row, wanted in together.items():
         theirs = [title for title in wanted if title in everywhere]

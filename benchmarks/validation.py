@@ -46,8 +46,7 @@ from partialreid.engine.resumption import saved_config
 from partialreid.engine.training_record import training_of
 from partialreid.engine.unseen_people import check_trained_without
 from partialreid.keys.config_files import flat_config
-from partialreid.metrics.ranking import query_scores
-from partialreid.reporting.query_record import query_record
+from partialreid.reporting.query_record import queries_of
 from partialreid.reporting.run_record import protocol, run_record
 from partialreid.runtime.errors import user_errors
 from partialreid.runtime.files import write_json
@@ -172,7 +171,7 @@ def run(args: argparse.Namespace) -> None:
         record[wanted.title] = {
             "protocol": protocol(cfg),
             "report": evaluator.report,
-            "queries": per_query(evaluator.distances[DISTANCE], evaluator.ids),
+            "queries": queries_of(evaluator.distances[DISTANCE], evaluator.ids),
         }
         if args.only:
             record[wanted.title]["run"] = {k: v for k, v in of_run.items() if k != "config"}
@@ -218,11 +217,6 @@ def config_of(args: argparse.Namespace, wanted: ValidationSet) -> Any:
     cfg.DATASETS.TESTS = (wanted.name.format(root=data_root(cfg)),)
     cfg.freeze()
     return cfg
-
-
-def per_query(distances: Any, ids: Any) -> dict[str, Any]:
-    """What each query that has a match found, as `query_record`."""
-    return query_record(query_scores(distances, *ids), ids[0])
 
 
 def table(names: list[str]) -> str:

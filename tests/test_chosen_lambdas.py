@@ -10,6 +10,7 @@ import pytest
 
 from benchmarks.chosen_lambdas import main
 
+HALF = ("folder:peoplePartial",)
 WINDOW = {"derived": {"SIDES": "window"}, "derived_seed": 0, "cameras": "constant"}
 
 
@@ -84,7 +85,11 @@ def test_a_folder_may_be_named_as_what_is_made_of_another(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     names = ("peopleSmall", "peopleSmallPartial", "crowdPartial", "crowdSmall")
-    one = write(tmp_path / "one.json", {f"folder:{name}": [100, 0] for name in names})
+    found = {f"folder:{name}": [100, 0] for name in names}
+    # Others than those of crowdPartial.
+    one = write(tmp_path / "one.json", {**found, "folder:crowdOccluded": [100, 0, 0]})
+    assert "crowd, all" not in {row[0] for row in rows(capsys, one, one)}
+    one = write(tmp_path / "one.json", found)
     assert [row[0] for row in rows(capsys, one, one)[5:]] == ["peopleSmall, all", "crowd, all"]
 
 
@@ -107,7 +112,13 @@ def test_of_one_person_there_is_no_interval(
         ('{"lambda": 0.9, "queries": [1]}', "does not hold what each query found"),
         ('{"lambda": 0.9, "queries": {"folder:people": {}}}', "does not hold what each query"),
         (
-            '{"lambda": 0.9, "queries": {"p": {"identities": [1, 1], "Rank-1": [1], "mAP": [1]}}}',
+            '{"lambda": 0.9, "queries": {"p": {"identities": [1, 1], "Rank-1": [1], "mAP": [1]}}, '
+            '"run": {"protocol": {}}}',
+            "does not hold what each query found",
+        ),
+        (
+            '{"lambda": 0.9, "queries": {"p": {"identities": [1], "Rank-1": [1], "mAP": [1]}}, '
+            '"run": null}',
             "does not hold what each query found",
         ),
     ],
@@ -130,9 +141,9 @@ def test_what_is_no_record_is_refused(
         ({"sets": ("folder:crowd",)}, "not of the same sets: crowd, people is in one"),
         ({"sets": ("folder:people", "folder:peopleSmall")}, "same sets: peopleSmall is in one"),
         ({"sets": ("folder:a/people", "folder:b/people")}, "are called people: give one of"),
-        ({"derived": {"SIDES": "any"}}, '"derived" of their protocols differ'),
-        ({"derived_seed": 4}, '"derived_seed" of their protocols differ'),
-        ({"cameras": "original"}, '"cameras" of their protocols differ'),
+        ({"sets": HALF, "derived": {"SIDES": "any"}}, 'the "derived" of their protocols differ'),
+        ({"sets": HALF, "derived_seed": 4}, 'of peoplePartial: the "derived_seed" of their'),
+        ({"cameras": "original"}, 'galleries of people: the "cameras" of their protocols differ'),
         ({"values": [100, 0, 0]}, "evaluated on different queries"),
     ],
     ids=str,
@@ -140,8 +151,9 @@ def test_what_is_no_record_is_refused(
 def test_what_is_of_other_queries_is_refused(
     changes: dict[str, Any], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    one = write(tmp_path / "one.json", {"folder:people": [100, 0]})
     sets = changes.pop("sets", ("folder:people",))
+    first = HALF if sets == HALF else ("folder:people",)
+    one = write(tmp_path / "one.json", {name: [100, 0] for name in first})
     values = changes.pop("values", [100, 0])
     other = write(tmp_path / "other.json", dict.fromkeys(sets, values), **changes)
     assert said in refused(capsys, one, other)
@@ -150,7 +162,8 @@ def test_what_is_of_other_queries_is_refused(
 def test_other_networks_are_matched_by_their_own_settings(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Sizes, kappa and the like belong to a network."""
+    """Sizes, kappa and the like belong to a network, and how queries are cut to cut ones."""
     one = write(tmp_path / "one.json", {"folder:people": [100, 0]}, kappa=0.001)
-    other = write(tmp_path / "other.json", {"folder:people": [100, 0]}, kappa=0.01)
+    changes = {"kappa": 0.01, "derived_seed": 4, "held_out": 9}
+    other = write(tmp_path / "other.json", {"folder:people": [100, 0]}, **changes)
     assert len(rows(capsys, one, other)) == 2

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 import yaml
 
 from benchmarks import validation
@@ -19,7 +18,6 @@ from benchmarks.validation import (
     config_of,
     evaluated_with,
     main,
-    per_query,
     table,
 )
 from partialreid.commands import export
@@ -49,17 +47,6 @@ def record(rank1: list[float], ap: list[float], identities: list[int]) -> dict[s
     }
 
 
-def test_each_query_by_hand() -> None:
-    distances = torch.tensor([[0.1, 0.2, 0.3], [0.3, 0.2, 0.1], [0.1, 0.1, 0.2]])
-    ids = ([4, 5, 9], [4, 5, 4], [0, 0, 0], [1, 1, 1])
-    # The first finds 4 at ranks 1 and 3, the second 5 at rank 2; the third has no match.
-    assert per_query(distances, ids) == {
-        "identities": [4, 5],
-        "Rank-1": [100.0, 0.0],
-        "mAP": [83.333, 50.0],
-    }
-
-
 def test_table(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
     results.mkdir()
     for name, gain in (("plain", 0.0), ("better", 12.0)):
@@ -73,6 +60,12 @@ def test_table(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
         "50.0 / 40.0",
         "62.0 / 52.0; +12.0 (+12.0 to +12.0) / +12.0 (+12.0 to +12.0)",
     ]
+    parts = {s.title: record([50.0] * 2, [40.0] * 2, [1, 3]) for s in SETS}
+    (results / "others.json").write_text(json.dumps(parts))
+    with pytest.raises(SystemExit) as caught:
+        main(["table", "plain", "others"])
+    said = f"{SETS[0].title}: the networks were evaluated on different queries"
+    assert caught.value.code == 2 and said in capsys.readouterr().err
     (results / "fusion.json").write_text(json.dumps({SETS[0].title: {"isotonic": {}}}))
     for name, said in (("absent", "evaluate absent with `run` first"), ("fusion", "other program")):
         with pytest.raises(SystemExit) as caught:

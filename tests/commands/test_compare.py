@@ -42,6 +42,7 @@ def test_it_writes_table_json_and_picture(trained: Path, tmp_path: Path) -> None
     argv = ["--output", str(tmp_path / "out")]
     for name in ("plain", "same again"):
         argv += ["--system", name, tiny.CONFIG, weights, "TEST.DSR.FILL", "50.0"]
+    argv += ["TEST.DSR.DISTANCE", "global"]
     argv += ["--tests", "SyntheticPartial", "SyntheticPartialOccluded", "--opts", *keys]
     assert main(argv) == 0
     record = json.loads((tmp_path / "out" / "compare.json").read_text())
@@ -63,8 +64,14 @@ def test_it_writes_table_json_and_picture(trained: Path, tmp_path: Path) -> None
     table = (tmp_path / "out" / "compare.md").read_text()
     # Of each system three distances, and what the oracle would give; and one difference.
     assert table.count("| SyntheticPartial ") == 9
-    even = "+0.0 (+0.0 to +0.0) / +0.0 (+0.0 to +0.0)"
-    assert table.count(even) == 2 and table.index("Differences") < table.index(even)
+    # The second is the same network, which ranks by its global distance.
+    below = table[table.index("Differences") :]
+    for test in ("SyntheticPartial", "SyntheticPartialOccluded"):
+        first, second = record["plain"][test], record["same again"][test]
+        assert (first["selected"], second["selected"]) == ("fused", "global")
+        gains = [second["global"][m] - first["fused"][m] for m in ("Rank-1", "mAP")]
+        (line,) = [x for x in below.splitlines() if f"| {test} " in x]
+        assert f"| {gains[0]:+.1f} (" in line and f" / {gains[1]:+.1f} (" in line
     assert Image.open(tmp_path / "out" / "cmc.png").width > 400
 
 
@@ -155,6 +162,12 @@ def test_two_processes_and_options_of_a_system(trained: Path, tmp_path: Path) ->
     codes = [record[name]["run"]["protocol"]["codes"] for name in record]
     assert codes == ["ridge", "lasso"]
     found = record["ridge"]["SyntheticPartial"]
+    # Of all queries, which two processes share, each once.
+    for name, parts in record.items():
+        queries = parts["SyntheticPartial"]["queries"]
+        assert len(queries["identities"]) == 40, name
+        mean = sum(queries["mAP"]) / 40
+        assert mean == pytest.approx(parts["SyntheticPartial"]["fused"]["mAP"], abs=1e-3)
     for distance in ("global", "reconstruction"):
         # A thread less rounds otherwise, which may swap two gallery images.
         assert abs(found[distance]["mAP"] - results[distance]["mAP"]) < 1

@@ -210,7 +210,11 @@ def test_average_of_checkpoints(trained: Path, tmp_path: Path, refused: Callable
     assert f'"{of_epochs}" is the mean of several checkpoints already' in said
     assert "add --other-trainings" not in said
     said = refused(main, first, none, "--average", second, "--other-trainings", "SEED", "5")
-    assert "SEED says how one of the trainings was taught" in said
+    assert "SEED says how the first training was taught, with 3, and no mean changes" in said
+    config = tmp_path / "other.yaml"
+    config.write_text(yaml.safe_dump({**yaml.safe_load(data["config"]), "SEED": 9}))
+    words = ("--average", second, "--other-trainings", "--config-file", config)
+    assert "with 3, and no mean changes that: 9 cannot be" in refused(main, first, none, *words)
     # A mean of trainings counts as all of them, and a further one as one, wherever it stands.
     of_three, again = tmp_path / "three.safetensors", tmp_path / "again.pth"
     moved = {k: 1.5 * v if v.is_floating_point() else v for k, v in data["model"].items()}

@@ -128,7 +128,11 @@ def test_one_training_in_two_files_is_said(make_config, caplog: pytest.LogCaptur
         both["b.pth"]["record"] = {"averaged": 2, "trainings": [{}, {"SEED": 0}]}
         assert check_one_network(both) == [{}, {"SEED": 7}, {}]
     assert '"a.pth" and "b.pth" are of trainings with the same keys' in caplog.text
+    assert caplog.text.count("the same keys") == 1
+    # A backbone that was kept as it is makes no difference, heads do.
     both["b.pth"]["model"]["backbone.conv.weight"] = both["a.pth"]["model"]["backbone.conv.weight"]
+    check_one_network(both)
+    both["b.pth"]["model"] = both["a.pth"]["model"]
     with pytest.raises(ValueError, match=r'"a.pth" and "b.pth" have the same weights'):
         check_one_network(both)
 

@@ -46,17 +46,19 @@ def found(rank1: list[float], identities: list[int], **changes: object) -> dict:
 
 def test_differences_are_from_the_first_system() -> None:
     people = [1, 1, 2, 2]
-    first = {"X": found([100, 0, 0, 0], people), "Y": found([0] * 4, people), "run": {}}
+    run = {"protocol": {"bootstrap_rounds": 200, "protocol_seed": 0, "cameras": "constant"}}
+    first = {"X": found([100, 0, 0, 0], people), "Y": found([0] * 4, people), "run": run}
     second = {
         "X": found([0, 100, 100, 0], [2, 1, 1, 2], selected="reconstruction"),
         "Y": found([0] * 4, [1, 1, 2, 3]),
-        "run": {},
+        "run": run,
     }
-    without = {"X": report({"global": 40.0}) | {"selected": "global"}, "Y": first["Y"], "run": {}}
+    without = {"X": report({"global": 40.0}) | {"selected": "global"}, "Y": first["Y"], "run": run}
     systems = {"A": first, "B": second, "older": without}
     lines = difference_table(systems).splitlines()
     assert lines[0].startswith("Differences from the first system")
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines[4:]]
+    assert "first system, A, each" in lines[0]
     # B finds one query of the first person more, whose queries stand elsewhere.
     assert rows[0][:3] == ["X", "B", "reconstruction"]
     assert rows[0][3] == "+25.0 (+0.0 to +50.0) / +12.5 (+0.0 to +25.0)"
@@ -65,7 +67,58 @@ def test_differences_are_from_the_first_system() -> None:
     assert [row[1] for row in rows] == ["B", "B", "older"]
     assert difference_table({"A": first}) == ""
     older = {"A": {"X": without["X"], "run": {}}, "B": {"X": first["X"], "run": {}}}
-    assert difference_table(older) == ""
+    assert difference_table(older).startswith("There are no differences from the first system, A")
+    assert difference_table({"A": older["A"], "B": older["A"]}) == ""
+
+
+@pytest.mark.parametrize(
+    ("test", "changes", "said"),
+    [
+        ("X", {"cameras": "filename"}, "other queries (cameras)"),
+        ("XPartial", {"derived_seed": 5}, "other queries (derived_seed)"),
+        ("XOccluded", {"derived": {"SIDES": "any"}}, "other queries (derived)"),
+        ("XHeldOutSmall", {"held_out": 9}, "other queries (held_out)"),
+        ("SyntheticPartial", {"synthetic": {"SEED": 1}}, "other queries (synthetic)"),
+        ("PartialX", {"derived_seed": 5, "held_out": 9, "kappa": 1.0}, "+0.0 / +0.0"),
+    ],
+)
+def test_other_queries_are_said_in_place_of_a_difference(
+    test: str, changes: dict[str, object], said: str
+) -> None:
+    """Of the same people: what was done to their pictures, or who is in the gallery, is another."""
+    protocol = {"bootstrap_rounds": 0, "derived_seed": 0, "cameras": "constant"}
+    part = {test: found([100, 0], [1, 2])}
+    systems = {
+        "A": {**part, "run": {"protocol": protocol}},
+        "B": {**part, "run": {"protocol": {**protocol, **changes}}},
+    }
+    assert difference_table(systems).splitlines()[-1].split("|")[-2].strip() == said
+
+
+@pytest.mark.parametrize(
+    "queries",
+    [
+        None,
+        {},
+        {"identities": [], "Rank-1": [], "mAP": []},
+        {"identities": [1, 2], "Rank-1": [0.0], "mAP": [0.0, 0.0]},
+        {"identities": [1], "Rank-1": [float("nan")], "mAP": [0.0]},
+        {"identities": [1], "Rank-1": ["0"], "mAP": [0.0]},
+        {"identities": ["x"], "Rank-1": [0.0], "mAP": [0.0]},
+    ],
+    ids=str,
+)
+def test_queries_that_are_no_record_are_refused(tmp_path: Path, queries: object) -> None:
+    part = report({"global": 40.0}) | {"queries": queries}
+    path = saved(tmp_path / "a", A={"X": part, "run": {}})
+    with pytest.raises(ValueError, match=r"compare.json.*: the queries of A on X are no record"):
+        earlier_systems([path], ["X"])
+
+
+def test_queries_of_earlier_comparisons_are_kept(tmp_path: Path) -> None:
+    part = found([100, 0], [1, 2])
+    path = saved(tmp_path / "a", A={"X": part, "run": {}})
+    assert earlier_systems([path], ["X"])["A"]["X"]["queries"] == part["queries"]
 
 
 def test_panels_of_a_picture() -> None:

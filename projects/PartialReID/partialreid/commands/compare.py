@@ -35,7 +35,6 @@ from ..engine.launching import launch, processes_here
 from ..engine.remembered_outputs import RememberedOutputs
 from ..engine.saved_model import brings_config
 from ..engine.training_record import training_of
-from ..metrics.ranking import query_scores
 from ..metrics.report import Distance, cmc_curve
 from ..reporting.comparison import (
     RUN,
@@ -47,7 +46,7 @@ from ..reporting.comparison import (
 )
 from ..reporting.comparison_differences import difference_table
 from ..reporting.curve_pictures import draw_panels
-from ..reporting.query_record import query_record
+from ..reporting.query_record import queries_of
 from ..runtime.collectives import rank, world_size
 from ..runtime.errors import user_errors
 from ..runtime.files import write_json, write_text
@@ -173,7 +172,7 @@ def config_of(args: argparse.Namespace, system: list[str]) -> Any:
 
 
 def evaluate(cfg: Any, model: nn.Module, test: str) -> Compared:
-    """On the main process metrics, CMC curves and seconds per query of a system on a test set."""
+    """What compare.json holds of a system on a test set: on the main process, on others nothing."""
     _, evaluator = evaluated(cfg, model, test)
     if rank() != 0:
         return {}
@@ -190,7 +189,6 @@ def evaluate(cfg: Any, model: nn.Module, test: str) -> Compared:
         "seconds_per_query": {"matching": evaluator.matching_seconds / queries},
     }
     if cfg.TEST.DSR.PROTOCOL == "full":
-        scores = query_scores(evaluator.distances[selected], *evaluator.ids)
-        found["queries"] = query_record(scores, evaluator.ids[0])
+        found["queries"] = queries_of(evaluator.distances[selected], evaluator.ids)
     evaluator.distances = {}
     return found

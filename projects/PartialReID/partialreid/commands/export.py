@@ -37,9 +37,9 @@ from ..engine.checks import check_values
 from ..engine.configuration import setup_config, tree_config
 from ..engine.inference import load_model
 from ..engine.mean_checks import (
+    check_as_first,
     check_one_network,
     check_one_training,
-    of_training,
     trainings_in,
 )
 from ..engine.model_file import (
@@ -104,11 +104,6 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
         check_output(args)
         if args.other_trainings and not args.average:
             raise ValueError("--other-trainings is for --average, which names them.")
-        if args.other_trainings and (key := next(filter(of_training, args.opts[::2]), None)):
-            raise ValueError(
-                f"{key} says how one of the trainings was taught, and no mean changes that: leave "
-                "it out."
-            )
         paths = (args.checkpoint, *args.average)
         for path in paths:
             if not os.path.isfile(path):
@@ -123,6 +118,7 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
         if args.average:
             averaged = to_average(paths, args.other_trainings)
             if args.other_trainings:
+                check_as_first(cfg, data)
                 record["trainings"] = check_one_network(averaged)
             else:
                 check_one_training(averaged)

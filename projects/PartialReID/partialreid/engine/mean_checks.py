@@ -18,7 +18,7 @@ from .configuration import tree_config
 from .model_header import FREE as OF_A_RUN
 from .model_header import without_machine
 from .resumption import saved_config
-from .weight_average import distance_of
+from .weight_average import distance_of, have_same_weights
 
 logger = logging.getLogger(__name__)
 
@@ -163,13 +163,33 @@ def _warn_of_one_twice(
         ValueError: two files have the same weights.
     """
     for (name, one), (other, data) in combinations(checkpoints.items(), 2):
-        if distance_of(one["model"], data["model"]) == 0:
+        if have_same_weights(one["model"], data["model"]):
             raise ValueError(f'"{name}" and "{other}" have the same weights: name one of them.')
+    said = set()
     for (name, one), (other, keys) in combinations(trainings, 2):
-        if one == keys and name != other:
+        if one == keys and name != other and (name, other, str(keys)) not in said:
+            said.add((name, other, str(keys)))
+            known = f"those of the first with {keys}" if keys else "those of the first"
             logger.warning(
-                f'"{name}" and "{other}" are of trainings with the same keys: if it is one '
-                "training, it counts twice, and one of the files is to be left out"
+                f'"{name}" and "{other}" are of trainings with the same keys, {known}: if it is '
+                "one training, it counts twice, and one of the files is to be left out"
+            )
+
+
+def check_as_first(cfg: Any, checkpoint: Mapping[str, Any]) -> None:
+    """Check that a config says of the training what the first checkpoint of a mean does.
+
+    What the others differ in is said against it.
+
+    Raises:
+        ValueError: a key of the training has another value.
+    """
+    own, now = _config_of(checkpoint), _flat(yaml.safe_load(cfg.dump()))
+    for key, value in own.items():
+        if of_training(key) and now.get(key, value) != value:
+            raise ValueError(
+                f"{key} says how the first training was taught, with {value!r}, and no mean "
+                f"changes that: {now[key]!r} cannot be written in its place."
             )
 
 

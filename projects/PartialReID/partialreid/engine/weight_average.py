@@ -32,6 +32,12 @@ def distance_of(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> float
     return float((apart / length) ** 0.5) if length else 0.0
 
 
+def have_same_weights(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> bool:
+    """Whether two state dicts agree in every number of what both have, and have something."""
+    both = [key for key, value in one.items() if key in other and value.is_floating_point()]
+    return bool(both) and all(torch.equal(one[key], other[key]) for key in both)
+
+
 def average_of(
     states: Mapping[str, Mapping[str, Tensor]], counts: Mapping[str, int] | None = None
 ) -> dict[str, Tensor]:

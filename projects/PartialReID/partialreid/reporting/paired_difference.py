@@ -12,19 +12,20 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from ..metrics.ranking import Array
-from ..metrics.uncertainty import bootstrap_intervals
+from ..metrics.uncertainty import ROUNDS, bootstrap_intervals
 from .query_record import METRICS
 
 # What `query_record` keeps.
 Queries: TypeAlias = Mapping[str, Sequence[Any]]
 
 
-def paired_difference(queries: Queries, first: Queries) -> str:
+def paired_difference(queries: Queries, first: Queries, seed: int = 0, rounds: int = ROUNDS) -> str:
     """Gain in Rank-1 and mAP with 95 % intervals over identities; of one person without.
 
     Args:
         queries: of the system that gains, as `query_record` keeps them.
         first: of the other one, of the same people.
+        seed, rounds: of the draws, as in `bootstrap_intervals`; no interval of 0 rounds.
 
     Raises:
         ValueError: the queries are of different people.
@@ -32,9 +33,18 @@ def paired_difference(queries: Queries, first: Queries) -> str:
     theirs = by_identity(first)
     mine = of_same_people(by_identity(queries), theirs)
     gains = {m: np.subtract(mine[m], theirs[m]) for m in METRICS}
-    spread = bootstrap_intervals(gains, mine["identities"], seed=0)
+    people = mine["identities"]
+    spread = bootstrap_intervals(gains, people, seed, rounds) if rounds else {}
     edges = {m: f" ({low:+.1f} to {high:+.1f})" for m, (low, high) in spread.items()}
     return " / ".join(f"{gains[m].mean():+.1f}{edges.get(m, '')}" for m in METRICS)
+
+
+def same_people(one: Queries, other: Queries) -> bool:
+    """Whether both are of the same identities, each as often.
+
+    Images are not compared: numbers of people whose labels are text say their order alone.
+    """
+    return sorted(one["identities"]) == sorted(other["identities"])
 
 
 def by_identity(queries: Queries) -> dict[str, Array]:

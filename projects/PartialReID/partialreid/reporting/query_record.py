@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..metrics.ranking import ArrayLike, QueryScores, as_array, query_metrics
+from ..metrics.ranking import ArrayLike, Ids, QueryScores, as_array, query_metrics, query_scores
 
 METRICS = ("Rank-1", "mAP")
 
@@ -26,3 +26,32 @@ def query_record(scores: QueryScores, q_pids: ArrayLike) -> dict[str, list[Any]]
     found = query_metrics(scores)
     named = {metric: [round(float(x), 3) for x in found[metric]] for metric in METRICS}
     return {"identities": [int(x) for x in as_array(q_pids)[scores.queries]], **named}
+
+
+def queries_of(distances: ArrayLike, ids: Ids) -> dict[str, list[Any]]:
+    """The same of a distance matrix (Q, G); arguments and errors as in `rank_metrics`."""
+    return query_record(query_scores(distances, *ids), ids[0])
+
+
+def is_query_record(found: Any) -> bool:
+    """Whether what a file holds is such a record: lists of as many numbers, of one query at least.
+
+    Metrics lie between 0 and 100.
+    """
+    if not isinstance(found, dict) or not isinstance(found.get("identities"), list):
+        return False
+    people: list[Any] = found["identities"]
+    return (
+        len(people) > 0
+        and all(isinstance(person, int) for person in people)
+        and all(_are_per_cent(found.get(metric), len(people)) for metric in METRICS)
+    )
+
+
+def _are_per_cent(values: Any, count: int) -> bool:
+    """NaN is none: no comparison with it is true."""
+    return (
+        isinstance(values, list)
+        and len(values) == count
+        and all(isinstance(value, int | float) and 0 <= value <= 100 for value in values)
+    )
