@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import ast
 import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from benchmarks import chosen_lambdas
 from partialreid.reporting.query_record import METRICS
 from tests.validation_pages import LAMBDA, PAGE, read, tables
 
@@ -137,3 +139,50 @@ def test_single_trainings_of_ten_epochs_are_those_that_the_means_are_of() -> Non
         keys = dict(zip(words[::2], map(ast.literal_eval, words[1::2]), strict=True))
         plain = {key: list(x) if isinstance(x, tuple) else x for key, x in keys.items()}
         assert plain in trained, written
+
+
+# Of these it is known what each query found: columns of the page's table, by their files.
+PAIRED = {
+    "the released model": "released",
+    "the recipe that is kept, seed 1": "ten_kept_again",
+    "the mean of the two": "ten_mean_kept_twice",
+}
+# Rows of the table of answers, by which of these columns they are.
+ANSWERS = {
+    "one training by the kept recipe, seed 1, in place": 2,
+    "a third training in that mean, by the kept recipe, seed 1": 3,
+}
+
+
+def test_differences_after_ten_epochs_are_those_of_the_queries() -> None:
+    (rows,) = [x for x in tables(PAGE) if x[0][1:] == list(PAIRED)]
+    files = [str(LAMBDA / f"{name}.json") for name in PAIRED.values()]
+    (found,) = tables(chosen_lambdas.table(files))
+    assert [row[1:] for row in rows[1:]] == [row[1:] for row in found[1:]]
+    assert len(rows) == 11 and [row[0] for row in rows[-2:]] == [
+        "CUHK03-val, all",
+        "same camera, all",
+    ]
+    assert [title.split(", lambda ")[-1] for title in found[0][1:]] == [
+        f"{read(Path(file))['lambda']:.2f}" for file in files
+    ]
+    # The third is of the two trainings of the released model and of the first.
+    runs = {name: read(Path(file))["run"] for name, file in zip(PAIRED, files, strict=True)}
+    mean, released = runs["the mean of the two"], runs["the released model"]
+    assert mean["averaged"] == 3 and mean["trainings"] == [*released["trainings"], {"SEED": 1}]
+    assert runs["the recipe that is kept, seed 1"]["trained_with"]["SEED"] == 1
+    (answers,) = [x[1:] for x in tables(PAGE) if x[0] == ["ingredient", "kept?", "by which figure"]]
+    for begins, column in ANSWERS.items():
+        (said,) = [row[2] for row in answers if row[0].startswith(begins)]
+        gains = [row[column].split("; ")[1].split(" / ") for row in rows[-2:]]
+        assert said.startswith(
+            f"all queries of CUHK03-val: Rank-1 {gains[0][0]}, mAP {gains[0][1]}; "
+            f"of one camera {gains[1][0]}, {gains[1][1]}: "
+        ), begins
+    # What a seed moves after ten epochs, by Rank-1.
+    (ten,) = [x[1:] for x in tables(PAGE) if x[0][:2] == ["network", "its lambda"]]
+    first = {row[0]: [float(cell.split(" / ")[0]) for cell in row[2:]] for row in ten}
+    second = [float(row[2].split(" / ")[0]) for row in rows[-2:]]
+    moved = np.subtract(first["the recipe that is kept"], second)
+    assert [f"{x:.1f}" for x in moved] == ["2.7", "1.3"]
+    assert "finds 2.7 of Rank-1 more between two cameras" in PAGE
