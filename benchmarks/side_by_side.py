@@ -15,8 +15,8 @@ from tabulate import tabulate
 from benchmarks.bench import refuse
 from partialreid.reporting.paired_difference import (
     by_identity,
-    of_same_people,
     paired_difference,
+    require_same_people,
 )
 from partialreid.reporting.query_record import METRICS
 
@@ -90,14 +90,14 @@ def _mean_of_seeds(seeds: Sequence[dict[str, list[Any]]]) -> dict[str, list[Any]
     """
     if len(seeds) == 1:
         return seeds[0]
+    for queries in seeds[1:]:
+        require_same_people(queries, seeds[0])
     ordered = [by_identity(queries) for queries in seeds]
     people, owners, counts = np.unique(
         ordered[0]["identities"], return_inverse=True, return_counts=True
     )
     found: dict[str, list[Any]] = {"identities": people[owners].tolist()}
     for metric in METRICS:
-        each = [
-            np.bincount(owners, of_same_people(x, ordered[0])[metric]) / counts for x in ordered
-        ]
+        each = [np.bincount(owners, x[metric]) / counts for x in ordered]
         found[metric] = np.mean(each, axis=0)[owners].tolist()
     return found

@@ -118,6 +118,9 @@ def check_one_network(checkpoints: Mapping[str, Mapping[str, Any]]) -> list[dict
                 f"{found.other_value!r} in the second."
             )
         own[found.other][found.key] = found.other_value
+    for (name, data), (other, with_other) in combinations(checkpoints.items(), 2):
+        if have_same_weights(data["model"], with_other["model"]):
+            raise ValueError(f'"{name}" and "{other}" have the same weights: name one of them.')
     (first, one), *others = checkpoints.items()
     for name, data in others:
         apart = distance_of(one["model"], data["model"])
@@ -134,7 +137,7 @@ def check_one_network(checkpoints: Mapping[str, Mapping[str, Any]]) -> list[dict
         for name, data in checkpoints.items()
         for of_one in trainings_in(data)
     ]
-    _warn_of_one_twice(checkpoints, trainings)
+    _warn_of_one_twice(trainings)
     return [keys for _, keys in trainings]
 
 
@@ -147,33 +150,24 @@ def trainings_in(checkpoint: Mapping[str, Any]) -> list[dict[str, Any]]:
     return found
 
 
-def _warn_of_one_twice(
-    checkpoints: Mapping[str, Mapping[str, Any]], trainings: Sequence[tuple[str, dict[str, Any]]]
-) -> None:
+def _warn_of_one_twice(trainings: Sequence[tuple[str, dict[str, Any]]]) -> None:
     """Say where one training may be in two files, so that it would count twice.
 
-    A training may be made a second time with the same keys, which gives other weights: in files of
-    one training each these tell. What went into a mean, nobody can see in it.
+    It may have been made a second time with the same keys, too: what went into a mean, nobody can
+    see in it.
 
     Args:
-        checkpoints: by the names of the files.
         trainings: of each its file, and how it differs from the first.
-
-    Raises:
-        ValueError: two files have the same weights.
     """
-    for (name, one), (other, data) in combinations(checkpoints.items(), 2):
-        if have_same_weights(one["model"], data["model"]):
-            raise ValueError(f'"{name}" and "{other}" have the same weights: name one of them.')
-    said = set()
-    for (name, one), (other, keys) in combinations(trainings, 2):
-        if one == keys and name != other and (name, other, str(keys)) not in said:
-            said.add((name, other, str(keys)))
-            known = f"those of the first with {keys}" if keys else "those of the first"
-            logger.warning(
-                f'"{name}" and "{other}" are of trainings with the same keys, {known}: if it is '
-                "one training, it counts twice, and one of the files is to be left out"
-            )
+    pairs = combinations(trainings, 2)
+    # Of two means that have several in common each is said once.
+    same = {(a, b, str(keys or "none")) for (a, one), (b, keys) in pairs if one == keys and a != b}
+    for name, other, keys in sorted(same):
+        logger.warning(
+            f'"{name}" and "{other}" are of trainings with the same keys (against the first: '
+            f"{keys}): if it is one training, it counts twice, and one of the files is to be left "
+            "out"
+        )
 
 
 def check_as_first(cfg: Any, checkpoint: Mapping[str, Any]) -> None:

@@ -11,12 +11,9 @@ from tabulate import tabulate
 
 from ..metrics.report import DISTANCES, METRICS, Distance, Report
 from .curve_pictures import Line
-from .query_record import METRICS as QUERY_METRICS
 from .query_record import is_query_record
 from .results_table import fused_label, metric_cell, oracle_cells
 
-# What stands for a record that is not there.
-WHOLE_RECORD = {"identities": [0], **{metric: [0] for metric in QUERY_METRICS}}
 # What compare.json holds for a system beside its test sets.
 RUN = "run"
 # By the name of each system, and in each by that of each test set (`Compared`), or RUN.
@@ -81,7 +78,8 @@ def earlier_systems(
                 raise ValueError(f'"{path}": another file has a system {name} as well.')
             record[name] = {part: parts[part] for part in (*tests, RUN)}
             for test in tests:
-                if not is_query_record(parts[test].get("queries", WHOLE_RECORD)):
+                part = parts[test]
+                if "queries" in part and not is_query_record(part["queries"]):
                     raise ValueError(
                         f'"{path}": the queries of {name} on {test} are no record of what each '
                         "query found. Compare it anew, or take the queries out of the file."

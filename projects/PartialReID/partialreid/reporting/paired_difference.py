@@ -30,8 +30,8 @@ def paired_difference(queries: Queries, first: Queries, seed: int = 0, rounds: i
     Raises:
         ValueError: the queries are of different people.
     """
-    theirs = by_identity(first)
-    mine = of_same_people(by_identity(queries), theirs)
+    require_same_people(queries, first)
+    mine, theirs = by_identity(queries), by_identity(first)
     gains = {m: np.subtract(mine[m], theirs[m]) for m in METRICS}
     people = mine["identities"]
     spread = bootstrap_intervals(gains, people, seed, rounds) if rounds else {}
@@ -47,6 +47,12 @@ def same_people(one: Queries, other: Queries) -> bool:
     return sorted(one["identities"]) == sorted(other["identities"])
 
 
+def require_same_people(one: Queries, other: Queries) -> None:
+    """Raise ValueError if they are not of the same people."""
+    if not same_people(one, other):
+        raise ValueError("the networks were evaluated on different queries: run both again.")
+
+
 def by_identity(queries: Queries) -> dict[str, Array]:
     """Identities and metrics in the order of the identities.
 
@@ -55,14 +61,3 @@ def by_identity(queries: Queries) -> dict[str, Array]:
     """
     order = np.argsort(queries["identities"], kind="stable")
     return {name: np.asarray(values)[order] for name, values in queries.items()}
-
-
-def of_same_people(mine: dict[str, Array], theirs: Mapping[str, Array]) -> dict[str, Array]:
-    """The first, if both are of the same people, as often each.
-
-    Raises:
-        ValueError: they are not.
-    """
-    if not np.array_equal(mine["identities"], theirs["identities"]):
-        raise ValueError("the networks were evaluated on different queries: run both again.")
-    return mine
