@@ -58,7 +58,7 @@ def test_the_page_says_what_was_measured() -> None:
     for title, name in (
         ("Partial-REID", "PartialREID"),
         ("Partial-iLIDS", "PartialiLIDS"),
-        ("CUHK03-val, cut", "folder:CUHK03-valPartial"),
+        ("CUHK03-val, cut", "folder:datasets/CUHK03-valPartial"),
     ):
         assert f"| {title} | {' | '.join(found[name])} |" in page
     assert f"less than {100 * float(found['PartialREID'][0]):.0f} %" in page
