@@ -1,5 +1,5 @@
 # Two commands for a newcomer: `make demo` and `make test`. Both install what they need first.
-# While working: `make check`, the part of `make test` that takes under two minutes.
+# While working: `make check`, the part of `make test` that takes about two minutes.
 PYTHON ?= python3
 # The versions that the project is tested with. Any torch >= 2.4 can be put in their place:
 #   make install TORCH="torch==2.6.0 torchvision==0.21.0"

@@ -7,11 +7,18 @@ from pathlib import Path
 
 import pytest
 
+from partialreid.derived.dataset import SUFFIXES
+from partialreid.derived.held_out import SUFFIX as HELD_OUT
 from tests.paths import ROOT
 
 PAGES = sorted(path for path in (ROOT / "docs").glob("*.md"))
 PROJECT = ROOT / "projects" / "PartialReID" / "README.md"
-OTHERS = ("datasets/README.md", "benchmarks/README.md", "tests/conformance/README.md")
+OTHERS = (
+    "benchmarks/README.md",
+    "datasets/README.md",
+    "models/README.md",
+    "tests/conformance/README.md",
+)
 DOCUMENTS = [*PAGES, *sorted(ROOT.glob("*.md")), PROJECT, *(ROOT / name for name in OTHERS)]
 LINK = re.compile(r"\]\(\s*([^)#\s]*)(?:#([^)\s]+))?\s*\)")
 
@@ -54,6 +61,39 @@ def test_links_lead_somewhere(document: Path) -> None:
         if part:
             places = [anchor(heading) for heading in headings(aim.read_text(encoding="utf-8"))]
             assert part in places, f"{target}#{part}"
+
+
+def test_every_page_is_linked_from_another() -> None:
+    linked = {
+        (document.parent / target).resolve()
+        for document in DOCUMENTS
+        for target, _ in LINK.findall(document.read_text(encoding="utf-8"))
+        if target and "://" not in target
+    }
+    assert not [
+        name_of(page) for page in DOCUMENTS if page.resolve() not in linked | {ROOT / "README.md"}
+    ]
+
+
+def test_every_benchmark_is_in_the_table() -> None:
+    """And is said to be no part of `make bench` where it is none; `gpu` is that of `make gpu`."""
+    text = (ROOT / "benchmarks" / "README.md").read_text(encoding="utf-8")
+    table = {row[0].strip("`"): row[1] for row in rows(text) if len(row) == 2}
+    programs = {
+        path.stem
+        for path in (ROOT / "benchmarks").glob("*.py")
+        if 'if __name__ == "__main__"' in path.read_text(encoding="utf-8")
+    }
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    (made,) = re.findall(r"^BENCHMARKS := (.+)$", makefile, re.MULTILINE)
+    assert len(programs) > 25 and programs - {"gpu"} <= set(table)
+    for name in programs - {"gpu"}:
+        assert ("Not part of `make bench`" in table[name]) == (name not in made.split()), name
+
+
+def test_every_derived_set_is_in_the_table_of_rooms() -> None:
+    (room,) = (row for row in rows(PROJECT.read_text(encoding="utf-8")) if row[0] == "`derived`")
+    assert re.findall(r"`<Name>(\w+)`", room[1]) == [*SUFFIXES, HELD_OUT]
 
 
 def rows(text: str) -> list[list[str]]:
