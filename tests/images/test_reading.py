@@ -12,11 +12,11 @@ import cv2
 import numpy as np
 import pytest
 from fastreid.data import data_utils
-from PIL import Image
+from PIL import Image, ImageOps
 from torch.utils.data import DataLoader, Dataset
 
 from partialreid.data.size_batches import image_size
-from partialreid.images.reading import ImageError, MaskError, check_images, read_image
+from partialreid.images.reading import ImageError, MaskError, as_rgb, check_images, read_image
 from partialreid.index.stamps import stamp_of
 from partialreid.runtime.errors import sentence
 
@@ -105,6 +105,55 @@ def test_16_bit_image_is_turned(tmp_path: Path, suffix: str, orientation: int) -
     turns = {1: 0, 3: 2, 6: 3}[orientation]
     np.testing.assert_array_equal(grey_of(path), np.rot90(GREY[:5], turns))
     assert image_size(str(path)) == grey_of(path).shape
+
+
+def exif_of(*entries: tuple[int, int, int, bytes]) -> bytes:
+    """EXIF as a camera may write it: tag, type, count and value of each entry."""
+    body = struct.pack("<H", len(entries))
+    for tag, kind, count, value in entries:
+        body += struct.pack("<HHI", tag, kind, count) + value
+    return b"Exif\0\0II*\0" + struct.pack("<I", 8) + body + bytes(36)
+
+
+ON_ITS_SIDE = (ORIENTATION, 3, 1, struct.pack("<HH", 6, 0))
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp"])
+@pytest.mark.parametrize(
+    "odd",
+    [(0x11A, 2, 4, b"72\0\0"), (0x13B, 12, 1, struct.pack("<I", 38)),
+     (0x102, 3, 1, struct.pack("<HH", 70, 0)), (0x8769, 2, 1, b"a\0\0\0")],
+    ids=["resolution in ASCII", "artist a double", "bits", "pointer in ASCII"],
+)  # fmt: skip
+def test_an_odd_tag_beside_the_orientation_does_not_matter(
+    tmp_path: Path, suffix: str, odd: tuple[int, int, int, bytes]
+) -> None:
+    """Pillow, which writes the EXIF anew, leaves some of these people on their side."""
+    path = tmp_path / f"a.{suffix}"
+    exif = exif_of(*sorted((ON_ITS_SIDE, odd)))
+    Image.new("RGB", (40, 20)).save(path, exif=exif)
+    assert read_image(path).size == (20, 40) and image_size(str(path)) == (40, 20)
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp"])
+def test_exif_in_disorder_leaves_an_image_as_it_lies(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"a.{suffix}"
+    Image.new("RGB", (40, 20)).save(path, exif=b"Exif\0\0garbagegarbage")
+    assert read_image(path).size == (40, 20) and image_size(str(path)) == (20, 40)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_all_orientations_are_pillows(tmp_path: Path, orientation: int) -> None:
+    exif = Image.Exif()
+    exif[ORIENTATION] = orientation
+    pixels = np.random.default_rng(0).integers(0, 256, (24, 12, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "a.png", exif=exif)
+    upright = read_image(tmp_path / "a.png")
+    with Image.open(tmp_path / "a.png") as stored:
+        np.testing.assert_array_equal(upright, ImageOps.exif_transpose(stored))
+    assert image_size(str(tmp_path / "a.png")) == (upright.height, upright.width)
+    # Read from memory it stays as it is.
+    np.testing.assert_array_equal(as_rgb(upright), upright)
 
 
 @pytest.mark.parametrize(

@@ -11,12 +11,12 @@ from collections.abc import Callable, Sequence
 from PIL import Image
 
 from ..images.lists import Item, is_pipe
+from ..images.reading import TURN, turn_of
 from ..runtime.progress import progress
 
 Size = tuple[int, int]
-# The EXIF tag of an image's orientation, and its values for images that are stored on their side.
-_ORIENTATION = 0x0112
-_ON_ITS_SIDE = (5, 6, 7, 8)
+# What makes an image upright that is stored on its side.
+_FROM_ITS_SIDE = (TURN.TRANSPOSE, TURN.ROTATE_270, TURN.TRANSVERSE, TURN.ROTATE_90)
 
 
 def image_size(path: str) -> Size:
@@ -30,7 +30,7 @@ def image_size(path: str) -> Size:
             raise ValueError("it is a pipe")
         with Image.open(path) as image:
             # Pillow turns TIFF files by itself; of others it gives the size before turning.
-            turned = image.format != "TIFF" and image.getexif().get(_ORIENTATION) in _ON_ITS_SIDE
+            turned = image.format != "TIFF" and turn_of(image) in _FROM_ITS_SIDE
             width, height = image.size
     except Exception as error:  # as in read_image
         reason = str(error) or type(error).__name__

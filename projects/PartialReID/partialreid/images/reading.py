@@ -7,19 +7,30 @@ well, 8-bit RGB or grey, it gives the same pixels.
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from ..runtime.progress import progress
 from .lists import Item, is_pipe, name_some
 
 BITS_PER_SAMPLE, PHOTOMETRIC = 258, 262  # tags of a TIFF file
 WHITE_IS_ZERO = 0
+ORIENTATION = 0x0112  # tag of EXIF
+TURN = Image.Transpose
+# What makes an image upright, by its orientation in EXIF; 1 is upright already.
+TURNS = {
+    2: TURN.FLIP_LEFT_RIGHT,
+    3: TURN.ROTATE_180,
+    4: TURN.FLIP_TOP_BOTTOM,
+    5: TURN.TRANSPOSE,
+    6: TURN.ROTATE_270,
+    7: TURN.TRANSVERSE,
+    8: TURN.ROTATE_90,
+}
 # In these formats Pillow gives 16-bit grey as 32-bit integers from 0 to 65535.
 DEEP_FORMATS = ("PNG", "PPM")
 
@@ -72,9 +83,24 @@ def as_rgb(image: Image.Image) -> Image.Image:
     """
     kind, tags = image.format, dict(getattr(image, "tag_v2", {}))
     image.load()
-    with contextlib.suppress(Exception):  # EXIF in disorder: the image stays as it lies
-        image = ImageOps.exif_transpose(image)
-    return _eight_bits(image, kind, tags).convert("RGB")
+    turn = turn_of(image)
+    image = image if turn is None else image.transpose(turn)
+    upright = _eight_bits(image, kind, tags).convert("RGB")
+    upright.info = {}  # its EXIF would have it turned again
+    return upright
+
+
+def turn_of(image: Image.Image) -> Image.Transpose | None:
+    """What makes an image upright, as the orientation in its EXIF says; None where nothing has to.
+
+    Pillow's `exif_transpose` also writes the EXIF anew, and gives up on a photo some other tag of
+    which cannot be written. Here the orientation alone is read. What Pillow has turned by itself,
+    a TIFF file once its pixels are loaded, has none left.
+    """
+    try:
+        return TURNS.get(image.getexif().get(ORIENTATION, 1))
+    except Exception:  # EXIF in disorder: the image stays as it lies
+        return None
 
 
 def _eight_bits(image: Image.Image, kind: str | None, tags: Mapping[int, Any]) -> Image.Image:
