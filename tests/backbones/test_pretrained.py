@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.error import URLError
@@ -308,11 +309,52 @@ def test_weights_of_another_network_are_refused(make_config, tmp_path: Path) -> 
         (other, r"layer1\.0\.conv1\.weight is \(64, 64, 1, 1\), not \(64, 64, 3, 3\)"),
     ):
         torch.save(state, path)
-        with pytest.raises(ValueError, match=rf'weights\.pth" holds .*DEPTH 18x \({said}'):
+        with pytest.raises(ValueError, match=rf'weights\.pth" does .*DEPTH 18x .*\({said}'):
             check_pretrained(cfg)
-    # A prefix, a classifier and a missing layer are no other network.
+    # A classifier and a missing layer are no other network.
     own.pop("layer4.1.conv2.weight")
-    named = {f"module.encoder.{name}": value for name, value in own.items()}
-    for state in (own, {**named, "fc.weight": torch.ones(1000, 512)}):
-        torch.save(state, path)
+    torch.save({**own, "fc.weight": torch.ones(1000, 512)}, path)
+    check_pretrained(cfg)
+
+
+@pytest.mark.parametrize(
+    ("wrapped", "said"),
+    [(lambda own: {f"module.{name}": value for name, value in own.items()},
+      'its names begin with "module.", which this network does not take off'),
+     (lambda own: {"state_dict": own}, "they lie a level below"),
+     (lambda own: dict(list(own.items())[:3]), r"of its \d+ tensors it has 3"),
+     (lambda own: own | {next(iter(own)): torch.rand(32, 1, 3, 3)}, r"\(32, 1, 3, 3\), not ")],
+    ids=["a prefix", "a level below", "three tensors", "one grey"],
+)  # fmt: skip
+@pytest.mark.parametrize(("name", "depth"), [("mobilenetv2_stride", "1.0x"), ("resnet", "18x")])
+def test_weights_that_are_not_loaded_are_refused(
+    make_config, tmp_path: Path, name: str, depth: str, wrapped: Callable, said: str
+) -> None:
+    """All of these names, but a few, are the network's: it would start from random weights."""
+    torch.manual_seed(0)
+    own = build(make_config, name, depth, PRETRAIN=False).state_dict()
+    cfg = make_config(
+        "MODEL.BACKBONE.NAME", f"build_{name}_backbone", "MODEL.BACKBONE.DEPTH", depth
+    )
+    cfg.MODEL.BACKBONE.PRETRAIN, path = True, tmp_path / "weights.pth"
+    cfg.MODEL.BACKBONE.PRETRAIN_PATH = str(path)
+    torch.save(own, path)
+    check_pretrained(cfg)
+    torch.save(wrapped(own), path)
+    with pytest.raises(ValueError, match=rf"as this network reads them \(.*{said}"):
+        check_pretrained(cfg)
+
+
+def test_a_prefix_that_a_network_takes_off_is_taken(make_config, tmp_path: Path) -> None:
+    """FastReID's ShuffleNetV2 reads what the trainings of its authors wrote."""
+    torch.manual_seed(0)
+    own = build(make_config, "shufflenetv2", "1.0x", PRETRAIN=False).state_dict()
+    cfg = make_config("MODEL.BACKBONE.NAME", "build_shufflenetv2_backbone")
+    cfg.MODEL.BACKBONE.DEPTH, cfg.MODEL.BACKBONE.PRETRAIN = "1.0x", True
+    path = tmp_path / "weights.pth"
+    cfg.MODEL.BACKBONE.PRETRAIN_PATH = str(path)
+    torch.save({"state_dict": {f"module.{name}": value for name, value in own.items()}}, path)
+    check_pretrained(cfg)
+    torch.save(own, path)
+    with pytest.raises(ValueError, match=r"KeyError: 'state_dict'"):
         check_pretrained(cfg)

@@ -14,6 +14,7 @@ from fastreid.modeling.backbones import build_backbone
 from torch import Tensor
 
 from ..runtime.finite import name_first, not_finite
+from ..runtime.quiet import quiet
 
 # Tensors of a file that a network fits to its input: a vision transformer's positions and patches.
 RESIZED = 2
@@ -92,29 +93,74 @@ def check_pretrained(cfg: Any) -> None:
         _fetch(cfg)
         return
     state = check_pretrain_path(path)
-    cfg.MODEL.BACKBONE.PRETRAIN = False
-    with torch.random.fork_rng(devices=[]):
-        own = build_backbone(cfg).state_dict()
+    problem = _not_loaded(cfg, state)
+    if problem:
+        raise ValueError(
+            f'MODEL.BACKBONE.PRETRAIN_PATH "{path}" does not hold the weights of '
+            f"{cfg.MODEL.BACKBONE.NAME} of MODEL.BACKBONE.DEPTH {cfg.MODEL.BACKBONE.DEPTH} as this "
+            f'network reads them ({problem}). Set it to the right ones, or to "" for a download.'
+        )
+
+
+def _not_loaded(cfg: Any, state: dict[str, Any]) -> str:
+    """Why the backbone does not start from the weights of a file, empty if it does.
+
+    Of what FastReID's backbones do with a file each does something else: some look one level
+    below, some cut prefixes off, most load what fits by name. So the network is built as a training
+    builds it, and compared with the file and with a network that has not read it.
+    """
+    fresh, loaded, error = _fresh_and_loaded(cfg)
     # Files of some networks have a prefix, such as "module.encoder.", that is cut off.
     cut = ({_without(name, parts): name for name in state} for parts in range(3))
-    names = max(cut, key=lambda names: len(own.keys() & names.keys()))
-    shapes = {
-        name: state[stored].shape
-        for name, stored in names.items()
-        if name in own and isinstance(state[stored], Tensor)
-    }
-    differing = [name for name, shape in shapes.items() if shape != own[name].shape]
-    if shapes and len(differing) <= RESIZED:
-        return
-    why = "no name is one of its"
-    if differing:
+    names = max(cut, key=lambda names: len(fresh.keys() & names.keys()))
+    stored = {name: state[names[name]] for name in fresh.keys() & names.keys()}
+    stored = {name: value for name, value in stored.items() if isinstance(value, Tensor)}
+    if not stored:
+        return "no name is one of its"
+    differing = [name for name in fresh if name in stored and _differs(stored, fresh, name)]
+    if len(differing) > RESIZED or (error and differing):
         name = differing[0]
-        why = f"{name} is {tuple(shapes[name])}, not {tuple(own[name].shape)}"
-    raise ValueError(
-        f'MODEL.BACKBONE.PRETRAIN_PATH "{path}" holds weights of another network than '
-        f"{cfg.MODEL.BACKBONE.NAME} of MODEL.BACKBONE.DEPTH {cfg.MODEL.BACKBONE.DEPTH} ({why}). "
-        'Set it to the right ones, or to "" for a download.'
-    )
+        return f"{name} is {tuple(stored[name].shape)}, not {tuple(fresh[name].shape)}"
+    if error:
+        return f"{type(error).__name__}: {str(error).splitlines()[0]}"
+    wanted = [name for name in fresh if not name.endswith("num_batches_tracked")]
+    if 2 * len(stored.keys() & set(wanted)) < len(wanted):
+        return f"of its {len(wanted)} tensors it has {len(stored.keys() & set(wanted))}"
+    # What a fresh network has as well, such as ones in batch norm, tells nothing.
+    told = [n for n in stored if n not in differing and not _equal(stored[n], fresh[n])]
+    read = [name for name in told if _equal(stored[name], loaded[name])]
+    if 2 * len(read) < len(told):
+        name = next(name for name in told if name not in read)
+        prefix = names[name].removesuffix(name)
+        if prefix:
+            return f'its names begin with "{prefix}", which this network does not take off'
+        return "they lie a level below, where this network does not look"
+    return ""
+
+
+def _fresh_and_loaded(cfg: Any) -> tuple[dict[str, Tensor], dict[str, Tensor], Exception | None]:
+    """The backbone's tensors without the file and with it, and what building it with it raises."""
+    random = cfg.clone()
+    random.defrost()
+    random.MODEL.BACKBONE.PRETRAIN = False
+    with torch.random.fork_rng(devices=[]):
+        fresh = build_backbone(random).state_dict()
+    # From the same random numbers, so that what has not been read stays equal.
+    with torch.random.fork_rng(devices=[]), quiet():
+        try:
+            return fresh, build_backbone(cfg).state_dict(), None
+        except Exception as error:  # what FastReID's files and load_state_dict raise
+            if "MODEL.BACKBONE.PRETRAIN" in str(error):
+                raise
+            return fresh, {}, error
+
+
+def _differs(stored: dict[str, Tensor], own: dict[str, Tensor], name: str) -> bool:
+    return stored[name].shape != own[name].shape
+
+
+def _equal(stored: Tensor, own: Tensor) -> bool:
+    return torch.equal(stored.to(own.dtype), own)
 
 
 def _fetch(cfg: Any) -> None:

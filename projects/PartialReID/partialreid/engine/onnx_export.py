@@ -9,14 +9,12 @@ Shape shorthand: B batch, C channels, H x W images, N columns.
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import importlib.util
 import inspect
 import json
 import logging
-import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -26,6 +24,7 @@ from torch import Tensor, nn
 from ..data.smallest_sizes import smallest_sides
 from ..partialbaseline import PartialBaseline
 from ..runtime.files import whole_file
+from ..runtime.quiet import quiet
 from .model_file import ONNX, check_place
 from .model_header import HEADER, header_text
 from .onnx_network import IMAGES, OUTPUTS, SMALLEST, OnnxNetwork
@@ -91,7 +90,7 @@ def write_onnx_file(
             "can hold. Write a model file, *.safetensors."
         )
     logger.info("tracing the network, which takes about half a minute")
-    with _quiet():
+    with quiet():
         program = _traced(network, cfg)
     _describe(program, header_text(cfg, record, calibration), smallest_sides(cfg))
     data = program.SerializeToString(deterministic=True)
@@ -229,16 +228,3 @@ def _check_same(written: OnnxNetwork, network: nn.Module, cfg: Any) -> None:
 
 def _as_compared(features: Tensor, columns: Tensor, weights: Tensor) -> tuple[Tensor, ...]:
     return F.normalize(features), F.normalize(columns, dim=1), weights
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Nothing is printed of what torch's exporter warns of: it is checked what comes out."""
-    before = logging.root.manager.disable
-    logging.disable(logging.CRITICAL)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(before)
