@@ -165,6 +165,43 @@ def test_text_that_yaml_takes_for_something_else(merged, text: str, said: str) -
     assert "own.yml" in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [("TEST:\n  DSR:\n    KAPPA: 0.5\nSEED: 1\nTEST:\n  EVAL_PERIOD: 5\n",
+      r"TEST is written twice, in lines 1 and 5 of .*own\.yml"),
+     ("TEST:\n  DSR:\n    KAPPA: 0.5\n    LAMBDA: 0.1\n    KAPPA: 0.1\n",
+      r"TEST\.DSR\.KAPPA is written twice, in lines 3 and 5"),
+     ("_BASE_: based.yml\n", r"_BASE_ goes round in a circle: own\.yml, based\.yml, own\.yml"),
+     ("_BASE_: twice.yml\nSEED: 1\n", r'SEED is written twice, in lines 1 and 2 of .*twice\.yml"'),
+     ("MODEL:\n  BACKBONE:\n    PRETRAIN:\n", r"MODEL\.BACKBONE\.PRETRAIN is empty: give it a"),
+     ("DATASETS:\n  ROOT:\n", r"DATASETS\.ROOT is empty"),
+     ("INPUT:\n  SIZE_TEST: null\n", r"INPUT\.SIZE_TEST is empty"),
+     ("MODEL:\n", "MODEL is empty"),
+     ("DATASETS:\n  TESTS: [2024]\n", r"DATASETS\.TESTS holds 2024, which is no text"),
+     ('DATASETS:\n  TESTS: "(2024,)"\n', r"DATASETS\.TESTS holds 2024, which is no text")],
+)  # fmt: skip
+def test_what_a_reader_of_yaml_lets_pass_is_refused(
+    make_config, tmp_path: Path, text: str, said: str
+) -> None:
+    (tmp_path / "based.yml").write_text("_BASE_: own.yml\n")
+    (tmp_path / "twice.yml").write_text("SEED: 1\nSEED: 2\n")
+    (tmp_path / "own.yml").write_text(text)
+    with pytest.raises(ValueError, match=rf'^"[^"]*own\.yml": .*{said}'):
+        merge_file(make_config(), str(tmp_path / "own.yml"))
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "said"),
+    [("SEED", "None", "SEED is empty"), ("TEST.FLIP.ENABLED", "None", "ENABLED is empty"),
+     ("DATASETS.TESTS", "(2024,)", "holds 2024, which is no text: write it in quotes")],
+)  # fmt: skip
+def test_nothing_and_numbers_among_texts_are_refused(
+    make_config, key: str, text: str, said: str
+) -> None:
+    with pytest.raises(ValueError, match=rf"^command line, {key} .*: .*{said}"):
+        merge_options(make_config(), [key, text])
+
+
 def test_a_comparison_into_a_folder_of_digits() -> None:
     given = argparse.Namespace(output="2024", tests=["Market1501"], opts=[])
     cfg = compare.config_of(given, ["DSR", "demo.yml", "123", "MODEL.DEVICE", "cpu"])

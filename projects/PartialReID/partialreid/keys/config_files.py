@@ -18,6 +18,7 @@ from fastreid.config import CfgNode
 
 from ..config import config_value
 from ..config_types import WORD_OR_NUMBER
+from .yaml_files import check_yaml
 
 # What FastReID's config raises on a key, a value or a file that it does not understand.
 CONFIG_ERRORS = (KeyError, ValueError, AssertionError, OSError)
@@ -30,6 +31,18 @@ PATHS = (
     "OUTPUT_DIR",
     "KD.MODEL_CONFIG",
     "KD.MODEL_WEIGHTS",
+)
+
+
+# Keys that hold several texts.
+TEXTS = (
+    "DATASETS.NAMES",
+    "DATASETS.TESTS",
+    "INPUT.OCCLUSION.KINDS",
+    "KD.MODEL_CONFIG",
+    "KD.MODEL_WEIGHTS",
+    "MODEL.FREEZE_LAYERS",
+    "MODEL.LOSSES.NAME",
 )
 
 
@@ -81,6 +94,7 @@ def read_tree(path: str) -> dict[str, Any]:
         ValueError: the file is no YAML of keys and values; names it.
     """
     with _errors_of(path):
+        check_yaml(path)
         loaded = CfgNode.load_yaml_with_base(path)
         if not isinstance(loaded, dict):
             raise TypeError(type(loaded))
@@ -128,7 +142,9 @@ def merge_options(cfg: Any, options: Sequence[str]) -> None:
         if key.startswith("-"):
             raise ValueError(f"{key} must come before the first KEY VALUE of the command line.")
         try:
-            cfg.merge_from_list([key, _typed(config_value(cfg, key), value)])
+            typed = _typed(config_value(cfg, key), value)
+            _check_value(key, config_value(cfg, key), typed)
+            cfg.merge_from_list([key, typed])
         except (KeyError, TypeError) as error:
             # A TypeError: the key goes on below what is a value.
             said = f"command line, {key} {value}: Non-existent key: {key}"
@@ -175,12 +191,28 @@ def is_below(key: str, node: str) -> bool:
     return key == node or key.startswith(f"{node}.")
 
 
+def _check_value(key: str, old: Any, value: Any) -> None:
+    """Refuse what yacs lets pass: nothing in place of a value, and numbers among texts."""
+    value = _literal(value) if isinstance(value, str) and not isinstance(old, str) else value
+    if value is None and old is not None:
+        raise ValueError(f"{key} is empty: give it a value, or leave the key out.")
+    if key in TEXTS and isinstance(value, (list, tuple)):
+        others = [one for one in value if not isinstance(one, str)]
+        if others:
+            raise ValueError(f"{key} holds {others[0]!r}, which is no text: write it in quotes.")
+
+
+def _literal(text: str) -> Any:
+    """What a text says in Python, itself where that is nothing."""
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
+
+
 def _typed(old: Any, text: str) -> Any:
     """What yacs should read for a text, given the value that it replaces."""
-    try:
-        value = ast.literal_eval(text)
-    except (ValueError, SyntaxError):
-        value = text
+    value = _literal(text)
     if isinstance(old, str):
         # yacs evaluates text, in quotes or not: it gets a literal, '2024' and not 2024.
         return repr(value if isinstance(value, str) else text)
@@ -194,6 +226,8 @@ def _typed_tree(cfg: Any, loaded: dict[str, Any], prefix: str = "") -> dict[str,
     typed = {}
     for name, value in loaded.items():
         old = cfg.get(name)
+        if name in cfg:
+            _check_value(f"{prefix}{name}", old, value)
         if isinstance(value, dict) and isinstance(old, CfgNode):
             value = _typed_tree(old, value, f"{prefix}{name}.")
         elif isinstance(value, str):
