@@ -106,6 +106,32 @@ def test_pieces_are_of_other_identities_of_the_test_part(cfg: Any, root: Path) -
         )
 
 
+def test_corrected_labels_are_noticed(tmp_path: Path, make_config) -> None:
+    """Else a piece of an image could hide the person whom it shows."""
+    (tmp_path / "data").mkdir()
+    for number in range(1, 5):
+        pixels = np.full((64, 32, 3), 50 * number, np.uint8)
+        Image.fromarray(pixels).save(tmp_path / f"{number}.png")
+
+    def hidden(people: str) -> Path:
+        rows = [f"{n}.png,{p},{('gallery', 'query')[n % 2]}" for n, p in enumerate(people, 1)]
+        (tmp_path / "set.csv").write_text("\n".join(["path,identity,split", *rows]))
+        cfg = make_config("DATASETS.ROOT", str(tmp_path / "data"))
+        cfg.DATASETS.DERIVED.KIND = "pieces"
+        data = load_dataset(cfg, f"folder:{tmp_path / 'set.csv'}Occluded")
+        return Path(data.query[0][0]).parents[1]
+
+    folder = hidden("1122")
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert hidden("3344") == folder  # the same people by other names
+    with pytest.raises(RuntimeError, match="does not match the recipe"):
+        hidden("1221")
+    # What was made before recipes said who shows whom stays good.
+    del manifest["recipe"]["people_sha256"]
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    assert hidden("1122") == folder
+
+
 def test_made_twice_alike_and_once_only(cfg: Any, tmp_path: Path, monkeypatch) -> None:
     folders = []
     for name in ("a", "12/b"):

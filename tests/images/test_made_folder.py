@@ -118,9 +118,9 @@ def test_another_process_finishes_between_the_two_looks(
     folder = make_folder(tmp_path, "set", RECIPE, build)
     true, looks = made_folder._is_complete, []
 
-    def blind_at_first(place: Path, recipe: Mapping[str, Any]) -> bool:
+    def blind_at_first(place: Path, *arguments: Any) -> bool:
         looks.append(place)
-        return len(looks) > 2 and true(place, recipe)
+        return len(looks) > 2 and true(place, *arguments)
 
     monkeypatch.setattr(made_folder, "_is_complete", blind_at_first)
     assert make_folder(tmp_path, "set", RECIPE, must_not_build) == folder

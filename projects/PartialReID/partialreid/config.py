@@ -58,7 +58,8 @@ def add_partialreid_config(cfg: Any) -> None:
     cfg.INPUT.KEEP_RATIO_LONGEST = 2.0
 
     # Objects put before training images. With these, or with DATASETS.MASKS, a batch also holds
-    # "masks" (B, H, W): True where the person's image is visible, not hidden, padded or erased.
+    # "masks" (B, H, W): True where the person's image is visible: not hidden, not erased, and not
+    # padded with a colour.
     cfg.INPUT.OCCLUSION = CN({"ENABLED": False})
     # Probability that an image gets one.
     cfg.INPUT.OCCLUSION.PROB = 0.5

@@ -86,7 +86,7 @@ class MaskedTransform:
 
         Returns:
             The image (3, H, W) float32 in 0..255, and (H, W) bool at that size: False where it is
-            hidden, padded or erased.
+            hidden, erased or padded, but for padding that repeats the image.
         """
         # As a grey image it is resampled as the image is; a mask's nearest pixel would lie beside.
         mask = Image.fromarray(visible.astype(np.uint8) * 255)

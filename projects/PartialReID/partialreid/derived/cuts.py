@@ -41,11 +41,11 @@ def cut_window(
     """The rows of an image that are kept.
 
     Height and position are drawn uniformly from what is possible, with the bits of a hash of seed
-    and file name as the only randomness: the window depends on no other file, on no order and on
-    no generator's version.
+    and file name as the only randomness: the window depends on no order and on no generator's
+    version.
 
     Args:
-        file_name: name of the file with its suffix, without folders.
+        file_name: name of the file with its suffix, below the folder that holds all queries.
         height: rows of the full image.
         seed: DATASETS.DERIVED_SEED.
         percent: of the height that is kept, from and to.

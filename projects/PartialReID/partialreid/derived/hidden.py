@@ -12,10 +12,20 @@ from ..images.occluder_shapes import TESTING
 from ..images.occlusion import KINDS, check_share, hide_behind_piece, hide_behind_shape
 from ..images.random_numbers import HashRng, pick
 from ..images.reading import read_image
-from .queries import QUERY, Changed, Derivation, make_queries, relative_names, source_of
+from .queries import (
+    QUERY,
+    Changed,
+    Derivation,
+    grouping_of,
+    make_queries,
+    relative_names,
+    source_of,
+)
 
 # To be raised with every change that alters a pixel: folders of older drawings are then refused.
 DRAWING_VERSION = 1
+# Under which a recipe says who shows whom.
+PEOPLE = "people_sha256"
 
 
 def hidden_queries(
@@ -60,6 +70,10 @@ def hidden_queries(
         other_names = relative_names([path for path, *_ in others])
         others.sort(key=lambda item: other_names[item[0]])
         recipe["pieces_from"] = source_of([p for p, *_ in others], other_names, "query and gallery")
+        # A label that is corrected changes whose piece may stand before whom.
+        recipe[PEOPLE] = grouping_of(
+            [other_names[p] for p, *_ in others], [x for _, x, _ in others]
+        )
     identity = {path: pid for path, pid, _ in query}
 
     def change(path: str) -> Changed:
@@ -85,4 +99,6 @@ def hidden_queries(
         return Changed(Image.fromarray(result.image), result.visible, record)
 
     folder_name = f"{name}-{kind}-{percent[0]}-{percent[1]}-seed{seed}"
-    return make_queries(root, folder_name, recipe, names, change, "queries", masks=True)
+    return make_queries(
+        root, folder_name, recipe, names, change, "queries", masks=True, later=(PEOPLE,)
+    )

@@ -1,8 +1,9 @@
 """Queries of a data set cut, hidden in part or shrunk, and stored in a folder of their own.
 
-How a query is changed depends on its file name, the seed and the parameters alone. Where a piece of
-another image hides it, it also depends on the list of images that pieces may come from. The folder
-is made once; its manifest says what was done to each query.
+How a query is changed depends on its name below the folder that holds all queries, on the seed and
+on the parameters alone. Where a piece of another image hides it, it also depends on the list of
+images that pieces may come from, and on whom they show. The folder is made once; its manifest says
+what was done to each query.
 """
 
 from __future__ import annotations
@@ -113,6 +114,21 @@ def source_of(paths: Sequence[str], names: Mapping[str, str], folder: str) -> di
     return {"folder": folder, "images": len(paths), "names_and_sizes_sha256": digest}
 
 
+def grouping_of(names: Sequence[str], identities: Sequence[object]) -> str:
+    """A hash of which images show the same person, whatever the person is called.
+
+    Args:
+        names: of the images.
+        identities: whom each shows.
+    """
+    first: dict[object, str] = {}
+    lines = (
+        f"{name} {first.setdefault(identity, name)}\n"
+        for name, identity in zip(names, identities, strict=True)
+    )
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
 def make_queries(
     root: str,
     folder_name: str,
@@ -121,6 +137,7 @@ def make_queries(
     change: Callable[[str], Changed],
     record_key: str,
     masks: bool,
+    later: Sequence[str] = (),
 ) -> dict[str, str]:
     """Change all queries once.
 
@@ -132,6 +149,7 @@ def make_queries(
         change: makes one query from its path.
         record_key: under which the manifest lists what was done to each image.
         masks: whether the folder has a 1-bit image beside each query, white where it is visible.
+        later: see `make_folder`.
 
     Returns:
         Path of the made image, PNG and thus lossless, by path of the query.
@@ -155,7 +173,7 @@ def make_queries(
             done[made[path]] = changed.record
         return {"counts": {QUERY: len(made)}, record_key: done}
 
-    folder = make_folder(root, folder_name, recipe, build)
+    folder = make_folder(root, folder_name, recipe, build, later)
     present = {
         path.relative_to(folder / QUERY).as_posix() for path in (folder / QUERY).rglob("*.png")
     }

@@ -12,7 +12,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 MANIFEST = "manifest.json"
@@ -29,12 +29,15 @@ def _refuse_read_only(place: Path) -> None:
         raise OSError(errno.EACCES, "the folder is read-only (no write permission in its mode)")
 
 
-def _is_complete(folder: Path, recipe: Mapping[str, object]) -> bool:
+def _is_complete(folder: Path, recipe: Mapping[str, object], later: Sequence[str]) -> bool:
     try:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return False
-    return isinstance(manifest, dict) and manifest.get("recipe") == recipe
+    made_by = manifest.get("recipe") if isinstance(manifest, dict) else None
+    if not isinstance(made_by, dict):
+        return False
+    return made_by == {k: v for k, v in recipe.items() if k in made_by or k not in later}
 
 
 def make_folder(
@@ -42,6 +45,7 @@ def make_folder(
     name: str,
     recipe: Mapping[str, object],
     build: Callable[[Path], Mapping[str, object]],
+    later: Sequence[str] = (),
 ) -> Path:
     """Return the folder `name` made by `recipe`, building it once.
 
@@ -51,6 +55,8 @@ def make_folder(
         recipe: what determines every byte of the folder, as JSON values.
         build: writes the content into the empty folder it is given and returns what the manifest
             records besides the recipe (counts, sources).
+        later: keys of the recipe that came after folders had been made without them. These folders
+            stay good.
 
     Returns:
         The path of the complete folder.
@@ -62,7 +68,7 @@ def make_folder(
     recipe = json.loads(json.dumps(recipe))
     places = [Path(root), cache_root()]
     for place in places:
-        if _is_complete(place / name, recipe):
+        if _is_complete(place / name, recipe, later):
             return place / name
 
     errors = []
@@ -70,7 +76,7 @@ def make_folder(
         target = place / name
         if target.exists():
             # Another process may have finished it since the first look.
-            if _is_complete(target, recipe):
+            if _is_complete(target, recipe, later):
                 return target
             raise RuntimeError(
                 f'"{target}" exists but its {MANIFEST} does not match the recipe {recipe}. '
@@ -92,7 +98,7 @@ def make_folder(
                 work.rename(target)
             except OSError:
                 # Another process finished the same folder first: its result is ours too.
-                if not _is_complete(target, recipe):
+                if not _is_complete(target, recipe, later):
                     raise
         finally:
             shutil.rmtree(work, ignore_errors=True)
