@@ -46,6 +46,17 @@ def test_spaces_beside_a_comma(tmp_path: Path) -> None:
     assert found["query"] == [(str(tmp_path / "a b.jpg"), "anna", "door")]
 
 
+def test_columns_in_capital_letters(tmp_path: Path) -> None:
+    found = listed_images(table(tmp_path, "Path,Identity,CAMERA,Split\na.jpg,anna,door,query\n"))
+    assert found["query"] == [(str(tmp_path / "a.jpg"), "anna", "door")]
+
+
+def test_spaces_before_quotes(tmp_path: Path) -> None:
+    text = f'{HEAD}a.jpg, "Lee, Bob", 1, query\nb.jpg, "Lee, Bob",2, gallery\n'
+    found = listed_images(table(tmp_path, text))
+    assert {image[1] for part in found.values() for image in part} == {"Lee, Bob"}
+
+
 def test_a_backslash_that_belongs_to_a_name(tmp_path: Path) -> None:
     (tmp_path / "a\\1.jpg").touch()
     found = listed_images(table(tmp_path, HEAD + "a\\1.jpg,anna,,query\n"))
@@ -65,6 +76,7 @@ def test_a_query_may_lie_in_the_gallery(tmp_path: Path) -> None:
         ("path;identity;split\n", "'path;identity;split'; write .* separated by commas"),
         ("path,identity,path,split\n", '" has two columns path: take'),
         ("path,identity,camera,split,camera\n", "has two columns camera: take one of them out"),
+        ("path,identity,CamID,split\n", "has a column camid and none that is called camera: call it so"),
         (f"{HEAD}a.jpg,anna,1\n", "line 2: there is no split"),
         (f"{HEAD}a.jpg,,1,query\n", "line 2: there is no identity"),
         (f"{HEAD}a.jpg,anna,1,query\n ,bob,1,query\n", "line 3: there is no path"),

@@ -14,6 +14,7 @@ from fastreid.data.datasets.bases import ImageDataset
 
 from partialreid.data.catalogue import load_dataset
 from partialreid.images.labels import evaluation_lists, joined_training_lists, training_list
+from partialreid.images.protocol_check import check_protocol
 
 
 def test_people_of_two_sets_stay_apart() -> None:
@@ -23,6 +24,12 @@ def test_people_of_two_sets_stay_apart() -> None:
     # The name of a folder may hold whatever stands between name and label.
     folders = {"a": [("a.jpg", "b:c", 0)], "a:b": [("b.jpg", "c", 0), ("c.jpg", "b:c", 0)]}
     assert len({pid for _, pid, _ in joined_training_lists(folders)}) == 3
+    # Wherever they lie, their people come in the order in which the sets are named.
+    for names in (("folder:/b/x", "folder:/a/y"), ("folder:/a/x", "folder:/b/y")):
+        lists = {name: [(f"{name}.jpg", 5, 0)] for name in names}
+        joined = sorted(joined_training_lists(lists), key=lambda item: item[1])
+        assert [path for path, *_ in joined] == [f"{name}.jpg" for name in names]
+        assert not any("/" in str(label) for _, *labels in joined for label in labels)
     # FastReID's own labels hold the name of the set, and checkpoints count their classes by them.
     stock = {"A": [("a.jpg", "a_5", "a_0")], "B": [("b.jpg", "b_5", "b_0")]}
     assert joined_training_lists(stock) == [*stock["A"], *stock["B"]]
@@ -42,6 +49,18 @@ class OwnSet(ImageDataset):
 
     def __init__(self, root: str) -> None:
         super().__init__([], list(self.query), list(self.gallery), mode="query")
+
+
+def test_a_link_is_the_file_that_it_leads_to(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").touch()
+    (tmp_path / "b.jpg").symlink_to(tmp_path / "a.jpg")
+    one, other = str(tmp_path / "a.jpg"), str(tmp_path / "b.jpg")
+    with pytest.raises(ValueError, match="is listed as identity 1 and as identity 2"):
+        evaluation_lists("Own", SimpleNamespace(query=[(one, 1, 0)], gallery=[(other, 2, 1)]))
+    with pytest.raises(ValueError, match="which have training images in common"):
+        joined_training_lists({"A": [(one, 1, 0)], "B": [(other, 2, 0)]})
+    with pytest.raises(ValueError, match="1 of 1 queries lie in the gallery too"):
+        check_protocol("Own", [(one, 1, 0)], [(other, 1, 1)])
 
 
 def test_own_set_gets_no_private_keywords_and_any_labels(make_config, monkeypatch: Any) -> None:

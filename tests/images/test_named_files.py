@@ -29,9 +29,14 @@ def put(folder: Path, *names: str) -> Path:
         ("Anna Maria_c3_a b.jpg", "Anna Maria", 3),
         ("王-1_c2_1.jpg", "王-1", 2),
         ("-1_c3_1.jpg", "-1", 3),
+        ("0002_C1S1_000451_03.JPG", "0002", 1),
+        ("anna_cam2_5.jpg", "anna", 2),
+        ("anna_Camera10.jpg", "anna", 10),
+        ("anna/x_Cam3.png", "anna", 3),
         # No cameras: text that only looks like one.
         ("anna_c1x_1.jpg", "anna", None),
         ("anna_cut_1.jpg", "anna", None),
+        ("anna_came2_1.jpg", "anna", None),
         ("c5_1.jpg", "c5", None),
         # In sub-folders the name says the camera alone, wherever it stands.
         ("anna/1.jpg", "anna", None),
@@ -59,7 +64,7 @@ def test_a_name_without_identity(tmp_path: Path, name: str) -> None:
         named_images(str(put(tmp_path, "anna_1.jpg", name)))
 
 
-@pytest.mark.parametrize("name", ["anna_maria_c1_5.jpg", "anna_5_c1.jpg"])
+@pytest.mark.parametrize("name", ["anna_maria_c1_5.jpg", "anna_5_c1.jpg", "anna_5_Cam1.jpg"])
 def test_a_camera_where_it_is_not_looked_for(tmp_path: Path, name: str) -> None:
     """Read as no camera, all people named Anna would become one."""
     with pytest.raises(ValueError, match=f"the camera .*/{name}.* does not follow the identity"):

@@ -34,7 +34,7 @@ def checked_lists(cfg: Any, name: str) -> tuple[Any, list[Item], list[Item]]:
     query, gallery = evaluation_lists(name, data)
     check_protocol(name, query, gallery)
     for part, items in (("query", query), ("gallery", gallery)):
-        twice = len(items) - len({os.path.abspath(path) for path, *_ in items})
+        twice = len(items) - len({os.path.realpath(path) for path, *_ in items})
         if twice and comm.is_main_process():
             logger.warning(
                 f"{name}: {twice} images of the {part} are listed again and count twice."

@@ -8,6 +8,7 @@ them, see `image_table`.
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import re
 from functools import cached_property
@@ -19,6 +20,8 @@ from ..images.lists import Item, name_some
 from ..images.named_files import Labelled, named_images
 from ..images.protocol_check import check_protocol
 from ..partial_dataset import GALLERY_CAMERA, QUERY_CAMERA
+
+logger = logging.getLogger(__name__)
 
 PREFIX = "folder:"
 # Of a folder's own name in the names of what is made of it: a file name is short.
@@ -117,6 +120,9 @@ class FolderSet(ImageDataset):
                 f"{self.name}: {len(lacking)} of {len(listed)} images have no camera, and the "
                 f"others have one: {name_some(lacking)}. Say the camera of all, or of none."
             )
+        if lacking and len(constant) > 1:
+            said = "of a query's person all images of the gallery count"
+            logger.info(f"{self.name}: no camera is known, so that {said}.")
         return [
             [
                 (path, identity, constant[part] if camera is None else camera)

@@ -19,6 +19,8 @@ SUFFIX = ".csv"
 PARTS = ("train", "query", "gallery")
 NEEDED = ("path", "identity", "split")
 CAMERA = "camera"
+# What others call this column. Passed over, it would leave all images without a camera.
+OTHER_NAMES = ("cam", "camid", "cam_id", "cameraid", "camera_id", "cameras")
 
 
 def listed_images(table: str) -> dict[str, list[Labelled]]:
@@ -29,19 +31,21 @@ def listed_images(table: str) -> dict[str, list[Labelled]]:
 
     Args:
         table: path of the file, in UTF-8. The column `camera` may be absent, or its cells empty.
+            Columns may be named in capital letters.
 
     Raises:
         OSError: the file cannot be read.
         ValueError: it is no CSV in UTF-8, a column or a cell is missing, two columns have one
-            name, the part is none of PARTS, or an image is listed twice; names the line.
+            name, cameras stand in a column of another name, the part is none of PARTS, or an image
+            is listed twice; names the line.
     """
     parts: dict[str, list[Labelled]] = {part: [] for part in PARTS}
     lines: dict[tuple[str, str], int] = {}
     try:
         # Excel writes a mark of the byte order first.
         with open(table, encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, strict=True)
-            reader.fieldnames = [name.strip() for name in reader.fieldnames or []]
+            reader = csv.DictReader(file, strict=True, skipinitialspace=True)
+            reader.fieldnames = [_column(name) for name in reader.fieldnames or []]
             _check_columns(table, reader.fieldnames)
             for row in reader:
                 path, identity, part = (_cell(table, reader.line_num, row, n) for n in NEEDED)
@@ -62,6 +66,11 @@ def listed_images(table: str) -> dict[str, list[Labelled]]:
     return parts
 
 
+def _column(name: str) -> str:
+    small = name.strip().lower()
+    return small if small in (*NEEDED, CAMERA, *OTHER_NAMES) else name.strip()
+
+
 def _check_columns(table: str, columns: Sequence[str]) -> None:
     missing = [name for name in NEEDED if name not in columns]
     if missing:
@@ -72,6 +81,12 @@ def _check_columns(table: str, columns: Sequence[str]) -> None:
     for name in (*NEEDED, CAMERA):
         if columns.count(name) > 1:
             raise ValueError(f'"{table}" has two columns {name}: take one of them out.')
+    for name in OTHER_NAMES if CAMERA not in columns else ():
+        if name in columns:
+            raise ValueError(
+                f'"{table}" has a column {name} and none that is called {CAMERA}: call it so, or '
+                "take it out if it does not say which camera took an image."
+            )
 
 
 def _cell(table: str, line: int, row: Mapping[str | None, str | None], name: str) -> str:

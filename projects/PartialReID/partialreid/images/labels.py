@@ -109,7 +109,7 @@ def _one_identity_each(name: str, items: Iterable[Item]) -> None:
     """Refuse an image that is listed as two people: one of the two labels is wrong."""
     listed: dict[str, Hashable] = {}
     for path, identity, _ in items:
-        other = listed.setdefault(os.path.abspath(path), identity)
+        other = listed.setdefault(os.path.realpath(path), identity)
         if other != identity:
             raise ValueError(
                 f'{name}: "{path}" is listed as identity {other!r} and as identity {identity!r}: '
@@ -134,7 +134,8 @@ def joined_training_lists(lists: Mapping[str, Sequence[Item]]) -> list[Item]:
     """The training images of several data sets, with no label in two of them.
 
     FastReID's own sets write their name into their labels, market1501_5, and are joined as they
-    are. Where a set has numbers, or two have the same texts, each label gets the name of its set.
+    are. Where a set has numbers, or two have the same texts, each label gets the name of its set,
+    or, of a folder, its place in the list.
 
     Args:
         lists: of each data set, by its name.
@@ -145,7 +146,7 @@ def joined_training_lists(lists: Mapping[str, Sequence[Item]]) -> list[Item]:
     owner: dict[str, str] = {}
     for name, items in lists.items():
         for path, *_ in items:
-            other = owner.setdefault(os.path.abspath(path), name)
+            other = owner.setdefault(os.path.realpath(path), name)
             if other != name:
                 raise ValueError(
                     f"DATASETS.NAMES holds {other} and {name}, which have training images in "
@@ -162,6 +163,10 @@ def _joined(columns: Mapping[str, Sequence[Any]]) -> list[Any]:
     kept_apart = len(set(labels)) == sum(len(set(column)) for column in columns.values())
     if len(columns) == 1 or (kept_apart and _all_text(labels)):
         return labels
-    # In quotes, if it has a colon itself, so that no name and label look like two others.
-    shown = {name: repr(name) if ":" in name else name for name in columns}
+    # Labels are sorted, and checkpoints count their classes by them: where a folder lies on this
+    # machine must not be in them. And no name and label may look like two others.
+    shown = {
+        name: f"set {place:03d}" if ":" in name or "/" in name else name
+        for place, name in enumerate(columns)
+    }
     return [f"{shown[name]}:{label}" for name, column in columns.items() for label in column]

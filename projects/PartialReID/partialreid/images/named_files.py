@@ -2,8 +2,9 @@
 
 An image that lies in a folder itself is named `<identity>[_c<camera>]_<anything>`: the identity
 ends at the first `_`. In a sub-folder it shows the person whom the sub-folder is named after, and
-its own name may say the camera alone, `[..._]c<camera>[_...]`. A camera is a number, and may be
-followed by Market-1501's number of the sequence, as in 0002_c1s1_000451_03.
+its own name may say the camera alone, `[..._]c<camera>[_...]`. A camera is a number behind `c`,
+`cam` or `camera`, in small letters or large ones, and may be followed by Market-1501's number of
+the sequence, as in 0002_c1s1_000451_03.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from .lists import list_images
 Labelled = tuple[str, str, int | str | None]
 """Path of an image, identity, and camera, None where nothing is said of it."""
 
-_CAMERA = r"c([0-9]+)(?:s[0-9]+)?(?=_|$)"
+_CAMERA = r"(?i:c|cam|camera)([0-9]+)(?i:s[0-9]+)?(?=_|$)"
 _NAME = re.compile(rf"([^_]+)(?:_{_CAMERA})?(?:_.*)?", re.DOTALL)
 _LATER = re.compile(rf"_{_CAMERA}")
 _ANYWHERE = re.compile(rf"(?:^|_){_CAMERA}")
