@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from fastreid.data.transforms import RandomPatch
 from fastreid.utils import comm
 
 from partialreid.data import loaders
@@ -130,6 +131,49 @@ def test_an_epoch_depends_on_the_seed_and_its_number(cfg: Any, sampler: str, wor
     other = cfg.clone()
     other.SEED = 1
     assert not same(batches(TrainLoader(other, items), 0), first)
+
+
+def test_random_patches_of_an_epoch_are_its_own(cfg: Any) -> None:
+    """FastReID keeps those of images seen before, in the process that reads them."""
+    cfg.INPUT.RPT.ENABLED, cfg.INPUT.RPT.PROB = True, 1.0
+    items = train_items(cfg)
+
+    def loader() -> TrainLoader:
+        made = TrainLoader(cfg, items)
+        for step in made.dataset.transform.transforms:
+            if isinstance(step, RandomPatch):
+                step.min_sample_size = 2
+        return made
+
+    uninterrupted = loader()
+    batches(uninterrupted, 0)
+    second = batches(uninterrupted, 1)
+    assert same(batches(loader(), 1), second)
+
+
+@pytest.mark.parametrize("sampler", ["NaiveIdentitySampler", "BalancedIdentitySampler"])
+def test_the_order_does_not_depend_on_who_reads_the_images(cfg: Any, sampler: str) -> None:
+    cfg.DATALOADER.SAMPLER_TRAIN = sampler
+    cfg.INPUT.OCCLUSION.ENABLED = True
+    orders = []
+    for workers in (0, 1):
+        cfg.DATALOADER.NUM_WORKERS = workers
+        orders.append([paths for paths, _ in batches(TrainLoader(cfg, train_items(cfg)), 0)])
+    assert orders[0] == orders[1]
+
+
+def test_ranks_hide_their_images_behind_other_objects(cfg: Any, monkeypatch: Any) -> None:
+    cfg.INPUT.OCCLUSION.ENABLED, cfg.INPUT.OCCLUSION.PROB = True, 1.0
+    cfg.INPUT.OCCLUSION.KINDS = ("shapes",)
+    items, masks = train_items(cfg), []
+    for rank in (0, 1):
+        monkeypatch.setattr(comm, "get_rank", lambda rank=rank: rank)
+        monkeypatch.setattr(comm, "get_world_size", lambda: 2)
+        loader = TrainLoader(cfg, items)
+        loader.start_epoch(0)
+        masks.append(torch.cat([next(loader)["masks"] for _ in range(4)]))
+    alike = [torch.equal(one, other) for one, other in zip(*masks, strict=True)]
+    assert sum(alike) < len(alike) / 2
 
 
 def test_an_epoch_without_a_start_is_the_first(cfg: Any) -> None:

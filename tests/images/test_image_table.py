@@ -76,7 +76,7 @@ def test_a_query_may_lie_in_the_gallery(tmp_path: Path) -> None:
         ("path;identity;split\n", "'path;identity;split'; write .* separated by commas"),
         ("path,identity,path,split\n", '" has two columns path: take'),
         ("path,identity,camera,split,camera\n", "has two columns camera: take one of them out"),
-        ("path,identity,CamID,split\n", "has a column camid and none that is called camera: call it so"),
+        ("path,identity,CamID,split\n", "column camid and none that is called camera: call it so"),
         (f"{HEAD}a.jpg,anna,1\n", "line 2: there is no split"),
         (f"{HEAD}a.jpg,,1,query\n", "line 2: there is no identity"),
         (f"{HEAD}a.jpg,anna,1,query\n ,bob,1,query\n", "line 3: there is no path"),

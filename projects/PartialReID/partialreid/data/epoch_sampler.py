@@ -65,4 +65,22 @@ class EpochSampler(Sampler):
 
     def __iter__(self) -> Iterator[int]:
         """Endless indices of the current epoch."""
-        return iter(self._build(epoch_seed(self.cfg.SEED, self.epoch)))
+        return _by_itself(iter(self._build(epoch_seed(self.cfg.SEED, self.epoch))))
+
+
+def _by_itself(indices: Iterator[int]) -> Iterator[int]:
+    """What a sampler draws from numpy's global state, without leaving that state to others.
+
+    FastReID's samplers seed it, alike in all ranks. Where images are changed in this process, with
+    DATALOADER.NUM_WORKERS 0, all ranks would else put the same objects before their images, and the
+    order of images would depend on how many numbers these objects took.
+    """
+    own: Any = None
+    while True:
+        others = np.random.get_state()
+        if own is not None:
+            np.random.set_state(own)
+        index = next(indices)
+        own = np.random.get_state()
+        np.random.set_state(others)
+        yield index

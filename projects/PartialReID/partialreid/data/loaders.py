@@ -12,6 +12,7 @@ import torch
 from fastreid.data import samplers
 from fastreid.data.build import fast_batch_collator
 from fastreid.data.common import CommDataset
+from fastreid.data.transforms import RandomPatch
 from fastreid.utils import comm
 from torch.utils.data import BatchSampler, DataLoader, default_collate
 
@@ -46,6 +47,16 @@ def seed_worker(worker_id: int) -> None:
     seed = torch.initial_seed() % 2**32
     np.random.seed(seed)
     random.seed(seed)
+
+
+def forget_patches(transform: Any) -> None:
+    """Empty the pool of random patches, which FastReID fills with those of images seen before.
+
+    Workers begin each epoch with an empty one, and so does a resumed run.
+    """
+    for step in getattr(transform, "transforms", ()):
+        if isinstance(step, RandomPatch):
+            step.patchpool.clear()
 
 
 class TrainLoader:
@@ -86,6 +97,7 @@ class TrainLoader:
         torch.manual_seed(seed)
         self.generator.manual_seed(seed)
         self.sampler.epoch = epoch
+        forget_patches(self.dataset.transform)
         self._batches = None
         # A worker is a copy of this process and shares its memory until one of the two writes to
         # it. Freed memory that is kept here, gigabytes after a training step, would be written to
