@@ -254,6 +254,15 @@ def test_mobilenet_weights_are_renamed_once(make_config, cache: Path) -> None:
     assert all(map(torch.equal, first_and_last(), wanted))
 
 
+def test_damaged_renamed_weights(make_config, cache: Path) -> None:
+    (cache / "partialreid_mobilenetv2.pth").write_bytes(b"half")
+    with pytest.raises(
+        RuntimeError, match=r'mobilenetv2\.pth" cannot be read .*Remove it'
+    ) as caught:
+        build(make_config, "mobilenetv2_stride", "1.0x")
+    assert "\n" not in str(caught.value)
+
+
 def test_other_widths_have_no_weights(make_config) -> None:
     with pytest.raises(ValueError, match=r"MobileNetV2 0\.5x: set MODEL\.BACKBONE\.PRETRAIN_PATH"):
         build(make_config, "mobilenetv2_stride", "0.5x")

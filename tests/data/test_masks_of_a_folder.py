@@ -35,7 +35,7 @@ def test_masks_change_no_random_number(cfg: Any, root: Path, tmp_path: Path) -> 
         cfg.INPUT[key].ENABLED, cfg.INPUT[key].PROB = True, 0.7
     items = train_items(cfg)
     plain = ImageItems(list(items), build_transforms(cfg, is_train=True), relabel=True)
-    cfg.DATASETS.MASKS = str(write_masks(root, tmp_path / "m", lambda _: np.ones((16, 8))))
+    cfg.DATASETS.MASKS = str(write_masks(root, tmp_path / "m", lambda _: np.eye(16, 8)))
     masked = MaskedItems(cfg, items, str(root))
     for index in range(len(items)):
         seed(index)
@@ -46,6 +46,30 @@ def test_masks_change_no_random_number(cfg: Any, root: Path, tmp_path: Path) -> 
         assert {k: v for k, v in two.items() if k not in ("images", "masks")} == {
             k: v for k, v in one.items() if k != "images"
         }
+
+
+@pytest.mark.parametrize(
+    ("image", "seen"),
+    [(Image.fromarray(np.eye(16, 8).astype(np.uint8)), "nobody"),
+     (Image.fromarray(np.eye(16, 8).astype(np.uint16) * 255), "nobody"),
+     (Image.new("RGBA", (8, 16), (255, 255, 255, 0)), "a person everywhere")],
+    ids=["0 and 1", "16 bits", "transparency"],
+)  # fmt: skip
+def test_masks_that_say_nothing_are_refused(
+    cfg: Any, root: Path, tmp_path: Path, image: Image.Image, seen: str
+) -> None:
+    folder = write_masks(root, tmp_path / "m", lambda _: np.eye(16, 8))
+    for path in folder.rglob("*.png"):
+        image.save(path)
+    cfg.DATASETS.MASKS = str(folder)
+    with pytest.raises(ValueError, match=rf"there is {seen}, as in .*DATASETS\.MASK_THRESHOLD 128"):
+        MaskedItems(cfg, train_items(cfg), str(root))
+
+
+def test_two_images_with_one_mask(tmp_path: Path) -> None:
+    paths = [str(tmp_path / "a.png"), str(tmp_path / "a.jpg")]
+    with pytest.raises(ValueError, match=r'a\.png" and ".*a\.jpg" would both have the mask'):
+        find_masks(paths, str(tmp_path), str(tmp_path / "masks"))
 
 
 def test_from_which_grey_a_mask_is_the_person(cfg: Any, root: Path, tmp_path: Path) -> None:
@@ -103,7 +127,7 @@ def test_masks_are_found_by_relative_name(tmp_path: Path, monkeypatch) -> None:
 
 
 def test_a_mask_of_another_size_is_named(cfg: Any, root: Path, tmp_path: Path) -> None:
-    cfg.DATASETS.MASKS = str(write_masks(root, tmp_path / "m", lambda _: np.ones((8, 16))))
+    cfg.DATASETS.MASKS = str(write_masks(root, tmp_path / "m", lambda _: np.eye(8, 16)))
     data = MaskedItems(cfg, train_items(cfg), str(root))
     with pytest.raises(ValueError, match=r"0002_c1.*\.png.* 16 x 8 pixels, its image 8 x 16"):
         data[0]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import tempfile
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -68,6 +70,17 @@ def test_interrupted_build_leaves_nothing(tmp_path: Path, error: BaseException) 
         make_folder(root, "set", RECIPE, interrupted)
     assert list(root.iterdir()) == []
     assert (make_folder(root, "set", RECIPE, build) / "a.txt").is_file()
+
+
+def test_what_a_killed_process_left_goes_when_it_is_old(tmp_path: Path) -> None:
+    ages = {".set.old": 30, ".set.new": 0, ".set2.old": 30}
+    for name, days in ages.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "half").touch()
+        past = time.time() - days * 24 * 3600
+        os.utime(tmp_path / name, (past, past))
+    make_folder(tmp_path, "set", RECIPE, build)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".set.new", ".set2.old", "set"]
 
 
 def test_root_below_a_file_goes_to_the_cache(tmp_path: Path, cache: Path) -> None:

@@ -50,6 +50,7 @@ def test_an_image_lies_as_its_exif_says() -> None:
     [
         (PIXELS / 255, "an array (5, 4, 3) of float64"),
         (torch.rand(3, 5, 4), "a tensor (3, 5, 4) of float32"),
+        (torch.rand(3, 5, 4).bfloat16(), "a tensor (3, 5, 4) of bfloat16"),
         (PIXELS[:, :, :2], "an array (5, 4, 2) is no picture"),
         (torch.from_numpy(PIXELS), "a tensor (5, 4, 3) is no picture"),
         (PIXELS[None], "an array (1, 5, 4, 3) is no picture"),

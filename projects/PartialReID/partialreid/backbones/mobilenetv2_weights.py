@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ..runtime.files import whole_file
-from .pretrained import cached_path, hub_weights, one_at_a_time
+from .pretrained import cached_path, hub_weights, one_at_a_time, readable_weights
 from .pretrained_files import check_pretrain_path
 
 MOBILENETV2_URL = "https://download.pytorch.org/models/mobilenet_v2-7ebf99e0.pth"
@@ -71,7 +71,9 @@ def resolve_pretrained(cfg: Any) -> Any:
             "MODEL.BACKBONE.PRETRAIN_PATH, or MODEL.BACKBONE.PRETRAIN False."
         )
     target = cached_path("partialreid_mobilenetv2.pth")
-    if not os.path.isfile(target):
+    if os.path.isfile(target):
+        readable_weights(target)
+    else:
         state = rename_torchvision_mobilenetv2(hub_weights(MOBILENETV2_URL))
         with one_at_a_time(target):
             if not os.path.isfile(target):

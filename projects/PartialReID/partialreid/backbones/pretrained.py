@@ -41,6 +41,25 @@ def one_at_a_time(cached: str) -> Iterator[None]:
             os.remove(lock)
 
 
+def readable_weights(path: str) -> dict[str, Tensor]:
+    """The weights in a file of the cache.
+
+    Raises:
+        RuntimeError: it is damaged; the message names the file and the way out.
+    """
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # as below
+        raise _damaged(path, error) from error
+
+
+def _damaged(path: str, error: Exception) -> RuntimeError:
+    return RuntimeError(
+        f'the ImageNet weights "{path}" cannot be read ({type(error).__name__}): the file is '
+        "damaged or of another kind. Remove it, so that it is downloaded again."
+    )
+
+
 def hub_weights(url: str, name: str = "") -> dict[str, Tensor]:
     """The state dict at a URL, from torch hub's cache if it is there.
 
@@ -67,10 +86,7 @@ def hub_weights(url: str, name: str = "") -> dict[str, Tensor]:
             )
     except Exception as error:  # a damaged file raises at least four types
         if os.path.isfile(cached):
-            raise RuntimeError(
-                f'the ImageNet weights "{cached}" cannot be read ({type(error).__name__}): the '
-                "file is damaged or of another kind. Remove it, so that it is downloaded again."
-            ) from error
+            raise _damaged(cached, error) from error
         raise RuntimeError(
             f"the ImageNet weights {name} could not be downloaded ({error}). Put the file at "
             f'"{cached}", or set MODEL.BACKBONE.PRETRAIN_PATH to a file of your own, or '

@@ -23,6 +23,7 @@ from ..images.person_outline import hide_behind_person
 from ..images.random_numbers import pick
 from ..images.reading import MaskError, read_image
 from .masked_transform import MaskedTransform
+from .person_masks import check_masks, read_mask
 from .shrunk_images import shrink_of
 
 # What can be put before a training image: what hides the queries of derived sets, though drawn
@@ -57,7 +58,8 @@ def find_masks(paths: Sequence[str], root: str, masks: str) -> dict[str, str]:
 
     Raises:
         FileNotFoundError: masks are absent; the first are named.
-        ValueError: an image lies neither below the data root nor in the cache.
+        ValueError: an image lies neither below the data root nor in the cache, or two images have
+            one mask.
     """
     places = [os.path.abspath(place) for place in (root, cache_root())]
     found = {}
@@ -70,6 +72,13 @@ def find_masks(paths: Sequence[str], root: str, masks: str) -> dict[str, str]:
                 f'below "{places[1]}". Set DATASETS.ROOT to a folder above it.'
             )
         found[path] = str((Path(masks) / os.path.relpath(full, place)).with_suffix(".png"))
+    owner: dict[str, str] = {}
+    for path, mask in found.items():
+        other = owner.setdefault(mask, path)
+        if os.path.abspath(other) != os.path.abspath(path):
+            raise ValueError(
+                f'"{other}" and "{path}" would both have the mask "{mask}": rename one of them.'
+            )
     absent = [mask for mask in found.values() if not os.path.isfile(mask)]
     if absent:
         raise FileNotFoundError(
@@ -91,8 +100,9 @@ class MaskedItems(CommDataset):
 
     Raises:
         FileNotFoundError: DATASETS.MASKS lacks a mask.
-        ValueError: a value of INPUT.OCCLUSION is out of range, or a transform is on that a mask
-            cannot follow.
+        ImageError: a mask cannot be read.
+        ValueError: a value of INPUT.OCCLUSION is out of range, a transform is on that a mask
+            cannot follow, or masks show nobody, or nothing but people.
     """
 
     def __init__(self, cfg: Any, items: Sequence[Item], root: str) -> None:
@@ -118,6 +128,7 @@ class MaskedItems(CommDataset):
         self.masks = find_masks(paths, root, masks) if masks else {}
         self.shrink = shrink_of(cfg)
         self.threshold = cfg.DATASETS.MASK_THRESHOLD
+        check_masks(list(self.masks.values()), self.threshold)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         """The image as a tensor, with its id, camera, path, and the mask (H, W) bool."""
@@ -141,7 +152,7 @@ class MaskedItems(CommDataset):
     def _foreground(self, path: str, size: tuple[int, int]) -> np.ndarray:
         if path not in self.masks:
             return np.ones(size, bool)
-        mask = np.asarray(read_image(self.masks[path]).convert("L")) >= self.threshold
+        mask = read_mask(self.masks[path], self.threshold)
         if mask.shape != size:
             raise MaskError(
                 f'the mask "{self.masks[path]}" is {mask.shape[1]} x {mask.shape[0]} pixels, its '

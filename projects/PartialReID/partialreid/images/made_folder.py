@@ -7,15 +7,19 @@ a manifest that equals the recipe may use the folder as it is.
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import glob
 import json
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 MANIFEST = "manifest.json"
+LEFT_OVER = 7 * 24 * 3600.0  # seconds without a change after which a half-made folder is nobody's
 
 
 def cache_root() -> Path:
@@ -38,6 +42,14 @@ def _is_complete(folder: Path, recipe: Mapping[str, object], later: Sequence[str
     if not isinstance(made_by, dict):
         return False
     return made_by == {k: v for k, v in recipe.items() if k in made_by or k not in later}
+
+
+def _remove_left_over(place: Path, name: str) -> None:
+    """Remove what a process that was killed had begun, and nothing that one may still work on."""
+    for folder in place.glob(f".{glob.escape(name)}.*"):
+        with contextlib.suppress(OSError):
+            if time.time() - folder.stat().st_mtime > LEFT_OVER:
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def make_folder(
@@ -85,6 +97,7 @@ def make_folder(
         try:
             place.mkdir(parents=True, exist_ok=True)
             _refuse_read_only(place)
+            _remove_left_over(place, name)
             work = Path(tempfile.mkdtemp(prefix=f".{name}.", dir=place))
         except OSError as error:
             errors.append(f"{place}: {error.strerror or error}")

@@ -6,6 +6,7 @@ import os
 from typing import TypeAlias, TypeGuard
 
 import numpy as np
+import torch
 from PIL import Image
 from torch import Tensor
 
@@ -53,7 +54,10 @@ def rgb_of(picture: Picture) -> Image.Image:
         values = picture.detach().cpu()
         # torchvision has the channels first.
         values = values.permute(1, 2, 0) if values.dim() == 3 else values
-        image = _from_array(values.numpy(), f"a tensor {tuple(picture.shape)}", "(3, H, W)")
+        what = f"a tensor {tuple(picture.shape)}"
+        if values.dtype != torch.uint8:  # numpy may have no type for it, such as for bfloat16
+            raise _no_bytes(what, str(values.dtype).removeprefix("torch."))
+        image = _from_array(values.numpy(), what, "(3, H, W)")
     else:
         raise no_picture(picture)
     if not min(image.size):
@@ -61,12 +65,14 @@ def rgb_of(picture: Picture) -> Image.Image:
     return image
 
 
-def _from_array(values: np.ndarray, what: str, shape: str) -> Image.Image:
+def _no_bytes(what: str, numbers: str) -> ValueError:
     # Numbers from 0 to 1 and from 0 to 255 both are usual: a guess would be wrong without a word.
+    return ValueError(f"{what} of {numbers} is no picture: give unsigned bytes, 0 to 255 (uint8).")
+
+
+def _from_array(values: np.ndarray, what: str, shape: str) -> Image.Image:
     if values.dtype != np.uint8:
-        raise ValueError(
-            f"{what} of {values.dtype} is no picture: give unsigned bytes, 0 to 255 (uint8)."
-        )
+        raise _no_bytes(what, str(values.dtype))
     if values.ndim == 3 and values.shape[2] == 1:
         values = values[:, :, 0]
     if values.ndim != 2 and (values.ndim != 3 or values.shape[2] not in (3, 4)):
