@@ -113,3 +113,21 @@ def test_kappa_changes_the_distance() -> None:
     near = compute_dsr_dist(query, gallery, torch.zeros(1, 1), None, kappa=1e-4)
     far = compute_dsr_dist(query, gallery, torch.zeros(1, 1), None, kappa=1.0)
     assert near < far
+
+
+@pytest.mark.parametrize("topk", [2, 0, 100])
+@pytest.mark.parametrize("shape", [(4, 5), (2, 6), (4, 900)])
+def test_a_distance_of_other_images_is_refused(topk: int, shape: tuple[int, int]) -> None:
+    torch.manual_seed(0)
+    query, gallery = torch.randn(4, 8, 3), torch.randn(6, 8, 3)
+    with pytest.raises(
+        ValueError, match=rf"distmat is \({shape[0]}, {shape[1]}\).* 4 queries .* 6"
+    ):
+        compute_dsr_dist(query, gallery, torch.rand(shape), None, topk=topk)
+
+
+def test_a_distance_that_is_no_number_is_refused() -> None:
+    near = torch.rand(4, 6)
+    near[2] = torch.nan
+    with pytest.raises(ValueError, match="distmat holds NaN"):
+        compute_dsr_dist(torch.randn(4, 8, 3), torch.randn(6, 8, 3), near, None, topk=2)

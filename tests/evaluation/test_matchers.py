@@ -10,6 +10,8 @@ import torch
 
 from partialreid.evaluation.configured_distances import configured_matcher
 from partialreid.evaluation.matchers import LassoMatcher, RidgeMatcher
+from partialreid.evaluation.weighted_columns import WeightedColumns
+from partialreid.matching.column_parts import ColumnPart
 from partialreid.matching.extracted import Images
 from partialreid.matching.lasso import lasso_distance
 
@@ -30,6 +32,26 @@ def test_a_probe_brings_its_first_scale_only() -> None:
     all_columns = ridge.every(query, gallery)
     first = Images(query.features, [c[:, :3] for c in columns[:2]], [w[:3] for w in weights[:2]])
     torch.testing.assert_close(all_columns, ridge.every(first, gallery))
+
+
+def test_sparse_codes_fetch_the_queries_that_are_asked_for() -> None:
+    """All queries together may be more than TEST.DSR.MEMORY_GB."""
+    torch.manual_seed(0)
+    columns = torch.nn.functional.normalize(torch.randn(30, 12, 6), dim=1)
+    weights = [torch.tensor([0.5, 0.0, 0.5, 0.0, 0.0, 0.0])] * 30
+    fetched: list[int] = []
+
+    class Watched(ColumnPart):
+        def __getitem__(self, image: int) -> torch.Tensor:
+            fetched.append(image)
+            return super().__getitem__(image)
+
+    query = WeightedColumns(Images(torch.zeros(30, 1), Watched(columns, range(30)), weights))
+    assert (len(query), list(query.counts), fetched) == (30, [2] * 30, [])
+    torch.testing.assert_close(query[7], columns[7][:, [0, 2]])
+    assert fetched == [7]
+    with pytest.raises(IndexError, match="query 30 of 30"):
+        query[30]
 
 
 def test_the_tolerance_of_sparse_codes_moves_distances() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tracemalloc
 import warnings
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import psutil
@@ -46,6 +47,29 @@ def cosine(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
 
 def m_ap(distances, ids) -> float:
     return float(rank_metrics(distances, *ids).all_AP.mean())
+
+
+@pytest.mark.parametrize("switch", ["METRIC", "AQE"])
+def test_refined_distances_are_those_of_float32(make_config: Any, switch: str) -> None:
+    """Under mixed precision, too, as all other distances of an evaluation."""
+    query, gallery, _ = case()
+    test = make_config().TEST
+    if switch == "METRIC":
+        test.METRIC = "euclidean"
+    else:
+        test.AQE.ENABLED = True
+    wanted = refined_global(query, gallery, test)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = refined_global(query, gallery, test)
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(found, wanted, rtol=0, atol=0)
+
+
+def test_more_neighbours_are_averaged_than_compared(make_config: Any) -> None:
+    test = make_config().TEST
+    test.RERANK.ENABLED, test.RERANK.K1, test.RERANK.K2 = True, 4, 20
+    with pytest.raises(ValueError, match=r"TEST\.RERANK\.K2 is 20, and K1 4"):
+        check_refinement(test, 100)
 
 
 def test_euclidean_is_fastreids() -> None:

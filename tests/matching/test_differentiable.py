@@ -91,7 +91,7 @@ def test_autocast_does_not_reach_the_products() -> None:
 
 
 def test_kappa_must_be_positive() -> None:
-    with pytest.raises(ValueError, match="kappa must be > 0, got 0"):
+    with pytest.raises(ValueError, match="kappa must be > 0 and finite, got 0"):
         differentiable_distance(columns(0, 9, 4), columns(1, 9, 5), kappa=0)
 
 

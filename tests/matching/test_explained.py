@@ -150,7 +150,7 @@ def test_inputs_stay_as_they_are_and_carry_no_gradient() -> None:
 
 def test_arguments_that_do_not_fit_are_refused() -> None:
     query, gallery, weights = pair(32, 9, 12)
-    with pytest.raises(ValueError, match="kappa must be > 0, got 0"):
+    with pytest.raises(ValueError, match="kappa must be > 0 and finite, got 0"):
         explained_pair(query, gallery, weights, 0)
     for function in (explained_pair, explained_lasso_pair):
         with pytest.raises(ValueError, match="channels differ: query 31, gallery 32"):

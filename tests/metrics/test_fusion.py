@@ -60,6 +60,22 @@ def test_fixed_lambda(settings) -> None:
     assert said == {"lambda": 0.3, "lambda_selection": "fixed"}
 
 
+def test_the_oracle_is_measured_by_the_protocol(settings) -> None:
+    """In galleries of one image of each person; in the whole one Rank-1 is much higher."""
+    near, matched, ids = case(seed=2)
+    wanted = settings(
+        LAMBDA_SELECTION="crossfit", LAMBDA_STEP=0.1, PROTOCOL="single-shot", SINGLE_SHOT_ROUNDS=5
+    )
+    _, said = fused_distance(near, matched, ids, wanted)
+    at_its_lambda = {"fused": fuse(near, matched, said["oracle"]["lambda"])}
+    found = report_of(at_its_lambda, ids, wanted)["fused"]
+    assert {name: said["oracle"][name] for name in ("Rank-1", "mAP")} == {
+        name: found[name] for name in ("Rank-1", "mAP")
+    }
+    whole = summarize(at_its_lambda["fused"], ids)
+    assert abs(whole["Rank-1"] - found["Rank-1"]) > 1
+
+
 def test_queries_without_a_match_weigh_nothing_in_the_oracle(settings) -> None:
     """Half of one half's queries have none: the oracle is still the best of the whole set."""
     near, matched, ids = case(seed=1)

@@ -45,6 +45,11 @@ def test_roc_by_hand() -> None:
     assert tied == {"TAR@FAR=0.5": 0.0}
 
 
+def test_a_rate_just_below_one_accepts_all_but_the_last() -> None:
+    distances, ids = [[0.3, 0.1, 0.2]], ([1], [1, 2, 3], [0], [1, 1, 1])
+    assert roc(distances, *ids, rates=[1 - 1e-12]) == {"TAR@FAR=1": 0.0}
+
+
 def test_roc_names_bad_input() -> None:
     ids = ([1], [1, 2], [0], [1, 1])
     with pytest.raises(ValueError, match="there are 0 and 1"):

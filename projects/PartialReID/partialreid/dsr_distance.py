@@ -81,15 +81,25 @@ def compute_dsr_dist(
     Returns:
         (Q, G), un-squared weighted residuals sum_n w_n ||q_n - G W_n||: a tensor where the columns
         are tensors, and an array where they are arrays, as the original's callers have them.
+
+    Raises:
+        ValueError: `distmat` is not (Q, G), or holds NaN; or as `reconstruction_distance`.
     """
     of_arrays = _is_of_arrays(array1)
     query, gallery, near = _columns(array1), _columns(array2), _tensor(distmat)
     weights = None if scores is None else _columns(scores)
+    if near.shape != (len(query), len(gallery)):
+        raise ValueError(
+            f"distmat is {tuple(near.shape)}; it holds a distance of each of {len(query)} queries "
+            f"to each of {len(gallery)} gallery images"
+        )
     if topk <= 0 or topk >= near.shape[1]:
         found = reconstruction_distance(
             query, gallery, weights, kappa=kappa, memory_bytes=memory_bytes
         )
         return found.numpy() if of_arrays else found
+    if near.isnan().any():
+        raise ValueError("distmat holds NaN")
     shortlist = nearest(near, topk)
     matched = reconstruction_distance_topk(
         query, gallery, shortlist, weights, kappa=kappa, memory_bytes=memory_bytes

@@ -18,6 +18,7 @@ from ..matching.reconstruction import (
     reconstruction_distance_pairs,
 )
 from ..runtime.progress import tracker
+from .weighted_columns import WeightedColumns
 
 
 class RidgeMatcher(NamedTuple):
@@ -81,7 +82,7 @@ class LassoMatcher(NamedTuple):
     def every(self, query: Images, gallery: Images) -> Tensor:
         """Distances (Q, G) of all pairs."""
         return lasso_distance(
-            _weighted(query),
+            WeightedColumns(query),
             gallery.columns,
             beta=self.beta,
             tolerance=self.tolerance,
@@ -92,7 +93,7 @@ class LassoMatcher(NamedTuple):
     def pairs(self, query: Images, gallery: Images, pairs: Tensor) -> Tensor:
         """Distances (P,) of `pairs` (P, 2) of a query and a gallery image."""
         return lasso_distance(
-            _weighted(query),
+            WeightedColumns(query),
             gallery.columns,
             pairs,
             beta=self.beta,
@@ -104,8 +105,3 @@ class LassoMatcher(NamedTuple):
     def explained(self, query: Tensor, gallery: Tensor, weights: Tensor) -> Explained:
         """The distance between columns (C, N) and (C, M) taken apart, with weights (N,)."""
         return explained_lasso_pair(query, gallery, weights, self.beta, self.tolerance)
-
-
-def _weighted(query: Images) -> list[Tensor]:
-    """The columns (C, N_q) of each query that have a weight."""
-    return [query.columns[i][:, weights > 0] for i, weights in enumerate(query.weights)]

@@ -21,6 +21,7 @@ import torch.nn.functional as F
 from fastreid.utils.compute_dist import compute_jaccard_distance
 from torch import Tensor
 
+from ..matching.precision import full_precision
 from ..metrics.ranking import Array, ArrayLike, as_array
 from ..runtime.memory_budget import MATCHING_ON_CPU, bytes_for_all_pairs, memory_budget
 
@@ -73,6 +74,11 @@ def refined_global(query: Tensor, gallery: Tensor, settings: Any) -> Tensor:
         ValueError: as the functions of this module.
     """
     check_refinement(settings, len(query) + len(gallery))
+    with full_precision(query.device):
+        return _refined(query, gallery, settings)
+
+
+def _refined(query: Tensor, gallery: Tensor, settings: Any) -> Tensor:
     if settings.AQE.ENABLED:
         keys = settings.AQE
         block = memory_budget(settings.DSR.MEMORY_GB, "cpu").matching
@@ -212,6 +218,11 @@ def _check_rerank(images: int, k1: int, k2: int, lam: float) -> None:
                 f"TEST.RERANK.{key} is {value}: there are {images} images, it lies between 1 and "
                 f"{images}"
             )
+    if k2 > k1:
+        raise ValueError(
+            f"TEST.RERANK.K2 is {k2}, and K1 {k1}: of the K1 neighbours that are compared at most "
+            "all are averaged"
+        )
     if not 0 <= lam <= 1:
         raise ValueError(f"TEST.RERANK.LAMBDA is {lam}; it lies between 0 and 1")
 

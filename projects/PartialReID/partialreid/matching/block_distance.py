@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 from .inner_products import inner_products
+from .kappa import check_kappa
 from .precision import at_least_float32
 from .quadratic_forms import quadratic_forms
 
@@ -51,8 +52,7 @@ def block_distance(query: Tensor, gallery: Tensor, weights: Tensor, kappa: float
         ValueError: kappa <= 0.
         RuntimeError: in a backward pass, where second derivatives are asked for.
     """
-    if not kappa > 0:
-        raise ValueError(f"kappa must be > 0, got {kappa}")
+    check_kappa(kappa)
     query, gallery = at_least_float32(query), at_least_float32(gallery)
     correlation, gram, squares = inner_products(query, gallery)
     explained = quadratic_forms(correlation, _solution(gram.double(), kappa))

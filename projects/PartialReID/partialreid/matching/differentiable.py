@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from .exact_product import exact_product
+from .kappa import check_kappa
 from .precision import at_least_float32, full_precision
 from .reconstruction import KAPPA
 
@@ -31,8 +32,7 @@ def ridge_codes(query: Tensor, gallery: Tensor, kappa: float = KAPPA) -> Tensor:
     Raises:
         ValueError: kappa <= 0.
     """
-    if not kappa > 0:
-        raise ValueError(f"kappa must be > 0, got {kappa}")
+    check_kappa(kappa)
     query, gallery = at_least_float32(query), at_least_float32(gallery)
     with full_precision(query.device):
         gram = exact_product(gallery.mT, gallery).double()

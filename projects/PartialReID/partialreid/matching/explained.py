@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 
 from .columns import ColumnBlocks, check_fit, padded_weights
+from .kappa import check_kappa
 from .lasso import BETA, TOLERANCE, lasso_codes
 from .precision import full_precision
 from .reconstruction import KAPPA
@@ -65,8 +66,7 @@ def explained_pair(
         ValueError: arguments that do not fit each other, kappa <= 0, or columns that hold an
             infinity or NaN.
     """
-    if not kappa > 0:
-        raise ValueError(f"kappa must be > 0, got {kappa}")
+    check_kappa(kappa)
     wanted, span, weights = _checked(query, gallery, weights)
     with full_precision(wanted.device):
         # Singular vectors, as one pair costs little and no kappa is too small for them.

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from .columns import ColumnBlocks, Columns, check_fit, padded_weights
+from .kappa import check_kappa
 from .precision import full_precision
 from .residual_tiles import ResidualTiles
 from .shortlists import check_pairs, check_shortlist, pairs_by_gallery
@@ -208,8 +209,7 @@ def _tiles(
     squared: bool,
     memory_bytes: int | None,
 ) -> ResidualTiles:
-    if not kappa > 0:
-        raise ValueError(f"kappa must be > 0, got {kappa}")
+    check_kappa(kappa)
     queries, galleries = ColumnBlocks(query, "query"), ColumnBlocks(gallery, "gallery")
     dtype = check_fit(queries, galleries)
     bound = MEMORY_BYTES if memory_bytes is None else memory_bytes

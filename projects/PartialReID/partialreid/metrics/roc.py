@@ -55,7 +55,7 @@ def roc(
             f"{len(false)}: set TEST.ROC.ENABLED to False"
         )
     # Rounding must not lose a pair: 0.01 * 100 is one.
-    allowed = [int(rate * len(false) + 1e-9) for rate in rates]
+    allowed = [min(int(rate * len(false) + 1e-9), len(false) - 1) for rate in rates]
     false.partition(sorted(set(allowed)))
     return {
         f"TAR@FAR={rate:g}": 100 * float((true < false[place]).mean())
