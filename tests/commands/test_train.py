@@ -60,7 +60,7 @@ def test_ctrl_c_says_how_a_training_goes_on_and_that_of_nothing_else(
 
     monkeypatch.setattr(job, "setup_config", interrupted)
     for words, said in (
-        ([], "interrupted; --resume goes on from the last checkpoint\n"),
+        ([], f"interrupted; {command.GOES_ON}\n"),
         (["--eval-only"], "interrupted\n"),
     ):
         with pytest.raises(SystemExit) as caught:

@@ -80,6 +80,16 @@ def test_what_only_a_training_refuses(make_config, key: str, value: Any) -> None
     check_config(config(make_config, key, value), 1, eval_only=True)
 
 
+@pytest.mark.parametrize(
+    "key", ["MODEL.META_ARCHITECTURE", "MODEL.BACKBONE.NAME", "MODEL.HEADS.NAME"]
+)
+@pytest.mark.parametrize("eval_only", [False, True])
+def test_an_unknown_network_lists_the_known_ones(make_config, key: str, eval_only: bool) -> None:
+    """Before a training asks it what it reads."""
+    with pytest.raises(ValueError, match=rf"^{key} is 'Typo'; it can be \w+, \w+"):
+        check_config(config(make_config, key, "Typo"), 1, eval_only)
+
+
 def test_unknown_data_set_lists_the_known_ones(make_config) -> None:
     for group in ("NAMES", "TESTS"):
         cfg = config(make_config, f"DATASETS.{group}", ("Market1501", "Typo"))

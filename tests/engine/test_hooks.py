@@ -12,6 +12,7 @@ from fastreid.utils.checkpoint import PeriodicCheckpointer
 from fastreid.utils.events import get_event_storage
 
 from partialreid.engine.checkpoint import SafeCheckpointer, read_checkpoint
+from partialreid.engine.evaluated_epochs import Evaluated, read_evaluated
 from partialreid.engine.hooks import Evaluate, KeepBest, Save, StartEpoch
 
 
@@ -130,6 +131,12 @@ def test_best_model_is_kept(tmp_path: Path) -> None:
     assert (data["epoch"], data["best_metric"]) == (5, 31.0)
     assert names(tmp_path) == ["model_best"]
     assert not (tmp_path / "last_checkpoint").exists()
+    assert read_evaluated(str(tmp_path)) == Evaluated(5, 31.0)
+
+
+def test_an_evaluation_that_is_not_the_best_is_noted_too(tmp_path: Path) -> None:
+    keep_best(tmp_path, [30.0, None, 20.0, None])
+    assert read_evaluated(str(tmp_path)) == Evaluated(2, 30.0)
 
 
 def test_best_of_an_earlier_run_counts(tmp_path: Path) -> None:

@@ -11,8 +11,10 @@ import torch
 from torch import nn
 
 from partialreid.engine.checkpoint import read_checkpoint
-from partialreid.engine.layer_freezing import FreezeLayers, check_layers
+from partialreid.engine.checks import check_config
+from partialreid.engine.layer_freezing import FreezeLayers, check_layers, check_patterns
 from tests import tiny
+from tests.whole_config import whole_config
 
 
 class Small(nn.Module):
@@ -78,6 +80,16 @@ def test_a_misspelt_layer_is_refused_with_those_that_there_are() -> None:
     assert str(caught.value) == (
         "MODEL.FREEZE_LAYERS holds 'bakbone', which no layer is called. There are backbone, heads, "
         "and in them backbone.0, backbone.1, heads.bias, heads.weight."
+    )
+
+
+def test_what_is_no_pattern_is_refused_before_there_is_a_network(make_config) -> None:
+    check_patterns(["backbone", r"heads\.bnneck", "backbone.(conv1|bn1)"])
+    options = ("MODEL.FREEZE_LAYERS", ["heads", "backbone("], "SOLVER.FREEZE_ITERS", 3)
+    with pytest.raises(ValueError) as caught:
+        check_config(whole_config(make_config, *options), 1, eval_only=False)
+    assert str(caught.value).startswith(
+        "MODEL.FREEZE_LAYERS holds 'backbone(', which is no regular expression (missing ), "
     )
 
 

@@ -177,11 +177,13 @@ def test_no_steps_were_left_out(data: dict[str, Any]) -> None:
         ({"optimizer": {}}, "does not say after which epoch"),
         ({"epoch": 1}, "holds no optimizer, so training would not go on but start over"),
         ({"epoch": 1, "optimizer": {}, "config": "SOLVER: {OPT: SGD}"}, "set SOLVER.OPT SGD."),
+        ({"epoch": 1, "optimizer": {}}, "does not hold the teacher of KD.EMA.ENABLED"),
     ],
 )
 def test_what_cannot_be_resumed(config, data: dict[str, Any], said: str) -> None:
+    of_a_teacher = ("MODEL.META_ARCHITECTURE", "Distiller", "KD.EMA.ENABLED", True)
     with pytest.raises(ValueError) as caught:
-        epochs_done(data, "x.pth", config())
+        epochs_done(data, "x.pth", config(*of_a_teacher))
     assert said in str(caught.value)
     assert '"x.pth"' in str(caught.value)
     assert "give MODEL.WEIGHTS x.pth without --resume" in str(caught.value)
@@ -193,6 +195,17 @@ def test_what_can_be_resumed(config) -> None:
     # Without a saved config, as of old, and with nothing left to train.
     assert epochs_done({"epoch": 1, "optimizer": {}}, "x.pth", config()) == 2
     assert epochs_done({"epoch": 7}, "x.pth", config()) == 8
+
+
+def test_epochs_are_not_taken_back(config) -> None:
+    """An evaluation of ten epochs under the name of eight was what came of it."""
+    with pytest.raises(ValueError) as caught:
+        epochs_done({"epoch": 9, "optimizer": {}}, "x.pth", config())
+    assert str(caught.value) == (
+        '--resume: the checkpoint "x.pth" has 10 epochs behind it, more than SOLVER.MAX_EPOCH 8, '
+        "and none is taken back: raise that key, or evaluate the checkpoint by --eval-only "
+        "MODEL.WEIGHTS x.pth."
+    )
 
 
 def test_an_optimizer_of_another_kind_or_for_other_layers(config) -> None:
@@ -224,6 +237,24 @@ def test_an_old_name_of_a_test_set_is_a_value_that_differs(config) -> None:
         "DATASETS.TESTS: ['PartialREIDOccluded'] -> ['PartialREIDUncropped']"
     ]
     assert epochs_done(saved, "model.pth", now) == 1
+
+
+@pytest.mark.slow
+def test_the_teacher_of_a_distillation_comes_from_the_checkpoint(tmp_path: Path) -> None:
+    """FastReID keeps it out of the checkpoint, and a resumed run would learn from another one."""
+    keys = {"MODEL__META_ARCHITECTURE": "Distiller", "MODEL__HEADS__NAME": "EmbeddingHead"}
+    keys |= {"TEST__DSR__ENABLED": False, "TEST__EVAL_PERIOD": 0, "KD__EMA__ENABLED": True}
+    keys |= {"MODEL__HEADS__DSR__KERNELS": None, "SOLVER__DELAY_EPOCHS": 0}
+    root = tmp_path / "data"
+    tiny.run(root, tmp_path / "straight", **keys, KD__EMA__MOMENTUM=0.9)
+    tiny.run(root, tmp_path / "resumed", **keys, KD__EMA__MOMENTUM=0.9, SOLVER__MAX_EPOCH=1)
+    tiny.run(root, tmp_path / "resumed", "--resume", **keys, KD__EMA__MOMENTUM=0.9)
+    straight, resumed = (
+        read_checkpoint(str(tmp_path / name / "model_final.pth"))
+        for name in ("straight", "resumed")
+    )
+    for part in ("model", "ema_teacher"):
+        assert all(torch.equal(value, resumed[part][key]) for key, value in straight[part].items())
 
 
 def rates_of(folder: Path) -> dict[int, float]:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from partialreid.engine.hooks import Evaluate
+from partialreid.engine import trainer
+from partialreid.engine.evaluated_epochs import Evaluated, read_evaluated, write_evaluated
+from partialreid.engine.hooks import Evaluate, Save
 from partialreid.engine.trainer import PartialTrainer
 from partialreid.systems import reconstruction_baseline
 from partialreid.systems.cut_queries import Cut, draw_cut
@@ -158,11 +161,95 @@ def test_resuming_a_finished_run_evaluates_it(root: Path, trained: Path) -> None
 
 def test_resumed_run_remembers_the_best_metric(root: Path, tmp_path: Path) -> None:
     tiny.run(root, tmp_path, SOLVER__MAX_EPOCH=1)
-    best = torch.load(tmp_path / "model_best.pth", weights_only=True)
-    best["best_metric"] = 1e6
-    torch.save(best, tmp_path / "model_best.pth")
+    write_evaluated(str(tmp_path), Evaluated(0, 1e6))
+    before = (tmp_path / "model_best.pth").read_bytes()
     tiny.run(root, tmp_path, "--resume", SOLVER__MAX_EPOCH=2)
-    assert torch.load(tmp_path / "model_best.pth", weights_only=True)["best_metric"] == 1e6
+    assert (tmp_path / "model_best.pth").read_bytes() == before
+    assert read_evaluated(str(tmp_path)) == Evaluated(1, 1e6)
+
+
+def metrics(monkeypatch: pytest.MonkeyPatch, *values: float) -> list[float]:
+    """Evaluations give these metrics in turn; those that are left."""
+    left = list(values)
+    monkeypatch.setattr(
+        trainer, "evaluate_test_sets", lambda *_: {"metric": left.pop(0), "mAP": 1.0}
+    )
+    return left
+
+
+def run_on(root: Path, output: Path, *flags: str, **changes: Any) -> None:
+    """As `tiny.run`, for evaluations that write no results."""
+    assert (
+        tiny.main(["--config-file", tiny.CONFIG, *flags, *tiny.options(root, output, **changes)])
+        == 0
+    )
+
+
+@pytest.mark.parametrize(("epoch", "first", "then"), [(0, [], [30.0, 20.0]), (1, [20.0], [30.0])])
+def test_an_evaluation_that_was_interrupted_is_made_up_for(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    epoch: int, first: list[float], then: list[float],
+) -> None:  # fmt: skip
+    """The best epoch would not become model_best, after the last one as after any other."""
+    metrics(monkeypatch, *first)
+    run_interrupted(root, tmp_path, epoch)
+    left = metrics(monkeypatch, *then)
+    run_on(root, tmp_path, "--resume")
+    assert left == []
+    best = torch.load(tmp_path / "model_best.pth", weights_only=True)
+    assert (best["epoch"], best["best_metric"]) == (epoch, 30.0)
+    name = "model_final.pth" if epoch else "model_0000.pth"
+    saved = torch.load(tmp_path / name, weights_only=True)
+    assert all(torch.equal(value, best["model"][key]) for key, value in saved["model"].items())
+    assert best["optimizer"]["state"] and best["config"] == saved["config"]
+
+    # What has been evaluated is looked at again, but is not chosen by that.
+    metrics(monkeypatch, 99.0)
+    run_on(root, tmp_path, "--resume")
+    assert read_evaluated(str(tmp_path)) == Evaluated(1, 30.0)
+    again = torch.load(tmp_path / "model_best.pth", weights_only=True)
+    assert (again["epoch"], again["best_metric"]) == (epoch, 30.0)
+
+
+def test_files_of_an_earlier_training_are_not_gone_on_from(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    metrics(monkeypatch, 90.0)
+    run_on(root, tmp_path, SOLVER__MAX_EPOCH=1)
+    before = (tmp_path / "model_best.pth").read_bytes()
+
+    def cut(*_: Any) -> None:
+        raise Interrupted
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Save, "after_epoch", cut)
+        with pytest.raises(Interrupted):
+            run_on(root, tmp_path, SEED=7)
+    assert (tmp_path / "model_best.pth").read_bytes() == before
+    with pytest.raises(SystemExit):
+        run_on(root, tmp_path, "--resume", SEED=7)
+
+    # Saved once, and not yet evaluated: the best metric is still none.
+    run_interrupted(root, tmp_path, 0, SEED=7)
+    left = metrics(monkeypatch, 10.0, 5.0)
+    run_on(root, tmp_path, "--resume", SEED=7)
+    assert left == []
+    best = torch.load(tmp_path / "model_best.pth", weights_only=True)
+    assert (best["epoch"], best["best_metric"]) == (0, 10.0)
+
+
+def test_a_finished_run_is_not_evaluated_under_another_config_in_silence(
+    root: Path, trained: Path, tmp_path: Path
+) -> None:
+    for name in ("model_final.pth", "last_checkpoint"):
+        shutil.copy(trained / name, tmp_path)
+    other = {"SOLVER__BASE_LR": 0.9, "MODEL__LOSSES__TRI__MARGIN": 0.9}
+    run = tiny.run(root, tmp_path, "--resume", SOLVER__MAX_EPOCH=4, **other)["run"]
+    assert run["config"]["SOLVER"]["BASE_LR"] == 0.9
+    assert run["trained_with"] == {"SOLVER.BASE_LR": 0.002, "MODEL.LOSSES.TRI.MARGIN": 0.3}
+    log = (tmp_path / "log.txt").read_text()
+    assert "Evaluating with other values than the checkpoint was trained with: " in log
+    assert "SOLVER.BASE_LR: 0.002 -> 0.9" in log
 
 
 def test_another_seed_gives_another_model(root: Path, trained: Path, tmp_path: Path) -> None:

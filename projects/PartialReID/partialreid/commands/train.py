@@ -15,11 +15,15 @@ from ..backbones.pretrained_files import check_pretrained
 from ..data.catalogue import train_items
 from ..engine.checkpoint import last_checkpoint, read_checkpoint
 from ..engine.checks import check_config, check_output_dir, check_test_sets
+from ..engine.precise_set import check_precise_set
 from ..engine.resumption import epochs_done
 from ..engine.trainer import PartialTrainer
 from ..engine.training_checks import check_identities
 from . import evaluate
 from .job import job_parser, start
+
+# Until then, the folder may hold those of an earlier training, or none.
+GOES_ON = "--resume goes on from the last checkpoint, once this training has written one"
 
 
 def build_parser(prog: str | None = None) -> argparse.ArgumentParser:
@@ -65,7 +69,9 @@ def check(cfg: Any, args: argparse.Namespace, world: int) -> None:
         cfg.freeze()
     check_pretrained(cfg)
     check_test_sets(cfg)
-    check_identities(cfg, train_items(cfg), world)
+    items = train_items(cfg)
+    check_identities(cfg, items, world)
+    check_precise_set(cfg, items, world)
 
 
 def train(cfg: Any, args: argparse.Namespace) -> dict[str, Any]:
@@ -84,4 +90,4 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     args = build_parser(prog).parse_args(argv)
     if args.eval_only:
         return start(args, evaluate.check, evaluate.evaluate)
-    return start(args, check, train, "--resume goes on from the last checkpoint")
+    return start(args, check, train, GOES_ON)

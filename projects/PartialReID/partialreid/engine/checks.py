@@ -16,9 +16,10 @@ from ..data.keep_ratio import keep_ratio_resize
 from ..derived.dataset import derivation_of
 from ..evaluation.refinement import check_refinement
 from ..images.reading import check_images
-from ..keys.network_check import check_network
+from ..keys.network_check import check_network, check_registered
 from ..keys.ranges import check_ranges
 from ..keys.unread_keys import check_unread
+from .precise_set import check_precise_name
 from .training_checks import check_training
 
 # Test sets up to this size are decoded before long work, which takes some seconds.
@@ -53,8 +54,10 @@ def check_config(cfg: Any, world_size: int, eval_only: bool) -> None:
             )
     if not cfg.DATASETS.TESTS:
         raise ValueError("DATASETS.TESTS is empty: name at least one test set.")
+    check_registered(cfg)
     if not eval_only:
         check_training(cfg, world_size)
+        check_precise_name(cfg)
     check_network(cfg, eval_only)
 
 

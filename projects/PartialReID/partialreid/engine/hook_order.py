@@ -10,7 +10,7 @@ from fastreid.utils import comm
 
 from ..runtime.device_batches import batches_on, device_of
 from .divergence import StopIfDiverged
-from .hooks import Evaluate, KeepBest, Save, StartEpoch, WriteEvents
+from .hooks import Evaluate, KeepBest, Save, ShareStatistics, StartEpoch, WriteEvents
 from .layer_freezing import FreezeLayers
 
 
@@ -27,6 +27,7 @@ def ordered_hooks(trainer: Any, evaluate: Callable[[], dict[str, Any]]) -> list[
     cfg, model = trainer.cfg, trainer.model
     hooks = [
         StartEpoch(),
+        ShareStatistics(model),
         fastreid_hooks.IterationTimer(),
         fastreid_hooks.LRScheduler(trainer.optimizer, trainer.scheduler),
     ]
@@ -47,7 +48,9 @@ def ordered_hooks(trainer: Any, evaluate: Callable[[], dict[str, Any]]) -> list[
     hooks.append(evaluation)
     if main:
         hooks += [
-            KeepBest(trainer.checkpointer, lambda: evaluation.metric, trainer.best_metric),
+            KeepBest(
+                trainer.checkpointer, lambda: evaluation.metric, trainer.evaluated.best_metric
+            ),
             WriteEvents(trainer.build_writers(), cfg.LOG_PERIOD),
         ]
     return hooks

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -10,6 +10,10 @@ from fastreid.engine.hooks import PeriodicWriter
 from fastreid.engine.train_loop import HookBase
 from fastreid.evaluation.testing import flatten_results_dict
 from fastreid.utils import comm
+from torch import nn
+
+from .evaluated_epochs import Evaluated, write_evaluated
+from .inference import share_buffers
 
 
 class StartEpoch(HookBase):
@@ -18,6 +22,39 @@ class StartEpoch(HookBase):
     def before_epoch(self) -> None:
         """Start the epoch's stream of batches."""
         self.trainer.data_loader.start_epoch(self.trainer.epoch)
+
+
+class ShareStatistics(HookBase):
+    """Starts an epoch with the main process's batch-norm statistics in all processes.
+
+    Each collects its own, and with INPUT.CUT.STATISTICS running its training depends on them. An
+    evaluation and a checkpoint have those of the main process alone: a run that is evaluated, or
+    resumed, after an epoch would go on otherwise than one that is not.
+
+    Args:
+        model: that is trained.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        self.model = model
+
+    def before_epoch(self) -> None:
+        """Share them, where there are several processes."""
+        share_buffers(self.model)
+
+
+def is_due(done: int, period: int, max_epoch: int) -> bool:
+    """Whether a training evaluates after `done` epochs, see `Evaluate`."""
+    return done >= max_epoch or (period > 0 and done % period == 0)
+
+
+def metric_of(results: Mapping[str, Any]) -> float | None:
+    """The metric of the first test set in the results of an evaluation; None where it has none."""
+    if not results:
+        return None
+    first = next(iter(results.values()))
+    metric: float | None = (first if isinstance(first, dict) else results).get("metric")
+    return metric
 
 
 class Evaluate(HookBase):
@@ -41,14 +78,12 @@ class Evaluate(HookBase):
 
     def after_epoch(self) -> None:
         """Evaluate when it is time, and log the numbers with the losses."""
-        done = self.trainer.epoch + 1
         self.metric = None
-        if done < self.trainer.max_epoch and (self.period <= 0 or done % self.period):
+        if not is_due(self.trainer.epoch + 1, self.period, self.trainer.max_epoch):
             return
         results = self.function()
         if results:
-            first = next(iter(results.values()))
-            self.metric = (first if isinstance(first, dict) else results).get("metric")
+            self.metric = metric_of(results)
             self.trainer.storage.put_scalars(smoothing_hint=False, **flatten_results_dict(results))
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
@@ -93,13 +128,15 @@ class KeepBest(HookBase):
         self.best = best
 
     def after_epoch(self) -> None:
-        """Save the model if it is the best one."""
+        """Save the model if it is the best one, then note that this epoch is evaluated."""
         metric = self.metric()
-        if metric is None or metric <= self.best:
+        if metric is None:
             return
-        self.best = float(metric)
-        extra = {"epoch": self.trainer.epoch, "best_metric": self.best}
-        self.checkpointer.save("model_best", tag=False, **extra)
+        epoch = self.trainer.epoch
+        if metric > self.best:
+            self.best = float(metric)
+            self.checkpointer.save("model_best", tag=False, epoch=epoch, best_metric=self.best)
+        write_evaluated(self.checkpointer.save_dir, Evaluated(epoch, self.best))
 
 
 class WriteEvents(PeriodicWriter):

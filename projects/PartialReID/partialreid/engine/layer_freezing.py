@@ -18,6 +18,22 @@ from torch.nn.parallel import DistributedDataParallel
 logger = logging.getLogger(__name__)
 
 
+def check_patterns(names: Sequence[str]) -> None:
+    """Check that each name is a pattern, before there is a network with layers to compare it with.
+
+    Raises:
+        ValueError: one is none, as a bracket is not closed.
+    """
+    for layer in names:
+        try:
+            re.compile(layer)
+        except (re.error, OverflowError, TypeError) as error:
+            raise ValueError(
+                f"MODEL.FREEZE_LAYERS holds {layer!r}, which is no regular expression ({error}): "
+                "write the beginning of a layer's name, as backbone."
+            ) from error
+
+
 def check_layers(model: nn.Module, names: Sequence[str]) -> None:
     """Check that each name is that of a layer with weights.
 

@@ -19,9 +19,12 @@ import yaml
 from fastreid.engine.hooks import LRScheduler
 
 from ..keys.config_files import flat_config
+from ..keys.reading_rules import built_on
 
 logger = logging.getLogger(__name__)
 
+# Under which name a checkpoint holds the teacher of KD.EMA, which is no part of FastReID's network.
+TEACHER = "ema_teacher"
 # Keys that say where a run starts or writes, not how it trains.
 PLACES = (
     "MODEL.BACKBONE.PRETRAIN",
@@ -40,7 +43,8 @@ def epochs_done(data: Mapping[str, Any], path: str, cfg: Any) -> int:
         cfg: config of the resumed run.
 
     Raises:
-        ValueError: the checkpoint holds no epoch, no optimizer or that of another SOLVER.OPT.
+        ValueError: the checkpoint holds no epoch, more of them than SOLVER.MAX_EPOCH, no optimizer,
+            that of another SOLVER.OPT, or no teacher where the config has KD.EMA.
     """
     instead = f"To start anew from its weights, give MODEL.WEIGHTS {path} without --resume."
     epoch = data.get("epoch")
@@ -49,7 +53,13 @@ def epochs_done(data: Mapping[str, Any], path: str, cfg: Any) -> int:
             f'--resume: the checkpoint "{path}" does not say after which epoch it was saved. '
             f"{instead}"
         )
-    if epoch + 1 >= cfg.SOLVER.MAX_EPOCH:
+    if epoch + 1 > cfg.SOLVER.MAX_EPOCH:
+        raise ValueError(
+            f'--resume: the checkpoint "{path}" has {epoch + 1} epochs behind it, more than '
+            f"SOLVER.MAX_EPOCH {cfg.SOLVER.MAX_EPOCH}, and none is taken back: raise that key, or "
+            f"evaluate the checkpoint by --eval-only MODEL.WEIGHTS {path}."
+        )
+    if epoch + 1 == cfg.SOLVER.MAX_EPOCH:
         return epoch + 1  # Only an evaluation is left, which needs the weights alone.
     if "optimizer" not in data:
         raise ValueError(
@@ -61,6 +71,11 @@ def epochs_done(data: Mapping[str, Any], path: str, cfg: Any) -> int:
         raise ValueError(
             f'--resume: the checkpoint "{path}" holds the state of SOLVER.OPT {trained_with}, which'
             f" {cfg.SOLVER.OPT} cannot go on from: set SOLVER.OPT {trained_with}. {instead}"
+        )
+    if built_on(cfg, ("Distiller",)) and cfg.KD.EMA.ENABLED and TEACHER not in data:
+        raise ValueError(
+            f'--resume: the checkpoint "{path}" does not hold the teacher of KD.EMA.ENABLED, the '
+            f"mean of the network in the iterations that are done. {instead}"
         )
     return epoch + 1
 
@@ -78,7 +93,7 @@ def go_on(
 
     Args:
         data: what `read_checkpoint` returns.
-        cfg: config of the resumed run; keys that differ from the checkpoint's are logged.
+        cfg: config of the resumed run.
         optimizer, schedulers: as `cfg` has built them.
         grad_scaler: of mixed precision, or None.
         epochs: that are done, see `epochs_done`.
@@ -87,11 +102,6 @@ def go_on(
     Raises:
         ValueError: as `restore_optimizer`.
     """
-    if differences := differing_keys(data, cfg):
-        logger.warning(
-            "Going on with other values than the checkpoint was trained with: "
-            + ", ".join(differences)
-        )
     restore_optimizer(optimizer, data["optimizer"])
     # Mixed precision on a CPU has no scale to save.
     if grad_scaler is not None and data.get("grad_scaler"):
@@ -126,6 +136,21 @@ def differing_keys(data: Mapping[str, Any], cfg: Any) -> list[str]:
         for key in new
         if key in old and key not in PLACES and old[key] != new[key]
     ]
+
+
+def warn_of_other_values(data: Mapping[str, Any], cfg: Any, doing: str) -> None:
+    """Log the keys of a resumed run that differ from those of its checkpoint, if there are any.
+
+    Args:
+        data: what `read_checkpoint` returns.
+        cfg: config of the resumed run.
+        doing: what it does with them.
+    """
+    if differences := differing_keys(data, cfg):
+        logger.warning(
+            f"{doing} with other values than the checkpoint was trained with: "
+            + ", ".join(differences)
+        )
 
 
 def restore_optimizer(optimizer: torch.optim.Optimizer, state: Mapping[str, Any]) -> None:

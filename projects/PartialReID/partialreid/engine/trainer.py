@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import logging
 import os
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -30,13 +32,17 @@ from ..keys.unread_keys import warn_of_idle_keys
 from ..runtime.device import settle_device
 from ..runtime.freed_memory import keep_freed_memory
 from ..unreached_parameters import freeze_unreached_of_fastreid
-from .checkpoint import SafeCheckpointer, last_checkpoint, read_checkpoint
+from .checkpoint import SafeCheckpointer, last_checkpoint
 from .checks import check_config, check_test_sets
+from .evaluated_epochs import Evaluated, begin_anew, keep_checkpoint, read_evaluated
 from .hook_order import ordered_hooks
+from .hooks import is_due, metric_of
 from .inference import build_evaluator, evaluate_test_sets
 from .layer_freezing import check_layers
-from .resumption import epochs_done, go_on
+from .precise_set import check_precise_set
+from .resumption import TEACHER, epochs_done, go_on, warn_of_other_values
 from .training_checks import check_identities
+from .training_record import training_of
 from .training_steps import FullPrecisionSteps, MixedPrecisionSteps
 
 logger = logging.getLogger(__name__)
@@ -83,11 +89,15 @@ class PartialTrainer(DefaultTrainer):
             check_test_sets(cfg)
         items = train_items(cfg)
         check_identities(cfg, items, comm.get_world_size())
+        check_precise_set(cfg, items, comm.get_world_size())
         loader = self.build_train_loader(cfg, items)
         cfg = self.auto_scale_hyperparams(cfg, loader.dataset.num_classes)
         torch.manual_seed(epoch_seed(cfg.SEED, 0))
         model = self.build_model(cfg)
         optimizer, wrapper = self.build_optimizer(cfg, model)
+        # FastReID keeps the teacher out of the network, and with it out of the checkpoints.
+        distiller: Any = model if getattr(model, "ema_enabled", False) else None
+        teacher = {} if distiller is None else {TEACHER: distiller.model_ts[0]}
         if comm.get_world_size() > 1:
             devices = [torch.cuda.current_device()] if cfg.MODEL.DEVICE == "cuda" else None
             model = DistributedDataParallel(model, device_ids=devices, broadcast_buffers=False)
@@ -102,7 +112,7 @@ class PartialTrainer(DefaultTrainer):
         self.warmup_iters = cfg.SOLVER.WARMUP_ITERS
         self.delay_epochs = cfg.SOLVER.DELAY_EPOCHS
         self.scheduler = self.build_lr_scheduler(cfg, optimizer, self.iters_per_epoch)
-        states = dict(self.scheduler, optimizer=optimizer)
+        states = dict(self.scheduler, optimizer=optimizer, **teacher)
         if self.grad_scaler is not None:
             states["grad_scaler"] = self.grad_scaler
         self.checkpointer = SafeCheckpointer(
@@ -113,7 +123,9 @@ class PartialTrainer(DefaultTrainer):
             always={"config": cfg.dump()},
             **states,
         )
-        self.best_metric = -1.0
+        # Of a resumed run, the checkpoint that it goes on from, and what was evaluated before.
+        self.resumed_from = ""
+        self.evaluated = Evaluated()
         self._last_eval_results: dict[str, Any] = {}
 
     @classmethod
@@ -180,7 +192,14 @@ class PartialTrainer(DefaultTrainer):
         path = last_checkpoint(self.cfg.OUTPUT_DIR)
         data = self.checkpointer.load(path, checkpointables=[])
         self.start_epoch = epochs_done(data, path, self.cfg)
-        if self.start_epoch < self.max_epoch:
+        self.resumed_from = path
+        # One for all processes, which evaluate together or not at all.
+        self.evaluated = comm.all_gather(read_evaluated(self.cfg.OUTPUT_DIR))[0]
+        finished = self.start_epoch >= self.max_epoch
+        warn_of_other_values(data, self.cfg, "Evaluating" if finished else "Going on")
+        if not finished:
+            if TEACHER in self.checkpointer.checkpointables:
+                self.checkpointer.checkpointables[TEACHER].load_state_dict(data[TEACHER])
             go_on(
                 data,
                 self.cfg,
@@ -190,20 +209,28 @@ class PartialTrainer(DefaultTrainer):
                 self.start_epoch,
                 self.iters_per_epoch,
             )
-        best = os.path.join(self.cfg.OUTPUT_DIR, "model_best.pth")
-        if os.path.isfile(best):
-            self.best_metric = read_checkpoint(best).get("best_metric", -1.0)
 
     def train(self) -> dict[str, Any]:
         """Train from `start_epoch` to the end; a finished run is evaluated.
+
+        What a resumed run was interrupted in evaluating, it evaluates first. A new run begins anew,
+        see `evaluated_epochs`.
 
         Returns:
             The results of the last evaluation on the main process, an empty dict elsewhere.
         """
         if self.start_epoch >= self.max_epoch:
             logger.info(f"All {self.max_epoch} epochs are done: evaluating the last checkpoint")
-            self._last_eval_results = self.test(self.cfg, self.model)
+            self._evaluate_checkpoint()
             return self._last_eval_results
+        if not self.resumed_from:
+            if comm.is_main_process():
+                begin_anew(self.cfg.OUTPUT_DIR)
+        elif self.evaluated.epoch + 1 < self.start_epoch and is_due(
+            self.start_epoch, self.cfg.TEST.EVAL_PERIOD, self.max_epoch
+        ):
+            logger.info("The last checkpoint was not evaluated before the interruption")
+            self._evaluate_checkpoint()
         # Built here and not in the constructor, as the best metric comes with the checkpoint.
         self.register_hooks(self.build_hooks())
         self.iter = self.start_iter = self.start_epoch * self.iters_per_epoch
@@ -249,12 +276,27 @@ class PartialTrainer(DefaultTrainer):
         self._last_eval_results = self.test(self.cfg, self.model)
         return self._last_eval_results
 
+    def _evaluate_checkpoint(self) -> None:
+        """Evaluate what was loaded, and keep it as the best one if its run did not come to that."""
+        of_model: dict[str, Any] = {}
+        # A `test` of a user's own takes what FastReID's does.
+        if self.resumed_from and "of_model" in inspect.signature(self.test).parameters:
+            of_model["of_model"] = training_of(self.resumed_from, self.cfg)
+        self._last_eval_results = self.test(self.cfg, self.model, **of_model)
+        metric = metric_of(self._last_eval_results)
+        owed = self.resumed_from and self.evaluated.epoch + 1 < self.start_epoch
+        if owed and metric is not None and comm.is_main_process():
+            self.evaluated = keep_checkpoint(self.resumed_from, metric, self.evaluated)
+        comm.synchronize()
+
     @classmethod
     def build_evaluator(cls, cfg: Any, dataset_name: str, output_dir: str | None = None) -> Any:
         """Test loader and evaluator of one test set."""
         return build_evaluator(cfg, dataset_name)
 
     @classmethod
-    def test(cls, cfg: Any, model: nn.Module) -> dict[str, Any]:
+    def test(
+        cls, cfg: Any, model: nn.Module, of_model: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
         """Evaluate on all test sets, see `inference.evaluate_test_sets`."""
-        return evaluate_test_sets(cfg, model)
+        return evaluate_test_sets(cfg, model, of_model)

@@ -13,6 +13,7 @@ from ..data.masked_items import check_kinds, wants_masks
 from ..data.smallest_sizes import check_room
 from ..keys.reading_rules import WITH_MASKS, WITH_QUERIES, built_on
 from ..systems.cut_queries import rows_of
+from .layer_freezing import check_patterns
 from .loss_checks import check_loss_names
 
 # FastReID's SetReWeightSampler is missing: no batch that it accepts is ever filled.
@@ -92,6 +93,7 @@ def check_training(cfg: Any, world_size: int) -> None:
             f"MODEL.FREEZE_LAYERS is {list(layers)} and SOLVER.FREEZE_ITERS {iterations}: layers "
             "are frozen for a number of iterations, so set both or none."
         )
+    check_patterns(layers)
     if not cfg.DATASETS.NAMES:
         raise ValueError("DATASETS.NAMES is empty: name at least one training set.")
 

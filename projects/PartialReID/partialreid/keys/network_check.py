@@ -48,14 +48,21 @@ def check_network(cfg: Any, eval_only: bool) -> frozenset[str]:
     sizes = input_sizes(cfg, eval_only)
     settings = f"{cfg.MODEL.dump()}{cfg.INPUT.dump()}{cfg.TEST.DSR.ENABLED}{sorted(sizes)}"
     if settings not in _passed:
-        for key, registry in REGISTRIES.items():
-            known = sorted(registry._obj_map)
-            if config_value(cfg, key) not in known:
-                raise ValueError(
-                    f"{key} is {config_value(cfg, key)!r}; it can be {', '.join(known)}."
-                )
+        check_registered(cfg)
         _passed[settings] = _build_and_run(cfg, sizes)
     return _passed[settings]
+
+
+def check_registered(cfg: Any) -> None:
+    """Check the names of architecture, backbone and head.
+
+    Raises:
+        ValueError: there is none of that name; lists those that there are.
+    """
+    for key, registry in REGISTRIES.items():
+        known = sorted(registry._obj_map)
+        if config_value(cfg, key) not in known:
+            raise ValueError(f"{key} is {config_value(cfg, key)!r}; it can be {', '.join(known)}.")
 
 
 def input_sizes(cfg: Any, eval_only: bool = False) -> dict[str, tuple[int, int]]:
