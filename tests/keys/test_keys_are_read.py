@@ -49,7 +49,7 @@ DISTILLER = "fastreid.modeling.meta_arch.distiller"
 READERS = {
     "MODEL.DEVICE": "fastreid.modeling.meta_arch.build",
     "MODEL.META_ARCHITECTURE": "fastreid.modeling.meta_arch.build",
-    "MODEL.FREEZE_LAYERS": "engine.trainer",
+    "MODEL.FREEZE_LAYERS": "engine.trainer_parts",
     "MODEL.QUEUE_SIZE": "fastreid.modeling.meta_arch.moco",
     "MODEL.WEIGHTS": "engine.trainer",
     "MODEL.PIXEL_MEAN": LOSSES,

@@ -16,7 +16,7 @@ import and taken away again; what it does wrong later is cured where this packag
 | losses in half precision under autocast             | `float32_losses.py`             |
 | the same of its own architectures                   | `baseline_cures.py`             |
 | parameters without a gradient: DDP fails            | `unreached_parameters.py`       |
-| flat parameter buffers: nothing trains              | `engine/trainer.py`             |
+| flat parameter buffers: nothing trains              | `engine/trainer_parts.py`       |
 | architectures that leave batches where they are     | `runtime/device_batches.py`     |
 | losses read before they are there; AMP on CUDA only | `engine/training_steps.py`      |
 | CUDA and NCCL assumed                               | `engine/launching.py`           |

@@ -1,4 +1,4 @@
-"""The trainer: FastReID's, with the parts replaced that fail on current torch or without CUDA."""
+"""The trainer: how a training begins, goes on and ends, on one CPU as on many processes."""
 
 from __future__ import annotations
 
@@ -6,13 +6,10 @@ import contextlib
 import inspect
 import logging
 import os
-from collections.abc import Mapping
 from typing import Any
 
 import torch
-from fastreid.engine.defaults import DefaultTrainer
 from fastreid.engine.train_loop import TrainerBase
-from fastreid.solver import build_optimizer
 from fastreid.utils import comm
 from fastreid.utils.events import (
     CommonMetricPrinter,
@@ -20,27 +17,23 @@ from fastreid.utils.events import (
     JSONWriter,
     TensorboardXWriter,
 )
-from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from ..backbones.pretrained_files import check_pretrained
 from ..data.catalogue import train_items
 from ..data.epoch_sampler import drawn_seed, epoch_seed
-from ..data.loaders import TrainLoader, build_test_loader
 from ..keys.config_files import expand_paths
 from ..keys.unread_keys import warn_of_idle_keys
 from ..runtime.device import settle_device
 from ..runtime.freed_memory import keep_freed_memory
-from ..unreached_parameters import freeze_unreached_of_fastreid
 from .checkpoint import SafeCheckpointer, last_checkpoint
 from .checks import check_config, check_test_sets
 from .evaluated_epochs import Evaluated, begin_anew, keep_checkpoint, read_evaluated
 from .hook_order import ordered_hooks
 from .hooks import is_due, metric_of
-from .inference import build_evaluator, evaluate_test_sets
-from .layer_freezing import check_layers
 from .precise_set import check_precise_set
 from .resumption import TEACHER, epochs_done, go_on, warn_of_other_values
+from .trainer_parts import TrainerParts
 from .training_checks import check_identities
 from .training_record import training_of
 from .training_steps import FullPrecisionSteps, MixedPrecisionSteps
@@ -48,7 +41,7 @@ from .training_steps import FullPrecisionSteps, MixedPrecisionSteps
 logger = logging.getLogger(__name__)
 
 
-class PartialTrainer(DefaultTrainer):
+class PartialTrainer(TrainerParts):
     """Trains and evaluates on one CPU, one GPU or many processes of either.
 
     Args:
@@ -127,52 +120,6 @@ class PartialTrainer(DefaultTrainer):
         self.resumed_from = ""
         self.evaluated = Evaluated()
         self._last_eval_results: dict[str, Any] = {}
-
-    @classmethod
-    def build_train_loader(cls, cfg: Any, items: Any = None) -> TrainLoader:
-        """Endless batches of the training images."""
-        return TrainLoader(cfg, train_items(cfg) if items is None else items)
-
-    @classmethod
-    def build_test_loader(cls, cfg: Any, dataset_name: str) -> tuple[Any, int]:
-        """Batches of queries, then gallery, and the number of queries."""
-        return build_test_loader(cfg, dataset_name)
-
-    @classmethod
-    def build_model(cls, cfg: Any) -> nn.Module:
-        """FastReID's, without what no loss would reach, see `unreached_parameters`."""
-        model: nn.Module = super().build_model(cfg)
-        freeze_unreached_of_fastreid(model)
-        return model
-
-    @classmethod
-    def build_optimizer(cls, cfg: Any, model: nn.Module) -> Any:
-        """FastReID's optimizer without its flat buffers and without its frozen layers.
-
-        The buffers' gradients are set once; since torch 2.0 `zero_grad` drops them, and no
-        parameter ever changes. `FreezeLayers` does the freezing.
-
-        Raises:
-            ValueError: MODEL.FREEZE_LAYERS names a layer that there is not.
-        """
-        check_layers(model, cfg.MODEL.FREEZE_LAYERS)
-        cfg = cfg.clone()
-        cfg.defrost()
-        cfg.SOLVER.FREEZE_ITERS = 0
-        return build_optimizer(cfg, model, contiguous=False)
-
-    @classmethod
-    def build_lr_scheduler(cls, cfg: Any, optimizer: Any, iters_per_epoch: int) -> Any:
-        """FastReID's schedulers; a run that ends within its warm-up gets one cosine epoch.
-
-        Such a run never steps the cosine, but a period of zero would divide by zero.
-        """
-        warm = max(-(-cfg.SOLVER.WARMUP_ITERS // iters_per_epoch), cfg.SOLVER.DELAY_EPOCHS)
-        if warm >= cfg.SOLVER.MAX_EPOCH:
-            cfg = cfg.clone()
-            cfg.defrost()
-            cfg.SOLVER.MAX_EPOCH = warm + 1
-        return super().build_lr_scheduler(cfg, optimizer, iters_per_epoch)
 
     def resume_or_load(self, resume: bool = True) -> None:
         """Continue from the last checkpoint in OUTPUT_DIR, or start from MODEL.WEIGHTS.
@@ -288,15 +235,3 @@ class PartialTrainer(DefaultTrainer):
         if owed and metric is not None and comm.is_main_process():
             self.evaluated = keep_checkpoint(self.resumed_from, metric, self.evaluated)
         comm.synchronize()
-
-    @classmethod
-    def build_evaluator(cls, cfg: Any, dataset_name: str, output_dir: str | None = None) -> Any:
-        """Test loader and evaluator of one test set."""
-        return build_evaluator(cfg, dataset_name)
-
-    @classmethod
-    def test(
-        cls, cfg: Any, model: nn.Module, of_model: Mapping[str, Any] | None = None
-    ) -> dict[str, Any]:
-        """Evaluate on all test sets, see `inference.evaluate_test_sets`."""
-        return evaluate_test_sets(cfg, model, of_model)
