@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from partialreid.engine import trainer
+from partialreid.engine import trainer_parts
 from partialreid.engine.evaluated_epochs import Evaluated, read_evaluated, write_evaluated
 from partialreid.engine.hooks import Evaluate, Save
 from partialreid.engine.trainer import PartialTrainer
@@ -172,7 +172,7 @@ def metrics(monkeypatch: pytest.MonkeyPatch, *values: float) -> list[float]:
     """Evaluations give these metrics in turn; those that are left."""
     left = list(values)
     monkeypatch.setattr(
-        trainer, "evaluate_test_sets", lambda *_: {"metric": left.pop(0), "mAP": 1.0}
+        trainer_parts, "evaluate_test_sets", lambda *_: {"metric": left.pop(0), "mAP": 1.0}
     )
     return left
 
