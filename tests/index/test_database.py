@@ -24,6 +24,7 @@ def test_a_reader_sees_its_commit_until_it_asks_for_the_last(tmp_path: Path) -> 
     path = made_index(tmp_path, records(range(4)))
     with Index.open(path) as reader, Index.open(path, write=True) as writer:
         columns = reader.images(range(4)).columns
+        before = reader.ids.tolist()
         writer.put([record(1, seed=3), record(8)])
         writer.remove(["a/000.jpg"])
         assert_holds(reader, records(range(4)))
@@ -32,6 +33,8 @@ def test_a_reader_sees_its_commit_until_it_asks_for_the_last(tmp_path: Path) -> 
             assert_holds(other, [*records([2, 3]), record(1, seed=3), record(8)])
         reader.refresh()
         assert_holds(reader, [*records([2, 3]), record(1, seed=3), record(8)])
+        assert [reader.place_of(one) for one in before] == [None, None, 0, 1]
+        assert [reader.place_of(one) for one in reader.ids.tolist()] == [0, 1, 2, 3]
 
 
 def test_a_reader_does_not_write(tmp_path: Path) -> None:

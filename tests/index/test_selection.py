@@ -17,7 +17,7 @@ KNOWN = [
     {"camera": 10, "time": "2024-05-02", "who": "12", "height": 1.5},
     {},
     {"camera": 2.0, "who": "x'; DROP TABLE images; --", "a b": "="},
-    {"camera": "10"},  # as text, which is before "2"
+    {"camera": "10", "identity": "12"},  # as text, which is before "2"
 ]
 
 
@@ -49,6 +49,10 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> str:
         (["who=0012"], [0]),
         (["who=12"], [2]),
         (["a b=="], [4]),
+        ({"identity": 12}, [5]),
+        ({"identity": "12"}, [5]),
+        ("identity=12", [5]),
+        ({"identity": 12.5}, []),
     ],
 )
 def test_images_for_which_all_holds(path: str, where, wanted: list[int]) -> None:
@@ -71,7 +75,9 @@ def test_images_for_which_all_holds(path: str, where, wanted: list[int]) -> None
         ({"camera": None}, '"camera" is to be None, which is neither text nor a number'),
         ({"camera": [3, (4,)]}, r'"camera" is to be \(4,\), which is neither'),
         ({"who": b"12"}, "\"who\" is to be b'12', which is neither"),
-        ({"colour": 3}, r'has "colour": known is a b, camera, height, time, who\.'),
+        ({"camera": 2**70}, f'"camera" is to be {2**70}, and no image has a number of over 64'),
+        ({"camera": [3, -(2**63) - 1]}, "over 64 bits"),
+        ({"colour": 3}, r'has "colour": known is a b, camera, height, identity, time, who\.'),
         (["1=1) OR (1=1"], 'has "1"'),
     ],
 )
@@ -113,6 +119,18 @@ def test_a_table(tmp_path: Path, delimiter: str) -> None:
         "a/1.jpg": {"camera": 3, "who": "0012", "time": "2024"},
         "a/2.jpg": {"camera": 4.5, "who": "12"},
         "a/3.jpg": {"who": "12", "time": "May"},
+    }
+
+
+def test_names_that_look_like_numbers_stay_apart(tmp_path: Path) -> None:
+    """1.1 and 1.10 are two people, and may be two versions or two doors."""
+    file = tmp_path / "table.csv"
+    lines = ["path,identity,door,floor,height", "a.jpg,1.1,1.1,1,1.5", "b.jpg,1.10,1.10,2,2.5"]
+    file.write_text("\n".join([*lines, "c.jpg,3,1.2,1,1.5"]))
+    assert read_table(str(file)) == {
+        "a.jpg": {"identity": "1.1", "door": "1.1", "floor": 1, "height": 1.5},
+        "b.jpg": {"identity": "1.10", "door": "1.10", "floor": 2, "height": 2.5},
+        "c.jpg": {"identity": "3", "door": "1.2", "floor": 1, "height": 1.5},
     }
 
 

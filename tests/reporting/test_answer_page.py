@@ -55,6 +55,19 @@ def test_it_needs_nothing_but_itself(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["index.html"]
 
 
+def test_what_is_known_of_a_picture_is_text() -> None:
+    """A browser makes 9007199254740992 of the number; an infinity would leave the page empty."""
+    known = {"number": 9007199254740993, "camera": 3, "who": "</script>"}
+    answer = PageAnswer({"fused": 1}, "a.jpg", "", {"fused": 0.5}, metadata=known)
+    page = page_of("", "", "fused", ["fused"], [PageQuery("b.jpg", "", None, [answer])])
+    data = json.loads(re.search(r'id="data">(.*?)</script>', page, re.DOTALL)[1])
+    wanted = {"number": "9007199254740993", "camera": "3", "who": "</script>"}
+    assert data["queries"][0]["answers"][0]["metadata"] == wanted
+    answer = PageAnswer({"fused": 1}, "a.jpg", "", {"fused": float("inf")})
+    with pytest.raises(ValueError, match="JSON"):
+        page_of("", "", "fused", ["fused"], [PageQuery("b.jpg", "", None, [answer])])
+
+
 def test_large_pictures_are_made_smaller() -> None:
     large, small = (Image.effect_noise(size, 50) for size in ((1920, 3840), (192, 384)))
     assert len(data_of(large)) < 1.5 * len(data_of(small))

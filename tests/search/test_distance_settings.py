@@ -17,6 +17,7 @@ from partialreid.search.distance_settings import (
     calibration_for,
     differing,
     distance_settings,
+    require_unrefined,
 )
 from tests import made_onnx
 
@@ -124,3 +125,23 @@ def test_they_are_those_that_the_distance_reads(make_config: Callable[..., Any])
     assert "TEST.DSR.COARSE.DIMENSIONS" in auto
     # A key of a newer version is in no older record.
     assert differing({"TEST.DSR.LAMBDA": 0.5}, every) == ["TEST.DSR.LAMBDA 0.5, here 0.8"]
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        (("TEST.METRIC", "euclidean"), "TEST.METRIC is euclidean, which.*set TEST.METRIC cosine"),
+        (("TEST.AQE.ENABLED", True), "TEST.AQE.ENABLED is True, which.*set TEST.AQE.ENABLED False"),
+        (
+            ("TEST.RERANK.ENABLED", True, "TEST.METRIC", "euclidean"),
+            "TEST.METRIC is euclidean and TEST.RERANK.ENABLED is True, which.*set TEST.METRIC "
+            "cosine TEST.RERANK.ENABLED False",
+        ),
+    ],
+)
+def test_distances_of_test_sets_alone_are_refused(
+    keys: tuple[Any, ...], said: str, make_config: Callable[..., Any]
+) -> None:
+    require_unrefined(make_config())
+    with pytest.raises(ValueError, match=said):
+        require_unrefined(make_config(*keys))

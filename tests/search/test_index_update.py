@@ -160,6 +160,35 @@ def test_a_table_replaces_what_was_known_and_a_folder_leaves_it(
         index.where(["identity=Anna"])
 
 
+def test_another_table_does_not_drop_the_pictures_of_the_first(
+    model: PartialReID, crops: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", logger="partialreid")
+    names, into = sorted(path.name for path in crops.iterdir()), tmp_path / "x.index"
+
+    def index(table: str, *of: str) -> list[str]:
+        (crops / table).write_text("\n".join(["path", *of]))
+        with model.index(crops / table, into) as made:
+            return sorted(Path(path).name for path in made.paths)
+
+    assert index("a.csv", *names[:2]) == names[:2]
+    said = (
+        rf'b.csv" names none of the 2 pictures of the index "{into}".*such as ".*{names[0]}": name'
+    )
+    with pytest.raises(ValueError, match=said):
+        index("b.csv", *names[2:])
+    with model.open(into) as made:
+        assert len(made) == 2
+    assert "removed" not in caplog.text
+    # One that names some of them is the same gallery, from which some went.
+    assert index("b.csv", *names[1:3]) == names[1:3]
+    assert f'removed from the index: 1 that "{crops}/b.csv" does not name' in caplog.text
+    for name in names[1:3]:
+        (crops / name).unlink()
+    assert index("b.csv", names[3]) == names[3:]
+    assert "pictures removed from the index: 2 whose files are gone" in caplog.text
+
+
 def distances(found: Sequence[Any]) -> dict[str, float]:
     """By path. So small a network may find another person nearer than the picture itself."""
     return {one.path: one.distance for one in found}

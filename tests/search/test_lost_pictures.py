@@ -7,7 +7,9 @@ import os
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from partialreid.images.reading import ImageError
@@ -112,3 +114,32 @@ def test_nothing_is_explained_by_the_pixels_of_another_picture(
     changed.write_bytes(content)  # put back as it was
     assert answer[0].explain().tobytes() == before[0].tobytes()
     assert answer[0].parts() == before[1]
+
+
+@pytest.mark.parametrize("kind", ["array", "tensor", "image"])
+def test_what_a_program_overwrites_is_shown_as_it_was_extracted(
+    kind: str, model: PartialReID, crops: Path, tmp_path: Path
+) -> None:
+    """A camera's frames, for example, all come in one array."""
+
+    def held(path: Path) -> Any:
+        image = Image.open(path).convert("RGB")
+        array = np.array(image)
+        tensor = torch.from_numpy(array.copy()).permute(2, 0, 1)
+        return {"array": array, "tensor": tensor, "image": image}[kind]
+
+    def overwrite(picture: Any) -> None:
+        if kind == "image":
+            picture.paste((0, 0, 0), (0, 0, *picture.size))
+        else:
+            picture[:] = 0
+
+    query, pictures = held(min(crops.iterdir())), [held(path) for path in sorted(crops.iterdir())]
+    answer = model.search(query, model.gallery(pictures), k=2)
+    before = answer[1].explain().tobytes(), answer[1].parts()
+    answer.save(tmp_path / "before")
+    for picture in (query, *pictures):
+        overwrite(picture)
+    assert (answer[1].explain().tobytes(), answer[1].parts()) == before
+    answer.save(tmp_path / "after")
+    assert asked(tmp_path / "after") == asked(tmp_path / "before")

@@ -119,3 +119,9 @@ def test_several_queries_of_all_kinds_give_a_list_that_can_be_saved(
     model.open("~/crops.index").close()
     with pytest.raises(ValueError, match="probes is 0: a query looks into one list at least"):
         model.open("~/crops.index", probes=0)
+
+
+def test_a_distance_that_no_search_computes_is_refused(model_file: Path) -> None:
+    for keys in (("TEST.METRIC", "euclidean"), ("TEST.RERANK.ENABLED", "True")):
+        with pytest.raises(ValueError, match=rf"{keys[0]} is {keys[1]}, .* no search: set"):
+            PartialReID.load(model_file, "MODEL.DEVICE", "cpu", *keys)

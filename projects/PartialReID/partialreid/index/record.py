@@ -5,6 +5,7 @@ Shapes: C channels, N columns of an image, D global features.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -92,11 +93,12 @@ def require_name(name: str) -> None:
 
 
 def require_values(name: str, values: Mapping[str, Value]) -> None:
-    """Raise ValueError unless all that is known of an image is text or a number."""
+    """Raise ValueError unless all that is known of an image is text or a finite number."""
     for key, value in values.items():
-        whole = not isinstance(value, int) or -(2**63) <= value < 2**63
-        # NaN is not even equal to itself.
-        if not isinstance(value, (str, int, float)) or not whole or value != value:
+        fits = not isinstance(value, int) or -(2**63) <= value < 2**63
+        # JSON knows no infinity and no NaN, and answers are written as JSON.
+        fits &= not isinstance(value, float) or math.isfinite(value)
+        if not isinstance(value, (str, int, float)) or not fits:
             raise ValueError(
-                f'"{key}" of "{name}" is {value!r}: it must be text, or a number of 64 bits.'
+                f'"{key}" of "{name}" is {value!r}: it must be text, or a finite number of 64 bits.'
             )

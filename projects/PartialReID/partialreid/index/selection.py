@@ -20,6 +20,8 @@ Value: TypeAlias = "str | int | float"
 Where: TypeAlias = "Mapping[str, Value | Sequence[Value]] | Sequence[str]"
 """Values by names, of which one must be equal where there are several; or conditions as text."""
 
+IDENTITY = "identity"  # the name of whom an image shows
+
 CONDITION = re.compile(
     r"\s*(?P<name>[^<>=]*[^<>=!\s])\s*(?P<operator><=|>=|=|<|>)\s*(?P<value>(?![<>=]+[^<>=]).*?)\s*"
 )
@@ -52,7 +54,7 @@ def conditions(where: Where) -> list[Condition]:
     """The conditions that `where` states.
 
     Raises:
-        ValueError: a text is no condition, or a value is neither text nor a number.
+        ValueError: a text is no condition, or a value is neither text nor a number of 64 bits.
     """
     if isinstance(where, Mapping):
         return [Condition(name, "=", _values(name, value)) for name, value in where.items()]
@@ -76,6 +78,8 @@ def _values(name: str, value: Any) -> list[Value]:
     for one in values:
         if isinstance(one, str):
             plain.append(one)
+        elif isinstance(one, numbers.Integral) and not -(2**63) <= int(one) < 2**63:
+            raise ValueError(f'"{name}" is to be {one}, and no image has a number of over 64 bits.')
         elif isinstance(one, numbers.Real):
             # Those of numpy and pandas, too.
             plain.append(int(one) if isinstance(one, numbers.Integral) else float(one))
@@ -113,7 +117,12 @@ def _matching(database: Database, condition: Condition, value: Value) -> Iterato
     # What a command line gives is text, and may mean a number. To SQLite any number is less than
     # any text, so that each is compared with its kind alone.
     number = number_or_text(value) if isinstance(value, str) else value
-    forms: list[tuple[str, Value]] = [("'text'", value)] if isinstance(value, str) else []
+    forms: list[tuple[str, Value]] = []
+    if isinstance(value, str):
+        forms = [("'text'", value)]
+    elif condition.name == IDENTITY:
+        # Tables give it as text even where it looks like a number.
+        forms = [("'text'", str(value))]
     if not isinstance(number, str):
         forms.append(("'integer', 'real'", number))
     for kinds, form in forms:

@@ -160,6 +160,19 @@ class StoredGallery:
         return torch.tensor([places[name] for name in names], dtype=torch.long)
 
     @property
+    def ids(self) -> np.ndarray:
+        """(G,) a number of each image, ascending, that no other image of the index ever has.
+
+        An image that is extracted anew gets another one.
+        """
+        return self._ids.copy()
+
+    def place_of(self, identifier: int) -> int | None:
+        """The place of the image of this number; None where the index does not hold it."""
+        place = int(np.searchsorted(self._ids, identifier))
+        return place if self._ids[place : place + 1].tolist() == [identifier] else None
+
+    @property
     def metadata(self) -> StoredMetadata:
         """What is known of each image, by its names; fetched when it is asked for."""
         return StoredMetadata(self._database, self._ids.tolist())

@@ -3,16 +3,18 @@
     path,camera,time
     a/0001.jpg,3,2024-05-01T10:20:00
 
-A column of which every value is a number is one of numbers; an empty place says nothing.
+A column of which every value is a number is one of numbers, unless it writes one number in two
+ways, as names such as 1.1 and 1.10 do; `identity` holds names, whatever they look like. An empty
+place says nothing.
 """
 
 from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
-from .selection import Value, number_or_text
+from .selection import IDENTITY, Value, number_or_text
 
 PATH = "path"
 DELIMITERS = ",;\t"  # the second is what Excel writes in half of Europe
@@ -68,13 +70,18 @@ def read_table(path: str) -> dict[str, dict[str, Value]]:
 
 
 def _typed(table: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, Value]]:
-    words = {
-        name
-        for row in table.values()
-        for name, text in row.items()
-        if isinstance(number_or_text(text), str)
-    }
+    columns: dict[str, set[str]] = {}
+    for row in table.values():
+        for name, text in row.items():
+            columns.setdefault(name, set()).add(text)
+    words = {name for name, texts in columns.items() if name == IDENTITY or _are_words(texts)}
     return {
         image: {name: text if name in words else number_or_text(text) for name, text in row.items()}
         for image, row in table.items()
     }
+
+
+def _are_words(texts: Collection[str]) -> bool:
+    """Whether different texts do not stand for as many numbers."""
+    values = {number_or_text(text) for text in texts}
+    return len(values) < len(texts) or any(isinstance(value, str) for value in values)

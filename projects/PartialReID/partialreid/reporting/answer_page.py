@@ -103,6 +103,9 @@ def page_of(
         notes: paragraphs that the reader can open.
     """
     shown = [asdict(query) for query in queries]
+    for answer in (one for query in shown for one in query["answers"]):
+        # In a browser a number has 53 bits, and a long one would become another.
+        answer["metadata"] = {name: str(value) for name, value in answer["metadata"].items()}
     plain = {
         "title": title,
         "about": about,
@@ -113,5 +116,5 @@ def page_of(
         "queries": shown,
     }
     # Nothing in a name may end the script that the data lie in.
-    data = json.dumps(plain).replace("<", "\\u003c")
+    data = json.dumps(plain, allow_nan=False).replace("<", "\\u003c")
     return TEMPLATE.read_text(encoding="utf-8").replace(PLACE, data)

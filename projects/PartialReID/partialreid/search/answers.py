@@ -9,20 +9,20 @@ from functools import partial
 from typing import Any, overload
 
 from ..images.pictures import Picture, picture_name
+from ..index.selection import IDENTITY
 from ..metrics.report import Distance
 from ..reporting.answer_page import PageQuery
 from .calibration import Calibration
+from .gallery import Gallery
+from .indexed_pictures import IndexedPictures
 from .list_verdicts import ListVerdicts
 from .match import UNREAD, Match, shown
 from .ranking import Ranked
 from .reasons import Reasons
 from .same_picture import same_picture
 from .saved_answers import save_answers
-from .searchable import AnyGallery
 
 logger = logging.getLogger(__name__)
-
-IDENTITY = "identity"  # the metadata that says whom a picture shows
 
 
 class Answer(Sequence[Match]):
@@ -123,7 +123,7 @@ class Answers(list[Answer]):
 def answers_of(
     queries: Sequence[Picture],
     ranked: Ranked,
-    gallery: AnyGallery,
+    gallery: Gallery | IndexedPictures,
     reasons: Reasons,
     kind: Distance,
     k: int,

@@ -13,6 +13,7 @@ from typing import Any
 from ..config import config_value
 from ..engine.configuration import tree_config
 from ..engine.saved_model import stored_calibration, stored_config
+from ..evaluation.refinement import is_refined
 from .calibration import Calibration, from_plain
 from .model_digest import KEYS
 
@@ -22,6 +23,29 @@ LASSO = ("TEST.DSR.LASSO_BETA", "TEST.DSR.LASSO_TOLERANCE")
 # Of a shortlist, and of the rough distance that one may be made by.
 LISTED = ("TEST.DSR.TOPK", "TEST.DSR.FILL")
 COARSE = tuple(f"TEST.DSR.COARSE.{name}" for name in ("DIMENSIONS", "KAPPA", "SAMPLE"))
+# With these values the global distance of an evaluation is the one that a search computes.
+UNREFINED = {"TEST.METRIC": "cosine", "TEST.AQE.ENABLED": False, "TEST.RERANK.ENABLED": False}
+
+
+def require_unrefined(cfg: Any) -> None:
+    """Check that a config asks for no distance of test sets alone, which a search cannot compute.
+
+    Query expansion and re-ranking compare all images with each other.
+
+    Args:
+        cfg: config of a model.
+
+    Raises:
+        ValueError: TEST.METRIC, AQE or RERANK asks for one; names the key.
+    """
+    if not is_refined(cfg.TEST):
+        return
+    others = [key for key, value in UNREFINED.items() if config_value(cfg, key) != value]
+    said = " and ".join(f"{key} is {config_value(cfg, key)}" for key in others)
+    cure = " ".join(f"{key} {UNREFINED[key]}" for key in others)
+    raise ValueError(
+        f"{said}, which the evaluation of a test set reads, and no search: set {cure}."
+    )
 
 
 def distance_settings(cfg: Any) -> dict[str, Any]:

@@ -43,7 +43,7 @@ class Gallery:
 
     @property
     def pictures(self) -> Sequence[Picture]:
-        """What shows the pixels of each picture again: its path, or the picture itself."""
+        """What shows the pixels of each picture again: its path, or a copy of it."""
         return self.stamped.pictures
 
     def columns(self, place: int) -> Tensor:
@@ -74,7 +74,7 @@ def extracted_gallery(
     """
     stamped = Stamped(pictures)
     features, columns, weights = [], list[Tensor](), list[Tensor]()
-    chunks, total = extractor.chunks(pictures), -(-len(pictures) // CHUNK)
+    chunks, total = extractor.chunks(stamped.pictures), -(-len(pictures) // CHUNK)
     for _, part in progress(chunks, total, "extracting pictures", "parts"):
         features.append(part.features)
         columns += [one.to(kept) for one in part.columns]

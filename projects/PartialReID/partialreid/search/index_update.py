@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import shutil
 from collections.abc import Iterator, Sequence
 
 from ..images.pictures import picture_name
 from ..images.reading import Unreadable, refuse_unreadable, unreadable
+from ..index.changes import Changes
 from ..index.database import is_index
 from ..index.filling import fill
 from ..index.gallery import Index
@@ -16,8 +18,10 @@ from ..index.new_database import require_place
 from ..index.record import require_name
 from ..matching.extracted import Images
 from .extraction import Extractor
-from .indexed import ROOT
+from .indexed_pictures import ROOT
 from .sources import NoPictures, pictures_of, readable
+
+logger = logging.getLogger(__name__)
 
 
 def update_index(
@@ -38,7 +42,7 @@ def update_index(
     Raises:
         OSError: a picture cannot be read, or there is no room.
         ValueError: there is no picture, or one alone; or the index is damaged, of another model,
-            of another folder, or written to by another process.
+            of another folder or another table, or written to by another process.
     """
     path = os.path.abspath(os.path.expanduser(source))
     try:
@@ -78,9 +82,12 @@ def update_index(
         _kept_once_filled(index, new),
     ):
         if not new:
-            broken = _broken(index, names, root)
+            changed = index.changes(names, root)
+            _require_some_left(index, changed.gone, root, path)
+            broken = _broken(changed, root)
             if not skip_unreadable:
                 refuse_unreadable(broken, len(files), "pictures")
+            _say_what_goes(changed.gone, root, path)
         skipped += broken
 
         def extract(paths: list[str]) -> Iterator[tuple[list[int], Images]]:
@@ -102,9 +109,39 @@ def _require_root(index: Index, root: str) -> None:
         )
 
 
-def _broken(index: Index, names: Sequence[str], root: str) -> list[Unreadable]:
+def _require_some_left(index: Index, gone: Sequence[str], root: str, path: str) -> None:
+    """Refuse a table that names no picture of an index whose files are there, as another does."""
+    there = _still_there(gone, root)
+    if there and len(gone) == len(index):
+        raise ValueError(
+            f'"{path}" names none of the {len(gone)} pictures of the index "{index.path}", and '
+            f'all would be removed, though files of theirs are there, such as "{there[0]}": name '
+            "another index or, if they are to go, remove its folder."
+        )
+
+
+def _say_what_goes(gone: Sequence[str], root: str, path: str) -> None:
+    """Log how many pictures leave an index, and why."""
+    there = len(_still_there(gone, root))
+    reasons = [
+        f"{count} {why}"
+        for count, why in (
+            (len(gone) - there, "whose files are gone"),
+            (there, f'that "{path}" does not name'),
+        )
+        if count
+    ]
+    if reasons:
+        logger.info(f"pictures removed from the index: {', '.join(reasons)}")
+
+
+def _still_there(gone: Sequence[str], root: str) -> list[str]:
+    """The files of pictures that leave an index, but for those that are gone themselves."""
+    return [file for name in gone if os.path.isfile(file := os.path.join(root, name))]
+
+
+def _broken(changed: Changes, root: str) -> list[Unreadable]:
     """New and changed files that cannot be read."""
-    changed = index.changes(names, root)
     wanted = [os.path.join(root, name) for name in {**changed.new, **changed.changed}]
     # Some are not even there, or may not be opened.
     shut = [

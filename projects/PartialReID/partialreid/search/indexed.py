@@ -5,9 +5,7 @@ Shapes: C channels, M columns of an image.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -15,49 +13,73 @@ from torch import Tensor
 from ..images.pictures import Picture
 from ..index.gallery import Index
 from ..index.selection import Where
-from ..index.stored_gallery import Rows
 from .gallery import Metadata
-from .stamped import lost_file
-
-CHANGED = "has changed since it was indexed"
-ROOT = "root"  # what an index knows of itself: the folder that the names of its pictures start from
+from .indexed_pictures import IndexedPictures
 
 
 class IndexedGallery:
     """The pictures of an index, or those of them that conditions select.
 
+    It follows the index: after `index.refresh()` it has the pictures of the new commit.
+
     Args:
         index: open.
-        rows: places in the index of those that may be found; None: all.
+        selections: conditions on the pictures that may be found; all of them must hold.
 
     Attributes:
-        index, rows: as given.
-        paths: of all pictures of the index.
-        metadata: of all, by place.
+        index: as given.
     """
 
-    def __init__(self, index: Index, rows: Rows | None = None) -> None:
-        self.index, self.rows = index, rows
-        root = str(index.about.get(ROOT, ""))
-        self.paths = [os.path.join(root, name) for name in index.names]
-        self.metadata: Sequence[Metadata] = index.metadata
+    def __init__(self, index: Index, selections: Sequence[Where] = ()) -> None:
+        self.index, self._selections = index, tuple(selections)
+        self._read()
 
-    def __len__(self) -> int:
-        return len(self.index) if self.rows is None else len(self.rows)
+    def _read(self) -> None:
+        self._now = IndexedPictures(self.index)
+        self._rows: Tensor | None = None
+        for conditions in self._selections:
+            rows = self.index.select(conditions)
+            self._rows = rows if self._rows is None else rows[torch.isin(rows, self._rows)]
+
+    @property
+    def now(self) -> IndexedPictures:
+        """All pictures of the index at the commit that is read."""
+        if not self._now.current:
+            self._read()
+        return self._now
+
+    @property
+    def rows(self) -> Tensor | None:
+        """Places in the index of the pictures that may be found; None: all."""
+        if not self._now.current:
+            self._read()
+        return self._rows
+
+    @property
+    def paths(self) -> Sequence[str]:
+        """Those of all pictures of the index."""
+        return self.now.paths
+
+    @property
+    def metadata(self) -> Sequence[Metadata]:
+        """What is known of all, by place."""
+        return self.now.metadata
 
     @property
     def pictures(self) -> Sequence[Picture]:
         """What shows the pixels of each picture of the index."""
-        return self.paths
+        return self.now.pictures
 
     def columns(self, place: int) -> Tensor:
         """The columns (C, M) of one picture."""
-        found: Any = self.index.images([place]).columns[0]
-        return found
+        return self.now.columns(place)
 
     def lost(self, place: int) -> str:
         """Why the picture of an image cannot be shown any more, in a word; "" if it can."""
-        return lost_file(self.paths[place], self.index.stamp(place), CHANGED)
+        return self.now.lost(place)
+
+    def __len__(self) -> int:
+        return len(self.index) if self.rows is None else len(self.rows)
 
     def where(self, conditions: Where) -> IndexedGallery:
         """The pictures for which all conditions hold, such as ["camera=3", "time>=2024-05-01"].
@@ -67,10 +89,7 @@ class IndexedGallery:
         Raises:
             ValueError: a condition cannot be read, or no picture has such a name.
         """
-        rows = self.index.select(conditions)
-        if self.rows is not None:
-            rows = rows[torch.isin(rows, torch.as_tensor(self.rows))]
-        return IndexedGallery(self.index, rows)
+        return IndexedGallery(self.index, [*self._selections, conditions])
 
     def close(self) -> None:
         """Let go of the index; it cannot be searched any more."""

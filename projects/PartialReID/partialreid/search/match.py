@@ -33,7 +33,7 @@ class Match:
             or "other", see `calibration.verdict_of`; "unsure" without a calibration.
         metadata: what is known of the image.
         same_picture: whether it is the query itself, the same file or the same pixels.
-        picture: what shows its pixels: its path, or the picture itself.
+        picture: what shows its pixels: its path, or a copy of it.
     """
 
     rank: int

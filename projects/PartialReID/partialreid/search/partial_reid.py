@@ -24,7 +24,7 @@ from ..runtime.device_batches import device_of
 from .answer_record import answer_record
 from .answers import Answer, Answers, answers_of
 from .calibration import Calibration
-from .distance_settings import calibration_for
+from .distance_settings import calibration_for, require_unrefined
 from .extraction import Embedded, Extractor
 from .gallery import Gallery, extracted_gallery
 from .index_update import update_index
@@ -73,10 +73,12 @@ class PartialReID:
             *options: config keys and values one after another, such as "MODEL.DEVICE", "cpu".
 
         Raises:
-            ValueError: there is no such file, it is no model or has no config, or a key is wrong.
+            ValueError: there is no such file, it is no model or has no config, or a key is wrong
+                or asks for a distance that a search does not compute.
         """
         cfg = model_config(os.fspath(path), list(options))
         check_values(cfg, eval_only=True)
+        require_unrefined(cfg)
         network = load_model(cfg, cfg.MODEL.WEIGHTS).eval()
         return cls(network, cfg, device_of(network), calibration_for(cfg))
 
@@ -211,12 +213,14 @@ class PartialReID:
         (queries, _), self.skipped = readable(known, skip_unreadable, "queries")
         settings = self.cfg.TEST.DSR
         stamped = Stamped(queries)
-        embedded = self.extractor.every(queries)
+        embedded = self.extractor.every(stamped.pictures)
+        # What an index holds at a place may change while answers are looked at.
+        held = gallery.now if isinstance(gallery, IndexedGallery) else gallery
         answers = answers_of(
-            queries,
+            stamped.pictures,
             ranked(embedded.images(), gallery, settings, k),
-            gallery,
-            Reasons(self.extractor, self.cfg, stamped, embedded, gallery),
+            held,
+            Reasons(self.extractor, self.cfg, stamped, embedded, held),
             settings.DISTANCE,
             k,
             self.calibration,

@@ -90,7 +90,13 @@ def ranked(query: Images, gallery: AnyGallery, settings: Any, k: int) -> Ranked:
 
 
 def _shortlist(query: Images, gallery: AnyGallery, settings: Any) -> str:
-    """Which images are reconstructed, see `chosen_shortlist`."""
+    """Which images are reconstructed, see `chosen_shortlist`.
+
+    Of lists that the global distance ranks, a rough reconstruction distance would leave out their
+    own first images: these have the shortlist of the nearest by the global distance.
+    """
+    if settings.DISTANCE == "global" and settings.SHORTLIST != "none":
+        return "global" if 0 < settings.TOPK < len(gallery) else "none"
     if not isinstance(gallery, IndexedGallery):
         images, device = gallery.images, query.features.device
         return chosen_shortlist(settings, len(query.weights), len(gallery), images.columns, device)

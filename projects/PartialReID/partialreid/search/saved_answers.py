@@ -40,7 +40,8 @@ def save_answers(
         f"{kind} distance. Where it says why?, a click shows what the distance is made of."
     )
     shown = page_of("Who is it?", about, kind, DISTANCES, pages)
-    numbers = json.dumps({"answers": list(answers), "run": dict(record)}, indent=2)
+    said = {"answers": list(answers), "run": dict(record)}
+    numbers = json.dumps(said, indent=2, allow_nan=False)
     paths = (os.path.join(folder, name) for name in (PAGE, NUMBERS))
     with new_folder(folder), whole_files(*paths) as files:
         for file, text in zip(files, (shown, f"{numbers}\n"), strict=True):

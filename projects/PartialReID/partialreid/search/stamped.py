@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
-from ..images.pictures import Picture, picture_name
+from ..images.pictures import Picture, picture_name, rgb_of
 from ..index.stamps import Stamp, stamp_of
 
 GONE, CHANGED = "is gone", "has changed since it was extracted"
@@ -20,15 +20,17 @@ class Stamped:
         pictures: files among them can be read.
 
     Attributes:
-        pictures: as given.
+        pictures: the paths of files as given, and of all others an RGB copy of their own: a program
+            may read its next picture into the same array.
 
     Raises:
         OSError: a file cannot be read.
+        ValueError: a picture is none.
     """
 
     def __init__(self, pictures: Sequence[Picture]) -> None:
-        self.pictures = pictures
-        names = map(picture_name, pictures)
+        self.pictures = [one if picture_name(one) else rgb_of(one) for one in pictures]
+        names = map(picture_name, self.pictures)
         self._stamps = [stamp_of(name) if name else None for name in names]
 
     def lost(self, place: int) -> str:
