@@ -47,9 +47,14 @@ def write_list(folder: str, file: str) -> None:
 
     Raises:
         OSError: a folder is absent, or the file cannot be written.
-        SystemExit: no camera has taken a person twice.
+        SystemExit: no camera has taken a person twice, or the name of an image says no camera.
     """
     images = [item for part in (QUERY, GALLERY) for item in named_images(f"{folder}/{part}")]
+    if unknown := [path for path, _, camera in images if camera is None]:
+        refuse(
+            f'the file name of "{unknown[0]}" says no camera: name it '
+            "<identity>_c<camera>_<anything>."
+        )
     lines = first_and_last(images)
     if not lines:
         refuse(f'"{folder}": no person was taken twice by one camera.')

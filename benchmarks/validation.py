@@ -48,6 +48,7 @@ from partialreid.engine.unseen_people import check_trained_without
 from partialreid.keys.config_files import flat_config
 from partialreid.reporting.query_record import queries_of
 from partialreid.reporting.run_record import protocol, run_record
+from partialreid.reporting.same_queries import other_protocol
 from partialreid.runtime.errors import user_errors
 from partialreid.runtime.files import write_json
 
@@ -224,9 +225,38 @@ def table(names: list[str]) -> str:
 
     A cell is empty where a network was evaluated before there was the set; a set that none was
     evaluated on has no row.
+
+    Raises:
+        SystemExit: a record is not there, or one was asked other queries than the first.
     """
     networks = [[_read(name) for name in seeds.split("+")] for seeds in names]
+    _refuse_other_queries(names, networks)
     return compared(names, networks, TITLES, TOGETHER)
+
+
+def _refuse_other_queries(names: list[str], networks: list[list[dict[str, Any]]]) -> None:
+    """Refuse records of a set whose queries were cut, hidden or drawn otherwise than the first's.
+
+    The same people are asked for, so that nothing else would tell.
+    """
+    records = [
+        (name, record)
+        for seeds, of_seeds in zip(names, networks, strict=True)
+        for name, record in zip(seeds.split("+"), of_seeds, strict=True)
+    ]
+    for wanted in SETS:
+        found = [
+            (name, record[wanted.title].get("protocol", {}))
+            for name, record in records
+            if wanted.title in record
+        ]
+        for name, theirs in found[1:]:
+            first, ours = found[0]
+            if key := other_protocol(wanted.name, ours, theirs):
+                refuse(
+                    f"{wanted.title}: {name} was asked other queries than {first} ({key}): "
+                    "evaluate both by the same keys."
+                )
 
 
 def _read(name: str) -> dict[str, Any]:

@@ -17,6 +17,8 @@ def report(rank1: dict[str, float]) -> dict:
         "lambda": 0.8,
         "lambda_selection": "fixed",
         "seconds_per_query": {"matching": 0.012},
+        "cmc": {name: [0.4, 0.5] for name in rank1},
+        "selected": "global",
     }
 
 

@@ -60,3 +60,16 @@ def test_an_error_names_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixt
             main([str(tmp_path / folder), str(listed)])
         assert caught.value.code == 2 and said in capsys.readouterr().err
     assert not listed.exists()
+
+
+def test_an_image_of_no_camera_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """All of them would be those of one camera."""
+    draw_people(tmp_path / "people")
+    tiny.draw(tmp_path / "people" / "gallery" / "0012_03.jpg", 12)
+    with pytest.raises(SystemExit) as caught:
+        main([str(tmp_path / "people"), str(tmp_path / "list.csv")])
+    said = f'the file name of "{tmp_path}/people/gallery/0012_03.jpg" says no camera: name it'
+    assert caught.value.code == 2 and said in capsys.readouterr().err
+    assert not (tmp_path / "list.csv").exists()

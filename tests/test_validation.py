@@ -73,6 +73,23 @@ def test_table(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert caught.value.code == 2 and said in capsys.readouterr().err
 
 
+def test_other_queries_of_the_same_people_are_refused(
+    results: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    results.mkdir()
+    title = "CUHK03-val, cut"
+    for name, changes in (("one", {}), ("seed", {"derived_seed": 1}), ("kappa", {"kappa": 1.0})):
+        kept = {"derived_seed": 0, "derived": {"SIDES": "any"}, **changes}
+        part = {**record([50.0] * 2, [40.0] * 2, [1, 2]), "protocol": kept}
+        (results / f"{name}.json").write_text(json.dumps({title: part}))
+    assert "+0.0" in table(["one", "kappa"])
+    for names in (["one", "kappa", "seed"], ["one+seed"]):
+        with pytest.raises(SystemExit):
+            table(names)
+        said = f"{title}: seed was asked other queries than one (derived_seed): evaluate both"
+        assert said in capsys.readouterr().err
+
+
 def test_all_queries_of_the_same_people(results: Path) -> None:
     """Each query counts once; of sets that one network lacks none does."""
     results.mkdir()

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 
+from partialreid.commands import calibrate
 from partialreid.commands.calibrate import file_to_teach, main
 from partialreid.commands.export import main as export
 from partialreid.engine.configuration import model_config
@@ -53,7 +57,8 @@ def test_it_writes_the_calibration_and_leaves_the_rest(
     path = str(trained / "m.safetensors")
     before, header = read_model_file(path)
     assert header.calibration is None
-    assert run(trained, "twin", tmp_path) == 0
+    # No search reads whether an evaluation would reconstruct.
+    assert run(trained, "twin", tmp_path, "TEST.DSR.ENABLED", "False") == 0
     after, learnt = read_model_file(path)
     assert learnt._replace(calibration=None) == header
     assert before.keys() == after.keys()
@@ -76,6 +81,7 @@ def test_it_writes_the_calibration_and_leaves_the_rest(
         ("none", [], "is not there"),
         ("twin", ["TEST.DSR.KAPPA", "-1"], "TEST.DSR.KAPPA"),
         ("twin", ["TEST.DSR.LAMBDA", "0.3"], "has TEST.DSR.LAMBDA 0.8, here 0.3: leave that out"),
+        ("twin", ["TEST.METRIC", "euclidean"], "TEST.METRIC is euclidean, which"),
     ],
 )
 def test_what_cannot_teach_is_refused(
@@ -87,6 +93,34 @@ def test_what_cannot_teach_is_refused(
     (line,) = [text for text in capsys.readouterr().err.splitlines() if "error: " in text]
     assert said in line
     assert read_header(str(trained / "m.safetensors")) == before
+
+
+def test_a_folder_that_cannot_be_written_is_found_before_the_work(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
+    def refuse(dir: str) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), dir)
+
+    monkeypatch.setattr(calibrate, "tempfile", SimpleNamespace(TemporaryFile=refuse))
+    monkeypatch.setattr(calibrate, "checked_model", None)  # no work is begun
+    with pytest.raises(SystemExit):
+        run(trained, "twin", tmp_path)
+    said = f'the folder of "{trained}/m.safetensors" cannot be written (Permission denied): copy'
+    assert said in capsys.readouterr().err
+
+
+def test_what_was_learnt_is_kept_where_the_model_file_cannot_be_written(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    in_the_way = trained / "m.safetensors.tmp"
+    in_the_way.mkdir()
+    try:
+        with pytest.raises(SystemExit):
+            run(trained, "twin", tmp_path)
+    finally:
+        in_the_way.rmdir()
+    assert f"{in_the_way}" in capsys.readouterr().err
+    assert json.loads((tmp_path / "calibration.json").read_text())["calibration"]["kind"] == "fused"
 
 
 def test_a_model_of_the_package_is_named_without_its_folder(

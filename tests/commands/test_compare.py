@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
 
-from partialreid.commands.compare import main
+from partialreid.commands.compare import main, outputs_depend_on
 from tests import tiny
 from tests.made_up_reports import report, saved
 
@@ -91,6 +93,18 @@ def test_curves_are_those_of_the_protocol(trained: Path, tmp_path: Path) -> None
     assert "queries" in full and "queries" not in single
 
 
+def test_systems_that_see_other_images_share_no_outputs(make_config: Callable[..., Any]) -> None:
+    crop = ("INPUT.CROP.ENABLED", True)
+
+    def shared(one: tuple[Any, ...], other: tuple[Any, ...]) -> bool:
+        return outputs_depend_on(make_config(*one)) == outputs_depend_on(make_config(*other))
+
+    # Outputs are known by the size of the image, which is that of the crop if there is one.
+    assert shared(("INPUT.SIZE_TEST", [128, 64]), ("INPUT.SIZE_TEST", [256, 128]))
+    assert not shared((*crop, "INPUT.SIZE_TEST", [128, 64]), (*crop, "INPUT.SIZE_TEST", [256, 128]))
+    assert not shared(crop, ()) and shared(crop, (*crop, "TEST.DSR.KAPPA", 0.5))
+
+
 def test_earlier_comparisons_are_joined(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     curves = {"cmc": {"global": [0.4, 0.5]}, "selected": "global"}
     one = {"X": report({"global": 40.0}) | curves, "run": {"seed": 1}}
@@ -134,6 +148,71 @@ def test_missing_checkpoint_is_one_sentence(
     argv += ["--system", "a", tiny.CONFIG, str(tmp_path / "absent.pth")]
     keys = tiny.options(tmp_path / "data", tmp_path, OUTPUT_DIR=None, DATASETS__TESTS=None)
     assert "absent.pth" in refused([*argv, "--opts", *keys], capsys)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"cmc": None}, 'holds of A under X has no "cmc" as an evaluation writes it: compare it'),
+        ({"run": 3}, "holds of A under run is no record of a run: compare it anew"),
+        ({"X": [1]}, "holds of A under X is no record of results"),
+    ],
+    ids=str,
+)
+def test_results_that_are_not_whole_are_refused_before_anything_is_written(
+    changes: dict[str, Any], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    part = report({"global": 40.0})
+    system = {"X": part, "run": {}, **{key: changes[key] for key in changes if key != "cmc"}}
+    if "cmc" in changes:
+        part.update(changes)
+    path = saved(tmp_path / "a", A=system)
+    argv = ["--tests", "X", "--output", str(tmp_path / "out"), "--add", path]
+    assert f'"{path}": what it {said}' in refused(argv, capsys)
+    assert not any((tmp_path / "out").iterdir())
+
+
+def test_the_record_of_a_run_is_no_test_set(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = saved(tmp_path / "a", A={"X": report({"global": 40.0}), "run": {}})
+    argv = ["--tests", "X", "run", "--output", str(tmp_path / "out"), "--add", path]
+    assert '--tests run: "run" is the record of a run, and no test set.' in refused(argv, capsys)
+
+
+def test_nothing_is_written_where_the_picture_cannot_be_drawn(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "out" / "cmc.png").mkdir(parents=True)
+    path = saved(tmp_path / "a", A={"X": report({"global": 40.0}), "run": {}})
+    argv = ["--tests", "X", "--output", str(tmp_path / "out"), "--add", path]
+    assert "cmc.png" in refused(argv, capsys)
+    assert [file.name for file in (tmp_path / "out").iterdir()] == ["cmc.png"]
+
+
+def test_results_of_other_systems_are_not_lost(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one, two = ({"X": report({"global": rank1}), "run": {}} for rank1 in (40.0, 50.0))
+    first, second = saved(tmp_path / "a", A=one, B=two), saved(tmp_path / "b", C=one)
+    argv = ["--tests", "X", "--output", str(tmp_path / "a")]
+    said = f'"{first}" holds "A", "B" as well, which would be lost: keep its systems by --add'
+    assert said in refused([*argv, "--add", second], capsys)
+    assert json.loads(Path(first).read_text()) == {"A": one, "B": two}
+    assert main([*argv, "--add", first, second]) == 0
+    assert list(json.loads(Path(first).read_text())) == ["A", "B", "C"]
+    # Those that are there may be compared anew, and what is no file of results is none to keep.
+    assert main([*argv, "--add", saved(tmp_path / "c", A=two, B=one, C=two)]) == 0
+    assert json.loads(Path(first).read_text())["A"] == two
+    Path(first).write_text("{")
+    assert main([*argv, "--add", second]) == 0
+
+
+def test_names_are_cells_of_a_table(tmp_path: Path) -> None:
+    path = saved(tmp_path / "a", **{"a|b": {"X|Y": report({"global": 40.0}), "run": {}}})
+    assert main(["--tests", "X|Y", "--output", str(tmp_path / "out"), "--add", path]) == 0
+    assert "| X\\|Y " in (row := (tmp_path / "out" / "compare.md").read_text().splitlines()[2])
+    assert "| a\\|b " in row
 
 
 def test_incomplete_system_is_one_sentence(

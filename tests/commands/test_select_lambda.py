@@ -6,11 +6,13 @@ import argparse
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from partialreid.commands import select_lambda
-from partialreid.commands.select_lambda import main
+from partialreid.commands.select_lambda import lambda_lines, main
+from partialreid.metrics.lambda_selection import LambdaCurve
 from tests import tiny
 
 
@@ -23,7 +25,7 @@ def test_it_chooses_lambda_and_refuses_a_checkpoint_that_knows_them(
     tiny.run(root, made, **changes)
     keys = tiny.options(root, tmp_path / "out", **changes, DATASETS__TESTS=None)
     argv = ["--config-file", tiny.CONFIG, *keys, "MODEL.WEIGHTS", str(made / "model_final.pth")]
-    argv += ["SEED", "5", "MODEL.LOSSES.CE.EPSILON", "0.25"]
+    argv += ["SEED", "5", "MODEL.LOSSES.CE.EPSILON", "0.25", "TEST.DSR.LAMBDA_STEP", "0.03125"]
     capsys.readouterr()
     assert main(argv) == 0
     record = json.loads((tmp_path / "out" / "lambda.json").read_text())
@@ -33,7 +35,7 @@ def test_it_chooses_lambda_and_refuses_a_checkpoint_that_knows_them(
     assert record["run"]["config"]["SEED"] == 5 and record["run"]["trained_with"] == trained_with
     sets = ["SyntheticPartialHeldOutPartial", "SyntheticPartialHeldOutOccluded"]
     assert sorted(curves) == sorted([*sets, "mean"])
-    assert len(record["lambdas"]) == 101
+    assert len(record["lambdas"]) == 33
     for metric in ("Rank-1", "mAP"):
         means = [sum(pair) / 2 for pair in zip(*(curves[name][metric] for name in sets))]
         assert curves["mean"][metric] == pytest.approx(means)
@@ -48,7 +50,9 @@ def test_it_chooses_lambda_and_refuses_a_checkpoint_that_knows_them(
             assert len(queries[metric]) == len(queries["identities"])
             found = sum(queries[metric]) / len(queries[metric])
             assert found == pytest.approx(curves[name][metric][best], abs=1e-3)
-    assert f"TEST.DSR.LAMBDA {record['lambda']:.2f}" in capsys.readouterr().out
+    # What is printed is given to other commands.
+    *_, chosen = capsys.readouterr().out.split()
+    assert float(chosen) == record["lambda"]
     assert Image.open(tmp_path / "out" / "lambda.png").format == "PNG"
 
     with pytest.raises(SystemExit) as caught:
@@ -56,6 +60,12 @@ def test_it_chooses_lambda_and_refuses_a_checkpoint_that_knows_them(
     assert caught.value.code == 2
     wanted = "was trained on 8 identities, but without DATASETS.HELD_OUT 3 there are 9"
     assert wanted in capsys.readouterr().err
+
+
+def test_a_picture_names_the_lambda_that_is_best() -> None:
+    curve = LambdaCurve((0.0, 0.125, 1.0), *(np.array([0.1, 0.3, 0.2]) for _ in range(3)))
+    (line,) = lambda_lines({"mean": curve})
+    assert line.label == "mean, best 0.125" and line.marked == 1
 
 
 class Enough(Exception):

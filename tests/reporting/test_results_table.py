@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from partialreid.reporting.results_table import METRICS, results_table
+from partialreid.reporting.results_table import (
+    METRICS,
+    fused_label,
+    lambda_text,
+    oracle_cells,
+    results_table,
+)
 
 
 def report(first: float, selection: str = "fixed") -> dict[str, Any]:
@@ -41,3 +47,13 @@ def test_table_labels_the_oracle_and_nothing_else() -> None:
 def test_table_without_reconstruction() -> None:
     rows = cells(results_table({"A": {"global": report(1.0)["global"]}}))[2:]
     assert rows == [["A", "global", "1.00", "2.00", "3.00", "4.00", "5.00"]]
+
+
+def test_a_lambda_is_not_rounded_to_another_one() -> None:
+    """It is given again as TEST.DSR.LAMBDA, whose step may be finer than a hundredth."""
+    lambdas = {0.8: "0.80", 0.37: "0.37", 29 * 0.01: "0.29", 0.125: "0.125", 7 * 0.001: "0.007"}
+    assert {lam: lambda_text(lam) for lam in lambdas} == lambdas
+    assert fused_label({**report(1.0), "lambda": 0.995}) == "fused, lambda 0.995"
+    both = {**report(1.0, "crossfit"), "lambdas": [0.995, 0.125]}
+    assert fused_label(both) == "fused, lambda 0.125 and 0.995 (cross-fitted)"
+    assert oracle_cells({"lambda": 0.125})[0].startswith("fused, lambda 0.125 (oracle")

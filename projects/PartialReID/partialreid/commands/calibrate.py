@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import tempfile
 from collections.abc import Sequence
 from typing import Any
 
@@ -33,7 +34,7 @@ from ..engine.unseen_people import check_unseen
 from ..keys.released_model import find_model
 from ..runtime.errors import user_errors
 from ..runtime.files import write_json
-from ..search.distance_settings import differing, distance_settings
+from ..search.distance_settings import differing, distance_settings, require_unrefined
 from ..search.first_answers import first_answers, together
 from ..search.verdict_report import calibrated, cross_report
 from .output import log_to_stderr, say
@@ -82,12 +83,13 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
             f"{len(answers.right) // 2} queries whole, cut and hidden"
         )
         found = calibrated(answers, kind, learnt_on, distance_settings(cfg))
-        write_calibration(args.model, found.as_plain())
         run = evaluation_record(cfg, model, of_model)
+        # First, so that what took so long is there whatever becomes of the model file.
         write_json(
             os.path.join(cfg.OUTPUT_DIR, "calibration.json"),
             {"calibration": found.as_plain(), "report": report, "run": run},
         )
+        write_calibration(args.model, found.as_plain())
         for name, value in report.items():
             say(f"{name}: {value:.4f}")
         say(f"written into {args.model}; figures: {cfg.OUTPUT_DIR}/calibration.json")
@@ -98,6 +100,7 @@ def file_to_teach(name: str) -> str:
     """The model file that a calibration is written into.
 
     Raises:
+        OSError: nothing can be written into its folder.
         ValueError: there is none of this name, or it is of a kind that holds no calibration.
     """
     path = find_model(name)
@@ -106,6 +109,13 @@ def file_to_teach(name: str) -> str:
             f'a calibration is written into a model file, and "{path}" is none: make one of the '
             f"training by `partialreid export CHECKPOINT model{SUFFIX}`, and calibrate that."
         )
+    try:
+        tempfile.TemporaryFile(dir=os.path.dirname(path) or ".").close()
+    except OSError as error:
+        raise OSError(
+            f'a calibration is written into the model file, and the folder of "{path}" cannot be '
+            f"written ({error.strerror}): copy the file into another one, and calibrate the copy."
+        ) from error
     return path
 
 
@@ -115,10 +125,11 @@ def config_of(args: argparse.Namespace) -> Any:
     Those are the sets of `args`, or else the held-out identities of the twin, with its weights.
 
     Raises:
-        ValueError: a file is absent, a key would change the distances, or the twin does not say
-            what it was trained without.
+        ValueError: a file is absent, a key would change the distances or asks for one that no
+            search computes, or the twin does not say what it was trained without.
     """
     cfg = model_config(args.model, list(args.opts or []))
+    require_unrefined(cfg)
     own = distance_settings(model_config(args.model, []))
     if others := differing(own, distance_settings(cfg)):
         raise ValueError(
@@ -138,5 +149,7 @@ def config_of(args: argparse.Namespace) -> Any:
     )
     cfg.TEST.DSR.LAMBDA_SELECTION = "fixed"
     cfg.TEST.DSR.BOOTSTRAP_ROUNDS = 0
+    # As every search has it.
+    cfg.TEST.DSR.ENABLED = True
     cfg.freeze()
     return cfg

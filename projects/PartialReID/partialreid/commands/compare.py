@@ -19,6 +19,7 @@ holds, as it takes systems that were compared on another machine.
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 import os
 from collections.abc import Sequence
@@ -35,6 +36,7 @@ from ..engine.launching import launch, processes_here
 from ..engine.remembered_outputs import RememberedOutputs
 from ..engine.saved_model import brings_config
 from ..engine.training_record import training_of
+from ..images.lists import name_some
 from ..metrics.report import Distance, cmc_curve
 from ..reporting.comparison import (
     RUN,
@@ -55,6 +57,7 @@ from .output import log_to_stderr, say
 
 logger = logging.getLogger("partialreid.compare")
 CURVE = 20  # ranks
+RESULTS = "compare.json"
 
 
 def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
@@ -95,6 +98,7 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
         record = earlier_systems(args.add, args.tests, names)
         if not args.system and not record:
             raise ValueError("nothing to compare: give a --system, or results to --add.")
+        refuse_to_drop(args.output, [*record, *names])
         configs = [config_of(args, system) for system in args.system]
         if not configs:
             write_comparison(args.output, record)
@@ -108,6 +112,30 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     return 0
 
 
+def refuse_to_drop(folder: str, names: Sequence[str]) -> None:
+    """Refuse a folder whose results hold systems that the new ones lack.
+
+    Args:
+        folder: of the results.
+        names: of all systems that are to be in it.
+
+    Raises:
+        ValueError: there are others.
+    """
+    path = os.path.join(folder, RESULTS)
+    try:
+        with open(path, encoding="utf-8") as file:
+            held = json.load(file)
+    except (OSError, ValueError):  # there is none, or none that could be added
+        return
+    others = [name for name in held if name not in names] if isinstance(held, dict) else []
+    if others:
+        raise ValueError(
+            f'"{path}" holds {name_some(others)} as well, which would be lost: keep its systems by '
+            f"--add {path}, or give another --output."
+        )
+
+
 def compare(
     args: argparse.Namespace, configs: list[Any], record: dict[str, dict[str, object]]
 ) -> None:
@@ -119,7 +147,7 @@ def compare(
     loaded = None
     for (name, *_), cfg in zip(args.system, configs, strict=True):
         # Systems one after another that differ in their evaluation alone share one network.
-        network = (cfg.MODEL.dump(), str(cfg.TEST.FLIP), str(cfg.INPUT.CROP))
+        network = outputs_depend_on(cfg)
         if model is None or network != loaded:
             model = None  # its memory goes before the next one's comes
             # In the memory of the machine, wherever the network runs.
@@ -141,13 +169,21 @@ def compare(
         say(f"written to {args.output}: compare.md, compare.json, cmc.png")
 
 
+def outputs_depend_on(cfg: Any) -> tuple[str, ...]:
+    """What two systems must have in common to share remembered outputs, known by path and size."""
+    # What is cut out of an image has one size, whatever that of the image was.
+    before = str(cfg.INPUT.SIZE_TEST) if cfg.INPUT.CROP.ENABLED else ""
+    return cfg.MODEL.dump(), str(cfg.TEST.FLIP), str(cfg.INPUT.CROP), before
+
+
 def write_comparison(folder: str, record: Systems) -> None:
     """Write the results, table and picture of the systems that are ready, and print the table."""
-    write_json(os.path.join(folder, "compare.json"), record)
     table = "\n\n".join(filter(None, (comparison_table(record), difference_table(record))))
-    write_text(os.path.join(folder, "compare.md"), table + "\n")
     path = os.path.join(folder, "cmc.png")
     draw_panels(cmc_panels(record), path, "rank", "matching rate, %", "dotted: global")
+    # After what can fail, so that they are of the same systems.
+    write_json(os.path.join(folder, RESULTS), record)
+    write_text(os.path.join(folder, "compare.md"), table + "\n")
     say(table)
 
 

@@ -35,6 +35,7 @@ from ..metrics.lambda_selection import LambdaCurve, curve_of, mean_curve
 from ..metrics.lambda_sweep import swept_queries
 from ..reporting.curve_pictures import Line, draw_panels
 from ..reporting.query_record import query_record
+from ..reporting.results_table import lambda_text
 from ..runtime.errors import user_errors
 from ..runtime.files import write_json
 from .output import log_to_stderr, say
@@ -103,9 +104,9 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
             "Rank-1, %",
         )
     for name, curve in curves.items():
-        say(f"{name}: best lambda {curve.best:.2f}")
+        say(f"{name}: best lambda {lambda_text(curve.best)}")
     say(f"curves: {cfg.OUTPUT_DIR}/lambda.json, lambda.png")
-    say(f"chosen: TEST.DSR.LAMBDA_SELECTION fixed TEST.DSR.LAMBDA {mean.best:.2f}")
+    say(f"chosen: TEST.DSR.LAMBDA_SELECTION fixed TEST.DSR.LAMBDA {lambda_text(mean.best)}")
     return 0
 
 
@@ -137,7 +138,7 @@ def lambda_lines(curves: dict[str, LambdaCurve]) -> list[Line]:
             curve.lambdas,
             [100 * float(x) for x in curve.rank1],
             number,
-            f"{name}, best {curve.best:.2f}",
+            f"{name}, best {lambda_text(curve.best)}",
             marked=curve.lambdas.index(curve.best),
         )
         for number, (name, curve) in enumerate(curves.items())

@@ -12,7 +12,8 @@ from tabulate import tabulate
 from ..metrics.report import DISTANCES, METRICS, Distance, Report
 from .curve_pictures import Line
 from .query_record import is_query_record
-from .results_table import fused_label, metric_cell, oracle_cells
+from .results_table import fused_label, in_a_table, metric_cell, oracle_cells
+from .whole_results import flaw_of_results, flaw_of_run
 
 # What compare.json holds for a system beside its test sets.
 RUN = "run"
@@ -56,8 +57,11 @@ def earlier_systems(
         names: of systems to come.
 
     Raises:
-        ValueError: a file cannot be read, two systems have one name, or a test set is missing.
+        ValueError: a file cannot be read, two systems have one name, a test set is missing, or
+            what is there of one is not whole.
     """
+    if RUN in tests:
+        raise ValueError(f'--tests {RUN}: "{RUN}" is the record of a run, and no test set.')
     record: dict[str, dict[str, object]] = {}
     for path in paths:
         try:
@@ -77,6 +81,13 @@ def earlier_systems(
             if name in record:
                 raise ValueError(f'"{path}": another file has a system {name} as well.')
             record[name] = {part: parts[part] for part in (*tests, RUN)}
+            flaws = {test: flaw_of_results(parts[test]) for test in tests}
+            flaws[RUN] = flaw_of_run(parts[RUN])
+            for where, flaw in flaws.items():
+                if flaw:
+                    raise ValueError(
+                        f'"{path}": what it holds of {name} under {where} {flaw}: compare it anew.'
+                    )
             for test in tests:
                 part = parts[test]
                 if "queries" in part and not is_query_record(part["queries"]):
@@ -121,8 +132,8 @@ def comparison_table(record: Systems) -> str:
                 spent = report["seconds_per_query"]["matching"]
                 rows.append(
                     [
-                        test,
-                        system,
+                        in_a_table(test),
+                        in_a_table(system),
                         distance if distance != "fused" else fused_label(report),
                         *cells,
                         f"{1e3 * spent:.0f}" if distance != "global" else "",
@@ -130,7 +141,9 @@ def comparison_table(record: Systems) -> str:
                     ]
                 )
             if "oracle" in report:
-                rows.append([test, system, *oracle_cells(report["oracle"]), "", ""])
+                rows.append(
+                    [in_a_table(test), in_a_table(system), *oracle_cells(report["oracle"]), "", ""]
+                )
     headers = ["test set", "system", "distance", *METRICS, "ms per query", ""]
     align = ("left", "left", "left", *("right" for _ in (*METRICS, 0)), "left")
     return tabulate(rows, headers, tablefmt="pipe", colalign=align, disable_numparse=True)

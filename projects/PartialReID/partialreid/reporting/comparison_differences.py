@@ -8,7 +8,7 @@ from tabulate import tabulate
 
 from .comparison import RUN, Systems, compared
 from .paired_difference import paired_difference, same_people
-from .results_table import fused_label
+from .results_table import fused_label, in_a_table
 from .same_queries import other_protocol
 
 HEADING = (
@@ -59,7 +59,7 @@ def difference_table(record: Systems) -> str:
                 )
             selected = part["selected"]
             distance = fused_label(part) if selected == "fused" else selected
-            rows.append([test, system, distance, cell])
+            rows.append([in_a_table(test), in_a_table(system), distance, cell])
     if not rows:
         return NONE_OF_FIRST.format(first=name) if missing else ""
     headers = ["test set", "system", "distance", "Rank-1 / mAP"]

@@ -22,30 +22,45 @@ def results_table(reports: Mapping[str, Report]) -> str:
                 continue
             label = distance if distance != "fused" else fused_label(report)
             rows.append(
-                [name, label, *(metric_cell(report, distance, metric) for metric in METRICS)]
+                [
+                    in_a_table(name),
+                    label,
+                    *(metric_cell(report, distance, metric) for metric in METRICS),
+                ]
             )
         if "oracle" in report:
-            rows.append([name, *oracle_cells(report["oracle"])])
+            rows.append([in_a_table(name), *oracle_cells(report["oracle"])])
     headers = ["test set", "distance", *METRICS]
     align = ("left", "left", *("right" for _ in METRICS))
     return tabulate(rows, headers, tablefmt="pipe", colalign=align, disable_numparse=True)
 
 
+def in_a_table(name: str) -> str:
+    """A name as a cell of a Markdown table, whose columns a bare | would shift."""
+    return name.replace("|", "\\|")
+
+
 def oracle_cells(oracle: Mapping[str, float]) -> list[str]:
     """The cells of the oracle: a label that says so, and the metrics of its lambda."""
-    label = f"fused, lambda {oracle['lambda']:.2f} (oracle: chosen on this test set)"
+    label = f"fused, lambda {lambda_text(oracle['lambda'])} (oracle: chosen on this test set)"
     return [label, *(f"{oracle[f]:.2f}" if f in oracle else "" for f in METRICS)]
 
 
 def fused_label(report: Report) -> str:
     """ "fused", with lambda and how it was chosen."""
     if report["lambda_selection"] == "crossfit":
-        low, high = sorted(report["lambdas"])
-        return f"fused, lambda {low:.2f} and {high:.2f} (cross-fitted)"
-    label = f"fused, lambda {report['lambda']:.2f}"
+        low, high = map(lambda_text, sorted(report["lambdas"]))
+        return f"fused, lambda {low} and {high} (cross-fitted)"
+    label = f"fused, lambda {lambda_text(report['lambda'])}"
     if report["lambda_selection"] == "oracle":
         label += " (oracle: chosen on this test set)"
     return label
+
+
+def lambda_text(lam: float) -> str:
+    """A lambda to be given again as TEST.DSR.LAMBDA: two digits, and more where it has more."""
+    text = f"{lam:.2f}"
+    return text if abs(float(text) - lam) < 1e-10 else f"{lam:.10g}"
 
 
 def metric_cell(report: Report, distance: Distance, metric: str) -> str:
