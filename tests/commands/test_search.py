@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from partialreid.commands import index, search
+from partialreid.search.saved_answers import require_own
 from tests.search.conftest import model_file  # noqa: F401
 
 
@@ -147,3 +148,16 @@ def test_what_a_user_gets_wrong(
     (line,) = [text for text in capsys.readouterr().err.splitlines() if "error: " in text]
     assert said in line
     assert not out.exists()
+
+
+def test_a_page_of_somebody_else_stays(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It is said before any work."""
+    (tmp_path / "index.html").write_text("a homepage")
+    with pytest.raises(SystemExit):
+        run(search, "nobody.jpg", "--gallery", "nowhere", "--out", tmp_path)
+    said = capsys.readouterr().err
+    assert 'index.html" is there, and no answers.json beside it' in said
+    assert (tmp_path / "index.html").read_text() == "a homepage"
+    # That of an earlier search is written over.
+    (tmp_path / "answers.json").write_text("{}")
+    require_own(str(tmp_path))

@@ -110,6 +110,13 @@ def test_a_folder_that_is_not_there_or_in_the_way(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["x"]
 
 
+def test_a_folder_in_the_way_of_the_temporary_file(tmp_path: Path) -> None:
+    (tmp_path / "a.json.tmp").mkdir()
+    with pytest.raises(OSError, match=r'a\.json" cannot be written'):
+        write_json(tmp_path / "a.json", {})
+    assert [file.name for file in tmp_path.iterdir()] == ["a.json.tmp"]
+
+
 def test_no_room_for_the_file_of_another_package(tmp_path: Path) -> None:
     with pytest.raises(OSError) as caught, written_into(str(tmp_path)):
         raise OSError(errno.ENOSPC, "No space left on device")

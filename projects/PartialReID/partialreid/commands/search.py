@@ -18,7 +18,7 @@ from ..runtime.errors import user_errors
 from ..runtime.folders import new_folder
 from ..search.answers import Answer
 from ..search.partial_reid import PartialReID
-from ..search.saved_answers import PAGE
+from ..search.saved_answers import PAGE, require_own
 from ..search.searchable import AnyGallery
 from ..search.sources import Pictures, pictures_of, readable
 from .model_options import add_model_options, model_of
@@ -50,6 +50,7 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     args = parser.parse_args(argv)
     log_to_stderr()
     with user_errors(), new_folder(args.out):
+        require_own(args.out)
         asked = Pictures([], [])
         for source in args.queries:
             found = pictures_of(source)

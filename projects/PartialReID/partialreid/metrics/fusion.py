@@ -85,7 +85,7 @@ def fused_distance(
         # The first best Rank-1, as in the original.
         lam = grid[int(at_the_top(curve.rank1)[0])]
         logger.warning(
-            f"lambda {lam:.2f} is an oracle's: it has the best Rank-1 on this very test "
+            f"lambda {lam:.10g} is an oracle's: it has the best Rank-1 on this very test "
             "set. A user of the method cannot choose it so; report TEST.DSR.LAMBDA_SELECTION "
             "crossfit or fixed."
         )

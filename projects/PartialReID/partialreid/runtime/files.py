@@ -65,7 +65,8 @@ def whole_files(*paths: str | os.PathLike[str]) -> Iterator[list[BinaryIO]]:
         ) from error
     finally:
         for part in parts:
-            with contextlib.suppress(FileNotFoundError):
+            # A folder of that name is not ours: it was why nothing could be written.
+            with contextlib.suppress(FileNotFoundError, IsADirectoryError, PermissionError):
                 os.remove(part)
 
 

@@ -15,6 +15,20 @@ from ..runtime.folders import new_folder
 PAGE, NUMBERS = "index.html", "answers.json"
 
 
+def require_own(folder: str) -> None:
+    """Check that answers written into a folder take the place of answers alone.
+
+    Raises:
+        FileExistsError: it holds a page that no search has written.
+    """
+    page = os.path.join(folder, PAGE)
+    if os.path.exists(page) and not os.path.exists(os.path.join(folder, NUMBERS)):
+        raise FileExistsError(
+            f'"{page}" is there, and no {NUMBERS} beside it, so that no search has written it: '
+            "give another folder, or move the page."
+        )
+
+
 def save_answers(
     folder: str,
     kind: str,
@@ -32,8 +46,9 @@ def save_answers(
         record: what the numbers depend on, plain values.
 
     Raises:
-        OSError: the folder cannot be made or written to.
+        OSError: the folder cannot be made or written to, or holds a page of somebody else.
     """
+    require_own(folder)
     about = (
         f"{_counted(len(pages), 'query', 'queries')}, "
         f"{_counted(int(record['gallery']), 'picture', 'pictures')} in the gallery. Ranked by the "
