@@ -8,6 +8,7 @@ from typing import NamedTuple
 import pytest
 
 from benchmarks import evaluated_ways, fusion, gallery_windows, validation
+from tests.paths import ROOT
 from tests.validation_pages import (
     CUT_THREE,
     FILES,
@@ -159,10 +160,15 @@ def test_bfloat16_is_what_its_row_says() -> None:
     seeds = ["+".join(f"float32_seed{i}" for i in range(3)), FILES["softmax, three seeds"]]
     lines = next(tables(validation.table(seeds[::-1])))
     found = {title: difference.split(" / ")[2] for title, _, difference in lines[1:]}
+    first = {title: cell.split("; ")[1].split(" / ")[0] for title, _, cell in lines[1:]}
     assert answer("the network in bfloat16").startswith(
         f"three seeds each: all queries held out mAP {found['held out, all']} for float32, of "
-        f"CUHK03-val {found['CUHK03-val, all']}: "
+        f"CUHK03-val {found['CUHK03-val, all']}. Rank-1 {first['held out, all']} and "
+        f"{first['CUHK03-val, all']}, of its whole queries {first['CUHK03-val']}: "
     )
+    in_time = " ".join((ROOT / "docs" / "time.md").read_text(encoding="utf-8").split())
+    (whole, all_queries) = (first[title].lstrip("+") for title in ("CUHK03-val", "CUHK03-val, all"))
+    assert f"three seeds these are {whole}, and of all its queries {all_queries}:" in in_time
 
 
 PEOPLE = {"of CUHK03-val": "CUHK03-val", "held out": "held out", "of one camera": "same camera"}

@@ -141,7 +141,10 @@ def test_what_is_no_record_is_refused(
         ({"sets": ("folder:crowd",)}, "not of the same sets: crowd, people is in one"),
         ({"sets": ("folder:people", "folder:peopleSmall")}, "same sets: peopleSmall is in one"),
         ({"sets": ("folder:a/people", "folder:b/people")}, "are called people: give one of"),
-        ({"sets": HALF, "derived": {"SIDES": "any"}}, 'the "derived" of their protocols differ'),
+        (
+            {"sets": HALF, "derived": {"SIDES": "any"}},
+            'the "derived.SIDES" of their protocols differ',
+        ),
         ({"sets": HALF, "derived_seed": 4}, 'of peoplePartial: the "derived_seed" of their'),
         ({"cameras": "original"}, 'galleries of people: the "cameras" of their protocols differ'),
         ({"values": [100, 0, 0]}, "evaluated on different queries"),

@@ -65,13 +65,6 @@ def test_refined_distances_are_those_of_float32(make_config: Any, switch: str) -
     torch.testing.assert_close(found, wanted, rtol=0, atol=0)
 
 
-def test_more_neighbours_are_averaged_than_compared(make_config: Any) -> None:
-    test = make_config().TEST
-    test.RERANK.ENABLED, test.RERANK.K1, test.RERANK.K2 = True, 4, 20
-    with pytest.raises(ValueError, match=r"TEST\.RERANK\.K2 is 20, and K1 4"):
-        check_refinement(test, 100)
-
-
 def test_euclidean_is_fastreids() -> None:
     from fastreid.utils.compute_dist import compute_euclidean_distance
 

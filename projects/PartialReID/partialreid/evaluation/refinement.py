@@ -181,7 +181,8 @@ def rerank_by_features(
         query, gallery: (Q, C) and (G, C) features; of unit length for the cosine distance.
         query_gallery: (Q, G) the original distance.
         k1: neighbours that are compared (TEST.RERANK.K1).
-        k2: neighbours whose sets are averaged, 1 for none (TEST.RERANK.K2).
+        k2: neighbours whose sets are averaged, 1 for none, at most the k1 that are compared
+            (TEST.RERANK.K2).
         lam: weight of the original distance beside the Jaccard distance (TEST.RERANK.LAMBDA).
 
     Returns:
@@ -218,11 +219,6 @@ def _check_rerank(images: int, k1: int, k2: int, lam: float) -> None:
                 f"TEST.RERANK.{key} is {value}: there are {images} images, it lies between 1 and "
                 f"{images}"
             )
-    if k2 > k1:
-        raise ValueError(
-            f"TEST.RERANK.K2 is {k2}, and K1 {k1}: of the K1 neighbours that are compared at most "
-            "all are averaged"
-        )
     if not 0 <= lam <= 1:
         raise ValueError(f"TEST.RERANK.LAMBDA is {lam}; it lies between 0 and 1")
 
