@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from partialreid.derived.dataset import SUFFIXES
 from partialreid.reporting.comparison import cmc_panels, comparison_table, earlier_systems
 from partialreid.reporting.comparison_differences import difference_table
+from partialreid.reporting.same_queries import OF_DERIVED
 from tests.made_up_reports import report, saved
 
 
@@ -173,3 +175,7 @@ def test_what_cannot_be_joined_is_said(tmp_path: Path) -> None:
         (tmp_path / "bad.json").write_text(text)
         with pytest.raises(ValueError, match=r"bad\.json.*no compare\.json of `partialreid"):
             earlier_systems([str(tmp_path / "bad.json")], ["X"])
+
+
+def test_of_every_derived_set_it_is_known_what_makes_its_queries() -> None:
+    assert list(OF_DERIVED) == list(SUFFIXES)

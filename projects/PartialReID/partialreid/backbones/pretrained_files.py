@@ -117,7 +117,7 @@ def _not_loaded(cfg: Any, state: dict[str, Any]) -> str:
     stored = {name: value for name, value in stored.items() if isinstance(value, Tensor)}
     if not stored:
         return "no name is one of its"
-    differing = [name for name in fresh if name in stored and _differs(stored, fresh, name)]
+    differing = [n for n in fresh if n in stored and stored[n].shape != fresh[n].shape]
     if len(differing) > RESIZED or (error and differing):
         name = differing[0]
         return f"{name} is {tuple(stored[name].shape)}, not {tuple(fresh[name].shape)}"
@@ -153,10 +153,6 @@ def _fresh_and_loaded(cfg: Any) -> tuple[dict[str, Tensor], dict[str, Tensor], E
             if "MODEL.BACKBONE.PRETRAIN" in str(error):
                 raise
             return fresh, {}, error
-
-
-def _differs(stored: dict[str, Tensor], own: dict[str, Tensor], name: str) -> bool:
-    return stored[name].shape != own[name].shape
 
 
 def _equal(stored: Tensor, own: Tensor) -> bool:

@@ -20,6 +20,7 @@ from .database import Database
 from .errors import damaged
 from .image_rows import require_whole
 from .integrity import problems
+from .listed_images import ListedImages
 from .record import feature_type
 from .rough_search import RoughSearch
 from .selection import Where, selected
@@ -46,7 +47,6 @@ class StoredGallery:
 
     Attributes:
         path: folder of the index.
-        names: of its images.
         device: where fetched images are, and where coarse codes are computed and compared.
     """
 
@@ -60,39 +60,21 @@ class StoredGallery:
         self.path, self.device = database.path, device
         self._database = database
         self._search = RoughSearch(database, device, memory_bytes, probes)
-        self._forget()
-        self._read()
-
-    def _forget(self) -> None:
-        self._ids = np.empty(0, dtype=np.int64)
-        self.names: list[str] = []
-        self._counts: list[int] = []
+        self._listed = ListedImages(database)
+        self._search.update(self._listed.ids)
 
     def _read(self) -> None:
-        """Go over to another commit, of which as a rule only the newest images are unknown."""
-        ((total,),) = self._database.rows("SELECT COUNT(*) FROM images")
-        new = self._read_after(int(self._ids[-1]) if len(self._ids) else 0)
-        # No image has the number of one that is gone, so that only less can be left of the others.
-        if len(self._ids) + len(new) != total:
-            self._forget()
-            new = self._read_after(0)
-        ids = np.array([row[0] for row in new], dtype=np.int64)
-        self._ids = np.concatenate([self._ids, ids])
-        self.names = [*self.names, *(row[1] for row in new)]
-        self._counts += [row[2] for row in new]
-        self._search.update(self._ids)
-
-    def _read_after(self, identifier: int) -> list[tuple[int, str, int]]:
-        statement = "SELECT id, name, count FROM images WHERE id > ? ORDER BY id"
-        found = []
-        for i, name, count in self._database.rows(statement, (identifier,)):
-            if not isinstance(name, str) or not isinstance(count, int) or count < 0:
-                raise damaged(self.path, f"what is known of image {i}")
-            found.append((i, name, count))
-        return found
+        """Go over to another commit."""
+        self._listed.read()
+        self._search.update(self._listed.ids)
 
     def __len__(self) -> int:
         return len(self.names)
+
+    @property
+    def names(self) -> list[str]:
+        """Those of the images; another list after each commit that is read."""
+        return self._listed.names
 
     @property
     def model(self) -> str:
@@ -145,7 +127,7 @@ class StoredGallery:
             ValueError: no image has anything of such a name, or a text is no condition.
         """
         ids = np.array(sorted(selected(self._database, where)), dtype=np.int64)
-        return torch.from_numpy(np.searchsorted(self._ids, ids))
+        return torch.from_numpy(np.searchsorted(self._listed.ids, ids))
 
     def rows_of(self, names: Sequence[str]) -> Tensor:
         """Places (B,) of the images of these names.
@@ -153,11 +135,7 @@ class StoredGallery:
         Raises:
             ValueError: the index has no such image.
         """
-        places = {name: place for place, name in enumerate(self.names)}
-        for name in names:
-            if name not in places:
-                raise ValueError(f'the index "{self.path}" has no image "{name}".')
-        return torch.tensor([places[name] for name in names], dtype=torch.long)
+        return self._listed.rows_of(names)
 
     @property
     def ids(self) -> np.ndarray:
@@ -165,17 +143,16 @@ class StoredGallery:
 
         An image that is extracted anew gets another one.
         """
-        return self._ids.copy()
+        return self._listed.ids.copy()
 
     def place_of(self, identifier: int) -> int | None:
         """The place of the image of this number; None where the index does not hold it."""
-        place = int(np.searchsorted(self._ids, identifier))
-        return place if self._ids[place : place + 1].tolist() == [identifier] else None
+        return self._listed.place_of(identifier)
 
     @property
     def metadata(self) -> StoredMetadata:
         """What is known of each image, by its names; fetched when it is asked for."""
-        return StoredMetadata(self._database, self._ids.tolist())
+        return StoredMetadata(self._database, self._listed.ids.tolist())
 
     def stamp(self, place: int) -> Stamp:
         """What the file of an image was like when it was read.
@@ -213,7 +190,7 @@ class StoredGallery:
             ValueError: what is read is no longer what was written.
         """
         ids, channels = self._ids_of(rows), self._database.about("channels")
-        counts = [self._counts[place] for place in _places(rows)]
+        counts = [self._listed.counts[place] for place in _places(rows)]
         columns = StoredColumns(self._database, ids, counts, channels, self.device)
         return Images(self.features(rows), columns, StoredWeights(self._database, ids, self.device))
 
@@ -259,7 +236,7 @@ class StoredGallery:
         return self._search.distances(query, _ascending(rows), "coarse", squared)
 
     def _ids_of(self, rows: Rows) -> list[int]:
-        found: list[int] = self._ids[_places(rows)].tolist()
+        found: list[int] = self._listed.ids[_places(rows)].tolist()
         return found
 
 

@@ -16,18 +16,14 @@ from torch import Tensor
 
 from .lambda_selection import LambdaCurve, at_the_top, crossfit, lambda_curve
 from .ranking import Ids, matched_queries
-from .report import Report, report_of
+from .report import ProtocolSettings, Report, report_of
 
 logger = logging.getLogger(__name__)
 
 
-class LambdaSettings(Protocol):
-    """The config node TEST.DSR, or anything with its keys that choose lambda."""
+class LambdaSettings(ProtocolSettings, Protocol):
+    """The config node TEST.DSR, or anything with its keys that choose protocol and lambda."""
 
-    PROTOCOL: str
-    PROTOCOL_SEED: int
-    SINGLE_SHOT_ROUNDS: int
-    BOOTSTRAP_ROUNDS: int
     LAMBDA: float
     LAMBDA_SELECTION: str
     LAMBDA_STEP: float

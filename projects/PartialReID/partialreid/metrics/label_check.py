@@ -5,22 +5,15 @@ Shapes: Q queries, G galleries.
 
 from __future__ import annotations
 
-from typing import Protocol
-
 import numpy as np
 
 from .fusion import LambdaSettings
 from .lambda_selection import halves_of_identities, no_match_in
 from .ranking import Ids, as_array, matched_queries, require_match
-from .report import ProtocolSettings
 from .single_shot import drawn_galleries, too_few_queries
 
 
-class LabelSettings(ProtocolSettings, LambdaSettings, Protocol):
-    """The config node TEST.DSR, or anything with its keys that choose a protocol and lambda."""
-
-
-def check_labels(ids: Ids, settings: LabelSettings, *, fused: bool, roc: bool) -> None:
+def check_labels(ids: Ids, settings: LambdaSettings, *, fused: bool, roc: bool) -> None:
     """Find what the metrics of a test set would fail on, whatever its distances are.
 
     Args:
