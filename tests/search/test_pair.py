@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -131,9 +132,29 @@ def test_where_nothing_is_brought_there_is_no_source(
 
 
 def test_windows_of_a_picture_smaller_than_its_map() -> None:
-    windows = picture_windows((16, 8), (3, 5), (2, 4), 2)
+    area = (Fraction(0), Fraction(0), Fraction(3), Fraction(5))
+    windows = picture_windows((16, 8), (3, 5), area, (2, 4), 2)
     assert all(left < right and upper < lower for left, upper, right, lower in windows)
     assert windows[0] == (0, 0, 1, 1) and windows[-1] == (1, 3, 3, 5)
+
+
+def test_windows_lie_in_what_was_cut_out(model_file: Path, pictures: tuple[str, list[str]]) -> None:
+    """The middle half of the picture: a window of another quarter would be of what was not seen."""
+    picture = Image.open(pictures[1][0]).convert("RGB")
+    cut = (
+        "INPUT.SIZE_TEST",
+        "[128,64]",
+        "INPUT.CROP.ENABLED",
+        "True",
+        "INPUT.CROP.SIZE",
+        "[64,32]",
+    )
+    model = PartialReID.load(model_file, *CPU, *cut, "INPUT.KEEP_RATIO", "off")
+    windows = [part.window for part in model.compare(picture, picture).parts]
+    edges = [min(window[i] for window in windows) for i in (0, 1)]
+    edges += [max(window[i] for window in windows) for i in (2, 3)]
+    wanted = [picture.width / 4, picture.height / 4, picture.width * 3 / 4, picture.height * 3 / 4]
+    assert edges == pytest.approx(wanted, abs=1)
 
 
 def test_verdict_picture_and_plain_values(

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import ceil, floor
 
+from ..data.seen_area import Area
 from ..matching.explained import Explained
 from ..matching.windows import column_windows
 
@@ -59,24 +61,35 @@ def parts_of(
 
 
 def picture_windows(
-    cells: tuple[int, int], size: tuple[int, int], kernels: Sequence[int], stride: int
+    cells: tuple[int, int],
+    size: tuple[int, int],
+    area: Area,
+    kernels: Sequence[int],
+    stride: int,
 ) -> list[Window]:
     """Where the windows of a pyramid's columns lie in a picture, in the order of the columns.
 
-    Edges between two pixels are moved outwards, so that no window of a small picture is empty.
+    Edges between two pixels are moved outwards, so that no window of a small picture is empty, and
+    those outside of the picture to its border.
 
     Args:
         cells: H and W of the map.
-        size: width and height of the picture, over which the map is stretched.
+        size: width and height of the picture.
+        area: of the picture, over which the map is stretched.
         kernels, stride: of the pyramid.
     """
-    width, height = size
+    left, upper, right, lower = area
+    across, down = (right - left) / cells[1], (lower - upper) / cells[0]
+
+    def within(edge: int, side: int) -> int:
+        return min(max(edge, 0), side)
+
     return [
         (
-            left * width // cells[1],
-            top * height // cells[0],
-            -(-right * width // cells[1]),
-            -(-bottom * height // cells[0]),
+            within(floor(left + start * across), size[0]),
+            within(floor(upper + top * down), size[1]),
+            within(ceil(left + end * across), size[0]),
+            within(ceil(upper + bottom * down), size[1]),
         )
-        for top, left, bottom, right in column_windows(*cells, kernels, stride).tolist()
+        for top, start, bottom, end in column_windows(*cells, kernels, stride).tolist()
     ]

@@ -13,6 +13,7 @@ from PIL import Image
 from torch import Tensor
 from torchvision.transforms.functional import to_pil_image
 
+from ..data.seen_area import seen_area
 from ..evaluation.configured_distances import configured_matcher
 from ..images.pictures import Picture, picture_name, rgb_of
 from ..images.reading import ImageError
@@ -137,7 +138,9 @@ class Reasons:
     def _windows(self, picture: Picture, count: int) -> list[Window]:
         """Where the `count` columns of a picture come from, in its own pixels."""
         cells = self._cells(self._extractor.pixels(picture), count)
-        return picture_windows(cells, rgb_of(picture).size, *self._pyramid())
+        size = rgb_of(picture).size
+        area = seen_area(self._cfg.INPUT, size)
+        return picture_windows(cells, size, area, *self._pyramid())
 
     def _cells(self, pixels: Tensor, count: int) -> tuple[int, int]:
         """H and W of the map of an input (3, h, w)."""
