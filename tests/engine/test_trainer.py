@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+import yaml
 
 from partialreid.engine import trainer_parts
 from partialreid.engine.evaluated_epochs import Evaluated, read_evaluated, write_evaluated
@@ -157,6 +158,21 @@ def test_resuming_a_finished_run_evaluates_it(root: Path, trained: Path) -> None
     again = tiny.run(root, trained, "--resume", SOLVER__MAX_EPOCH=4)
     assert again["SyntheticPartial"] == before["SyntheticPartial"]
     assert (trained / "model_final.pth").stat().st_mtime_ns == weights
+
+
+def test_resumed_training_says_what_it_began_with(root: Path, tmp_path: Path) -> None:
+    """Not the PRETRAIN that a resumption switches off, as the checkpoint holds all weights."""
+    tiny.run(root, tmp_path, SOLVER__MAX_EPOCH=1)
+    path = tmp_path / "model_final.pth"
+    data = torch.load(path, weights_only=True)
+    config = yaml.safe_load(data["config"])
+    assert config["MODEL"]["BACKBONE"]["PRETRAIN"] is False
+    config["MODEL"]["BACKBONE"]["PRETRAIN"] = True
+    torch.save({**data, "config": yaml.safe_dump(config)}, path)
+    tiny.run(root, tmp_path, "--resume", SOLVER__MAX_EPOCH=2)
+    config = yaml.safe_load(torch.load(path, weights_only=True)["config"])
+    assert config["MODEL"]["BACKBONE"]["PRETRAIN"] is True
+    assert config["SOLVER"]["MAX_EPOCH"] == 2
 
 
 def test_resumed_run_remembers_the_best_metric(root: Path, tmp_path: Path) -> None:

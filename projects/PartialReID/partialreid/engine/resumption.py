@@ -23,6 +23,7 @@ from ..keys.reading_rules import built_on
 
 logger = logging.getLogger(__name__)
 
+PRETRAIN = "MODEL.BACKBONE.PRETRAIN"
 # Under which name a checkpoint holds the teacher of KD.EMA, which is no part of FastReID's network.
 TEACHER = "ema_teacher"
 # Keys that say where a run starts or writes, not how it trains.
@@ -123,6 +124,23 @@ def saved_config(data: Mapping[str, Any]) -> dict[str, Any]:
     except yaml.YAMLError:  # another program's
         config = None
     return config if isinstance(config, dict) else {}
+
+
+def begun_with(data: Mapping[str, Any], cfg: Any) -> str:
+    """The config of a resumed run, as its checkpoints are to hold it.
+
+    A resumed run has MODEL.BACKBONE.PRETRAIN off, as the checkpoint holds all weights. What its
+    network began with, the checkpoint says.
+
+    Args:
+        data: what `read_checkpoint` returns.
+        cfg: config of the resumed run.
+    """
+    saved = flat_config(saved_config(data))
+    begun = cfg.clone()
+    begun.defrost()
+    begun.MODEL.BACKBONE.PRETRAIN = saved.get(PRETRAIN, cfg.MODEL.BACKBONE.PRETRAIN)
+    return str(begun.dump())
 
 
 def differing_keys(data: Mapping[str, Any], cfg: Any) -> list[str]:

@@ -32,7 +32,7 @@ from .evaluated_epochs import Evaluated, begin_anew, keep_checkpoint, read_evalu
 from .hook_order import ordered_hooks
 from .hooks import is_due, metric_of
 from .precise_set import check_precise_set
-from .resumption import TEACHER, epochs_done, go_on, warn_of_other_values
+from .resumption import TEACHER, begun_with, epochs_done, go_on, warn_of_other_values
 from .trainer_parts import TrainerParts
 from .training_checks import check_identities
 from .training_record import training_of
@@ -145,6 +145,7 @@ class PartialTrainer(TrainerParts):
         finished = self.start_epoch >= self.max_epoch
         warn_of_other_values(data, self.cfg, "Evaluating" if finished else "Going on")
         if not finished:
+            self.checkpointer.always["config"] = begun_with(data, self.cfg)
             if TEACHER in self.checkpointer.checkpointables:
                 self.checkpointer.checkpointables[TEACHER].load_state_dict(data[TEACHER])
             go_on(
