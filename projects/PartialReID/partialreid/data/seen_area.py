@@ -20,11 +20,12 @@ def seen_area(steps: Any, size: tuple[int, int]) -> Area:
         steps: the config node INPUT.
         size: width and height of the picture.
     """
+    if not steps.CROP.ENABLED:
+        return Fraction(0), Fraction(0), Fraction(size[0]), Fraction(size[1])
     area = []
-    crop = [*steps.CROP.SIZE][::-1]
-    for own, resized, kept in zip(size, _resized(steps.SIZE_TEST, size), (crop[0], crop[-1])):
-        if not steps.CROP.ENABLED:
-            kept = resized
+    # Height and width, or one number for both.
+    crop = (steps.CROP.SIZE[-1], steps.CROP.SIZE[0])
+    for own, resized, kept in zip(size, _resized(steps.SIZE_TEST, size), crop):
         # As torchvision's CenterCrop cuts, or adds a border to what is smaller.
         start = round((resized - kept) / 2) if kept <= resized else -((kept - resized) // 2)
         area.append((Fraction(start * own, resized), Fraction((start + kept) * own, resized)))

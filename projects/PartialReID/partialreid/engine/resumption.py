@@ -23,12 +23,13 @@ from ..keys.reading_rules import built_on
 
 logger = logging.getLogger(__name__)
 
-PRETRAIN = "MODEL.BACKBONE.PRETRAIN"
+# What a training began with, its weights depend on, though networks are not told apart by it.
+BEGUN_WITH = "MODEL.BACKBONE.PRETRAIN"
 # Under which name a checkpoint holds the teacher of KD.EMA, which is no part of FastReID's network.
 TEACHER = "ema_teacher"
 # Keys that say where a run starts or writes, not how it trains.
 PLACES = (
-    "MODEL.BACKBONE.PRETRAIN",
+    BEGUN_WITH,
     "MODEL.BACKBONE.PRETRAIN_PATH",
     "MODEL.WEIGHTS",
     "OUTPUT_DIR",
@@ -136,10 +137,9 @@ def begun_with(data: Mapping[str, Any], cfg: Any) -> str:
         data: what `read_checkpoint` returns.
         cfg: config of the resumed run.
     """
-    saved = flat_config(saved_config(data))
-    begun = cfg.clone()
-    begun.defrost()
-    begun.MODEL.BACKBONE.PRETRAIN = saved.get(PRETRAIN, cfg.MODEL.BACKBONE.PRETRAIN)
+    begun, saved = cfg.clone(), flat_config(saved_config(data))
+    if BEGUN_WITH in saved:
+        begun.merge_from_list([BEGUN_WITH, saved[BEGUN_WITH]])
     return str(begun.dump())
 
 

@@ -11,10 +11,8 @@ from .mean_checks import FREE
 from .model_file import is_model_file, is_onnx_file
 from .model_header import config_tree, without_machine
 from .onnx_network import header_of
-from .resumption import saved_config
+from .resumption import BEGUN_WITH, saved_config
 
-# What a training began with, its weights depend on, though networks are not told apart by it.
-BEGUN_WITH = "MODEL.BACKBONE.PRETRAIN"
 # How many classes there were is not said: a training counts them, a config has 0.
 COUNTED = "MODEL.HEADS.NUM_CLASSES"
 UNSAID = (*(key for key in FREE if key != BEGUN_WITH), COUNTED)
