@@ -17,6 +17,7 @@ CUHK03 = "folder:datasets/CUHK03-val"
 # Rows of the tables of lambda, by their files.
 NETWORKS = {
     "ours": "ours",
+    "ours, two trainings": "ours_two",
     "ours, one training": "ours_one",
     "ours, first recipe": "ours_first",
     "ours, first recipe, 24 epochs": "ours_first_24",
@@ -27,6 +28,9 @@ NETWORKS = {
     "DSR (which ranks by lambda 1)": "dsr",
 }
 
+# Those whose lambda was chosen by small queries, too.
+WITH_SMALL = ("ours", "ours, two trainings", "ours, one training")
+
 
 def test_lambdas_are_their_curves() -> None:
     """Of the mean of CUHK03-val's sets that a lambda was chosen by, and of small queries."""
@@ -36,7 +40,7 @@ def test_lambdas_are_their_curves() -> None:
         record = read(LAMBDA / f"{NETWORKS[name]}.json")
         assert value == f"{record['lambda']:.2f}"
         of_cuhk = [curve for key, curve in record["curves"].items() if CUHK03 in key]
-        assert len(of_cuhk) == (4 if name in ("ours", "ours, one training") else 3), name
+        assert len(of_cuhk) == (4 if name in WITH_SMALL else 3), name
         mean = {m: np.mean([curve[m] for curve in of_cuhk], axis=0) for m in METRICS}
         assert cells == along(mean, record["lambda"]), name
     for name, *cells in small:
@@ -49,10 +53,15 @@ def test_lambdas_are_their_curves() -> None:
 
 def test_what_other_queries_would_make_of_our_lambda() -> None:
     """The three that all other networks chose by; and people of one camera among them."""
-    ours = read(LAMBDA / "ours.json")["curves"]
-    four = np.mean([c["Rank-1"] for key, c in ours.items() if CUHK03 in key], axis=0)
-    assert len(ours) == 9 and four.argmax() == 88
-    assert f"of the four kinds, 0.88 would be chosen ({four[88]:.2f}, 0.93 {four[93]:.2f})." in PAGE
+    four = {}
+    for name, best, chosen in (("ours", 97, 97), ("ours_two", 88, 93)):
+        record = read(LAMBDA / f"{name}.json")
+        curves = record["curves"]
+        four[name] = np.mean([c["Rank-1"] for key, c in curves.items() if CUHK03 in key], axis=0)
+        assert len(curves) == 9 and four[name].argmax() == best
+        assert round(100 * record["lambda"]) == chosen
+    two = four["ours_two"]
+    assert f"0.88 would be chosen ({two[88]:.2f}, 0.93 {two[93]:.2f})." in PAGE
     record = read(LAMBDA / "ours_one.json")
     three = [c for key, c in record["curves"].items() if key != "mean" and "Small" not in key]
     assert len(three) == 3
@@ -72,7 +81,7 @@ def along(curve: dict[str, Any], chosen: float) -> list[str]:
     return [f"{curve['Rank-1'][i]:.1f} / {curve['mAP'][i]:.1f}" for i in places]
 
 
-MEANS = ("ours", "ten_mean_three", "ten_mean_with_shapes")
+MEANS = ("ours_two", "ten_mean_three", "ten_mean_with_shapes")
 # Networks of ten epochs, and by which file each has its lambda of both kinds of people.
 TEN_EPOCHS = {
     "the recipe that is kept": "ours_one_both",
@@ -81,7 +90,7 @@ TEN_EPOCHS = {
     "with drawn objects alone": "ten_shapes",
     "the mean of the first three": "ten_mean_three",
     "the mean of kept recipe, cut queries and drawn objects": "ten_mean_with_shapes",
-    "the mean of kept recipe and cut queries": "ours",
+    "the mean of kept recipe and cut queries": "ours_two",
 }
 
 
@@ -106,7 +115,7 @@ def test_means_of_ten_epochs_are_their_curves() -> None:
         {"INPUT.CUT.PROB": 0.7, "SEED": 2},
         {"INPUT.OCCLUSION.KINDS": ["shapes"], "SEED": 3},
     ]
-    assert read(LAMBDA / "ours.json")["run"]["trainings"][1:] == [
+    assert read(LAMBDA / "ours_two.json")["run"]["trainings"][1:] == [
         {"INPUT.CUT.PROB": 0.7, "SEED": 2}
     ]
 
@@ -143,9 +152,9 @@ def test_single_trainings_of_ten_epochs_are_those_that_the_means_are_of() -> Non
 
 # Of these it is known what each query found: columns of the page's table, by their files.
 PAIRED = {
-    "the released model": "released",
+    "the mean of two": "ours_two_queries",
     "the recipe that is kept, seed 1": "ten_kept_again",
-    "the mean of the two": "ten_mean_kept_twice",
+    "the mean of both": "ten_mean_kept_twice",
 }
 # Rows of the table of answers, by which of these columns they are.
 ANSWERS = {
@@ -154,12 +163,16 @@ ANSWERS = {
 }
 
 
-# The same of a longer training.
+# The same of a longer training, and with it.
 LONGER = {
-    "the released model": "released",
+    "the mean of two": "ours_two_queries",
     "the recipe that is kept, 24 epochs": "kept_24",
+    "the mean of all three": "ours",
 }
-ANSWERS_LONGER = {"24 epochs of the kept recipe": 2}
+ANSWERS_LONGER = {
+    "24 epochs of the kept recipe": 2,
+    "a third training in that mean, of 24 epochs": 3,
+}
 
 
 def paired_rows(networks: dict[str, str], answers: dict[str, int]) -> list[list[str]]:
@@ -188,10 +201,10 @@ def paired_rows(networks: dict[str, str], answers: dict[str, int]) -> list[list[
 
 def test_differences_after_ten_epochs_are_those_of_the_queries() -> None:
     rows = paired_rows(PAIRED, ANSWERS)
-    # The third is of the two trainings of the released model and of the first.
+    # The third is of the two trainings of the first and of the second.
     runs = {name: read(LAMBDA / f"{file}.json")["run"] for name, file in PAIRED.items()}
-    mean, released = runs["the mean of the two"], runs["the released model"]
-    assert mean["averaged"] == 3 and mean["trainings"] == [*released["trainings"], {"SEED": 1}]
+    mean, two = runs["the mean of both"], runs["the mean of two"]
+    assert mean["averaged"] == 3 and mean["trainings"] == [*two["trainings"], {"SEED": 1}]
     assert runs["the recipe that is kept, seed 1"]["trained_with"]["SEED"] == 1
     # What a seed moves after ten epochs, by Rank-1.
     (ten,) = [x[1:] for x in tables(PAGE) if x[0][:2] == ["network", "its lambda"]]
@@ -214,16 +227,24 @@ def test_differences_after_24_epochs_are_those_of_the_queries() -> None:
     paired_rows(LONGER, ANSWERS_LONGER)
     trained = read(LAMBDA / "kept_24.json")["run"]["trained_with"]
     assert (trained["SOLVER.MAX_EPOCH"], trained["SOLVER.DELAY_EPOCHS"]) == (24, 7)
-    # Against one training of ten epochs, too: of the page's two lists of gains, by kind of people.
-    files = [str(LAMBDA / f"{name}.json") for name in ("ten_kept_again", "kept_24")]
-    (rows,) = tables(chosen_lambdas.table(files))
-    (rank1, m_ap), (rank1_within, m_ap_within) = (
-        row[2].split("; ")[1].split(" / ") for row in rows[-2:]
-    )
-    assert (
-        f"it gains between two cameras {rank1} of Rank-1 and {m_ap} of mAP, "
-        f"within one {rank1_within} and {m_ap_within}:"
-    ) in " ".join(PAGE.split())
+    runs = [read(LAMBDA / f"{name}.json")["run"] for name in ("ours_two_queries", "ours")]
+    two, three = (run["trainings"] for run in runs)
+    assert [run["averaged"] for run in runs] == [2, 3]
+    assert three == [*two, {"SOLVER.DELAY_EPOCHS": 7, "SOLVER.MAX_EPOCH": 24}]
+    # Against one training of ten epochs, and with its parts against it alone.
+    for pair, words in (
+        (
+            ("ten_kept_again", "kept_24"),
+            "of 24 gains between two cameras {} of Rank-1 and {} of mAP, within one {} and {}:",
+        ),
+        (
+            ("kept_24", "ours"),
+            "between two cameras by Rank-1 {}, mAP {}, within one by {} and {}:",
+        ),
+    ):
+        (rows,) = tables(chosen_lambdas.table([str(LAMBDA / f"{name}.json") for name in pair]))
+        gains = [gain for row in rows[-2:] for gain in row[2].split("; ")[1].split(" / ")]
+        assert words.format(*gains) in " ".join(PAGE.split()), pair
     # Against that with its own seed, by the curves: of all queries, and of small ones.
     before, after = (read(LAMBDA / f"{name}.json") for name in ("ours_one_both", "kept_24"))
     gains = [
