@@ -197,6 +197,7 @@ CHOSEN = {
     "the same, both with instance norm": (WITH_NORM, "ibn_shapes"),
     "no colour jitter": (KEPT, "no_jitter"),
     "random erasing": (KEPT, "erasing"),
+    "objects before people without their masks": (KEPT, "no_masks"),
     "no label smoothing": (KEPT, "no_smoothing"),
     "temperature 0.05": (KEPT, "temperature"),
     "temperature 0.01": (KEPT, "temperature_low"),
