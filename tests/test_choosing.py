@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from benchmarks import evaluated_ways, fusion, gallery_windows, query_weights, validation
+from benchmarks.results_table import TWO
 from partialreid.matching.windows import column_windows
 from tests.paths import ROOT
 from tests.test_results_table import at
@@ -40,7 +41,7 @@ def test_the_windows_of_the_gallery_are_their_record() -> None:
     (found,) = [x for x in tables(PAGE) if "all windows" in x[0]]
     record, ways = read(VALIDATION / "gallery_windows.json"), tuple(gallery_windows.WAYS)
     assert found == next(tables(evaluated_ways.table(record, ways)))
-    two = read(ROOT / "docs" / "results" / "table.json")["ours, two trainings"]["run"]
+    two = read(ROOT / "docs" / "results" / "table.json")[TWO]["run"]
     assert record["run"]["trainings"] == two["trainings"]
     counts = [len(column_windows(16, 8, (side,))) for side in (2, 4, 6, 8)]
     assert counts == [32, 21, 12, 5]

@@ -154,7 +154,7 @@ def test_single_trainings_of_ten_epochs_are_those_that_the_means_are_of() -> Non
 PAIRED = {
     "the mean of two": "ours_two_queries",
     "the recipe that is kept, seed 1": "ten_kept_again",
-    "the mean of both": "ten_mean_kept_twice",
+    "the mean of two and seed 1": "ten_mean_kept_twice",
 }
 # Rows of the table of answers, by which of these columns they are.
 ANSWERS = {
@@ -201,9 +201,9 @@ def paired_rows(networks: dict[str, str], answers: dict[str, int]) -> list[list[
 
 def test_differences_after_ten_epochs_are_those_of_the_queries() -> None:
     rows = paired_rows(PAIRED, ANSWERS)
-    # The third is of the two trainings of the first and of the second.
+    # That of the third column: the two trainings of the first column's, and the second column's.
     runs = {name: read(LAMBDA / f"{file}.json")["run"] for name, file in PAIRED.items()}
-    mean, two = runs["the mean of both"], runs["the mean of two"]
+    mean, two = runs["the mean of two and seed 1"], runs["the mean of two"]
     assert mean["averaged"] == 3 and mean["trainings"] == [*two["trainings"], {"SEED": 1}]
     assert runs["the recipe that is kept, seed 1"]["trained_with"]["SEED"] == 1
     # What a seed moves after ten epochs, by Rank-1.
