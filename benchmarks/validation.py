@@ -25,7 +25,7 @@ import json
 import logging
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import yaml
@@ -156,10 +156,7 @@ def run(args: argparse.Namespace) -> None:
     configs = [config_of(args, wanted) for wanted in sets]
     if any(SAME_CAMERA in wanted.name for wanted in sets):
         write_list(f"{data_root(configs[0])}/CUHK03-val", str(SAME_CAMERA_FILE))
-    for cfg in configs:
-        check_evaluation(cfg, 1)
-        if is_held_out(*cfg.DATASETS.TESTS):
-            check_trained_without(cfg)
+    check_all(configs)
     of_run = record_of(configs[0], args.weights)
     record = known if args.only and known else {"run": of_run}
     same = all((record["run"].get(key) or {}) == (of_run.get(key) or {}) for key in OF_A_NETWORK)
@@ -177,6 +174,19 @@ def run(args: argparse.Namespace) -> None:
         if args.only:
             record[wanted.title]["run"] = {k: v for k, v in of_run.items() if k != "config"}
         write_json(str(RESULTS / f"{args.name}.json"), record)
+
+
+def check_all(configs: Iterable[Any]) -> None:
+    """Check everything that can be checked before the first of several evaluations of a network.
+
+    Raises:
+        ValueError, OSError, RuntimeError: as `check_evaluation`, or as `check_trained_without`
+            where identities are to be held out.
+    """
+    for cfg in configs:
+        check_evaluation(cfg, 1)
+        if is_held_out(*cfg.DATASETS.TESTS):
+            check_trained_without(cfg)
 
 
 def averaged(run: Mapping[str, Any]) -> int:

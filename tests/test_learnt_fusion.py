@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from benchmarks.fusion import fusions, isotonic, logistic
+from benchmarks.fusion import fusions, isotonic, learnt_on, logistic
 from partialreid.metrics.ranking import query_metrics, query_scores
 
 SETTINGS = SimpleNamespace(
@@ -36,6 +36,33 @@ def test_two_distances_tell_more_than_one(way: str) -> None:
     alone = max(m_ap(x, ids) for x in (near, rebuilt))
     fused = m_ap(fusions(near, rebuilt, ids, SETTINGS)[way], ids)
     assert fused > alone + 3
+
+
+@pytest.mark.parametrize("way", ["one lambda", "isotonic", "logistic"])
+def test_other_people_teach_as_well(way: str) -> None:
+    """Two sets of people teach, and a third is measured."""
+    lam, learnt = learnt_on([drawn(1), drawn(2)], SETTINGS)
+    near, rebuilt, ids = drawn()
+    alone = max(m_ap(x, ids) for x in (near, rebuilt))
+    assert m_ap(learnt[way](near, rebuilt), ids) > alone + 3
+    assert 0 < lam < 1
+
+
+def test_a_set_that_teaches_is_not_shortlisted_images_and_not_the_own_camera() -> None:
+    """What a ranking leaves out teaches nothing: changed, it changes no fused distance."""
+    near, rebuilt, ids = drawn(1)
+    cameras = np.ones(GALLERIES, int)
+    cameras[:PEOPLE:2] = 0  # of these people's first images the query's own
+    ids = (*ids[:3], cameras)
+    changed = near.copy()
+    changed[:, -20:] = -50.0
+    own = (ids[0][:, None] == ids[1]) & (cameras == 0)
+    changed[own] = 50.0
+    fused = [
+        learnt_on([(x, rebuilt, ids)], SETTINGS)[1]["isotonic"](*drawn()[:2])
+        for x in (near, changed)
+    ]
+    assert own.sum() == PEOPLE // 2 and (fused[0] == fused[1]).all()
 
 
 def test_a_half_learns_nothing_from_its_own_labels() -> None:
