@@ -21,9 +21,13 @@ def test_validation_tables_are_the_records() -> None:
         assert written and rows == rest, titles
 
 
-def test_the_fusion_is_its_record() -> None:
-    (found,) = [x for x in tables(PAGE) if "isotonic" in x[0]]
-    assert found == next(tables(fusion.table(read(VALIDATION / "fusion.json"))))
+def test_the_fusions_are_their_records() -> None:
+    found = [x for x in tables(PAGE) if "isotonic" in x[0]]
+    records = [read(VALIDATION / f"{name}.json") for name in ("fusion", "fusion_held_out")]
+    assert found == [next(tables(fusion.table(record))) for record in records]
+    learnt = records[1]["run"]["learnt"]
+    assert learnt["on"] == list(fusion.TAUGHT_BY)
+    assert f"(one lambda: {learnt['lambda']:.2f}, that of the best" in PAGE
 
 
 def test_the_weights_of_a_query_are_their_record() -> None:
