@@ -110,37 +110,13 @@ def learnt_on(sets: Sequence[Measured], cfg: Any) -> tuple[float, dict[str, Fusi
     """
     grid = lambda_grid(cfg.TEST.DSR.LAMBDA_STEP)
     lam = mean_curve([lambda_curve(near, rebuilt, *ids, grid) for near, rebuilt, ids in sets]).best
-    taught = [taught_pairs(*one) for one in sets]
-    pairs = [
-        np.concatenate([part[pair] for part, pair in zip(parts, taught, strict=True)])
-        for parts in (
-            [near for near, _, _ in sets],
-            [rebuilt for _, rebuilt, _ in sets],
-            [same_person(ids) for _, _, ids in sets],
-        )
-    ]
+    parts = [pairs_of(*one, np.ones(len(one[0]), dtype=bool)) for one in sets]
+    pairs = [np.concatenate(part) for part in zip(*parts, strict=True)]
     return lam, {
         "one lambda": lambda near, rebuilt: (1 - lam) * near + lam * rebuilt,
         "isotonic": isotonic(*pairs),
         "logistic": logistic(*pairs),
     }
-
-
-def same_person(ids: Any) -> Array:
-    """Which pairs (Q, G) show one person."""
-    return np.asarray(ids[0])[:, None] == np.asarray(ids[1])
-
-
-def taught_pairs(near: Array, rebuilt: Array, ids: Any) -> Array:
-    """The pairs (Q, G) that a fusion can learn from.
-
-    Images of a query's own camera are left out of its ranking. Others that were not shortlisted
-    have no reconstruction distance, only the one that stands behind all.
-    """
-    q_cameras, g_cameras = (np.asarray(x) for x in ids[2:])
-    own = same_person(ids) & (q_cameras[:, None] == g_cameras)
-    taught: Array = ~own & (rebuilt < rebuilt.max())
-    return taught
 
 
 def fusions(near: Array, rebuilt: Array, ids: Any, cfg: Any) -> dict[str, Array]:
@@ -155,16 +131,31 @@ def fusions(near: Array, rebuilt: Array, ids: Any, cfg: Any) -> dict[str, Array]
         near, rebuilt, *ids, lambda_grid(cfg.TEST.DSR.LAMBDA_STEP), cfg.TEST.DSR.PROTOCOL_SEED
     )
     found = {"one lambda": of_lambda.fused}
-    same, taught = same_person(ids), taught_pairs(near, rebuilt, ids)
     for way, learn in (("isotonic", isotonic), ("logistic", logistic)):
         fused = np.empty_like(near)
         for half in (0, 1):
-            teach = taught & (of_lambda.half != half)[:, None]
-            fuse = learn(near[teach], rebuilt[teach], same[teach])
             rows = of_lambda.half == half
+            fuse = learn(*pairs_of(near, rebuilt, ids, ~rows))
             fused[rows] = fuse(near[rows], rebuilt[rows])
         found[way] = fused
     return found
+
+
+def pairs_of(near: Array, rebuilt: Array, ids: Any, queries: Array) -> tuple[Array, Array, Array]:
+    """What a fusion learns from: both distances of each pair, and whether it shows one person.
+
+    Images of a query's own camera are left out of its ranking. Others that were not shortlisted
+    have no reconstruction distance, only the one that stands behind all.
+
+    Args:
+        near, rebuilt, ids: as `fusions` takes them.
+        queries: (Q,) which of them teach.
+    """
+    q_pids, g_pids, q_cameras, g_cameras = (np.asarray(x) for x in ids)
+    same = q_pids[:, None] == g_pids
+    own = same & (q_cameras[:, None] == g_cameras)
+    taught = queries[:, None] & ~own & (rebuilt < rebuilt.max())
+    return near[taught], rebuilt[taught], same[taught]
 
 
 def isotonic(near: Array, rebuilt: Array, same: Array) -> Fusion:
