@@ -56,6 +56,9 @@ def add_partialreid_config(cfg: Any) -> None:
     cfg.INPUT.KEEP_RATIO_STEP = 16
     # "width", "height", "area": no side becomes longer than so many times that of SIZE_TEST.
     cfg.INPUT.KEEP_RATIO_LONGEST = 2.0
+    # Share of each side of a resized test image that may be real detail: one that is finer is made
+    # so small first. The images of Market-1501, 128 x 64, have a half of 256 x 128. 1.0: all of it.
+    cfg.INPUT.DETAIL = 1.0
 
     # Objects put before training images. With these, or with DATASETS.MASKS, a batch also holds
     # "masks" (B, H, W): True where the person's image is visible: not hidden, not erased, and not

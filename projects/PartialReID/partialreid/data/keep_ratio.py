@@ -32,6 +32,7 @@ from typing import Any
 import torchvision.transforms as T
 from PIL import Image
 
+from .detail import ALL, LimitDetail
 from .smallest_sizes import smallest_sides
 from .transforms import build_transforms
 
@@ -131,11 +132,18 @@ def keep_ratio_resize(cfg: Any) -> KeepRatioResize | None:
 def build_test_transform(cfg: Any, resize: KeepRatioResize | None) -> Any:
     """FastReID's test transform, with `resize` in place of its own resizing unless that is None.
 
+    INPUT.DETAIL limits what either resizes.
+
     Returns:
         A function from a PIL image to a float tensor (3, height, width) in 0..255.
     """
-    transform = build_transforms(cfg, is_train=False)
-    if resize is None:
-        return transform
-    others = [step for step in transform.transforms if not isinstance(step, T.Resize)]
-    return T.Compose([resize, *others])
+    steps = list(build_transforms(cfg, is_train=False).transforms)
+    if resize is not None:
+        steps = [resize, *(step for step in steps if not isinstance(step, T.Resize))]
+    share = float(cfg.INPUT.DETAIL)
+    if share < ALL:
+        steps = [
+            LimitDetail(step, share) if isinstance(step, (T.Resize, KeepRatioResize)) else step
+            for step in steps
+        ]
+    return T.Compose(steps)

@@ -88,6 +88,10 @@ ALWAYS: dict[str, Range] = {
     ),
     "INPUT.KEEP_RATIO_STEP": _from(1)._replace(says="it is a number of pixels, from 1"),
     "INPUT.KEEP_RATIO_LONGEST": _from(1)._replace(says="it starts at 1, the size of SIZE_TEST"),
+    "INPUT.DETAIL": Range(
+        lambda x: SHARE.holds(x) and x > 0,
+        "it is a share of the resized image, above 0, and 1 keeps all detail",
+    ),
     "DATALOADER.NUM_WORKERS": FROM_0._replace(says="use 0 to load in the main process"),
     "DATASETS.SYNTHETIC.SEED": _between(0, 2**31 - 1),
     "DATASETS.SYNTHETIC.TRAIN_IDS": _between(2, 5000),

@@ -214,6 +214,8 @@ IN_BOTH: tuple[tuple[str, Reason], ...] = (
     ("INPUT.KEEP_RATIO_STEP", _not("INPUT.KEEP_RATIO", "off")),
     # Scaled to fit, no side becomes longer than the model's.
     ("INPUT.KEEP_RATIO_LONGEST", _not("INPUT.KEEP_RATIO", "off", "fit")),
+    # Images that are not resized.
+    ("INPUT.DETAIL", _not("INPUT.SIZE_TEST", [0], [0, 0])),
     (
         "DATASETS.DERIVED_SEED",
         _data_set("<Name>Partial, <Name>Occluded or <Name>Small", _suffix),

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ..config import config_value
+from ..data.detail import ALL
 from ..engine.model_file import LEFT_OUT
 
 # What changes the outputs of a network besides its weights and its config under MODEL, which the
@@ -18,7 +19,11 @@ KEYS = (
     *("INPUT.SIZE_TEST", "INPUT.KEEP_RATIO", "INPUT.KEEP_RATIO_STEP", "INPUT.KEEP_RATIO_LONGEST"),
     *("INPUT.CROP.ENABLED", "INPUT.CROP.SIZE", "TEST.FLIP.ENABLED", "MODEL.HEADS.DSR.KERNELS"),
     *("MODEL.HEADS.DSR.STRIDE", "MODEL.HEADS.DSR.POOL", "MODEL.PIXEL_MEAN", "MODEL.PIXEL_STD"),
+    "INPUT.DETAIL",
 )
+# Keys that are younger than galleries on disk, with the value by which nothing changes: so those
+# stay as they are.
+LATER = {"INPUT.DETAIL": ALL}
 
 
 def model_digest(state: Mapping[str, Tensor], cfg: Any) -> str:
@@ -37,5 +42,7 @@ def model_digest(state: Mapping[str, Tensor], cfg: Any) -> str:
         found.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
         found.update(value.flatten().view(torch.uint8).numpy().tobytes())
     for key in KEYS:
-        found.update(f"{key} {config_value(cfg, key)!r}".encode())
+        value = config_value(cfg, key)
+        if key not in LATER or value != LATER[key]:
+            found.update(f"{key} {value!r}".encode())
     return found.hexdigest()[:16]
