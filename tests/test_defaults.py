@@ -78,8 +78,8 @@ DEFAULTS: tuple[tuple[Callable[..., Any], dict[str, str]], ...] = (
             "synthetic_test_ids": "DATASETS.SYNTHETIC.TEST_IDS",
         },
     ),
-    (target_size, {"longest": "INPUT.KEEP_RATIO_LONGEST"}),
-    (KeepRatioResize, {"longest": "INPUT.KEEP_RATIO_LONGEST"}),
+    (target_size, {"longest": "INPUT.KEEP_RATIO_LONGEST", "whole": "INPUT.KEEP_RATIO_WHOLE"}),
+    (KeepRatioResize, {"longest": "INPUT.KEEP_RATIO_LONGEST", "whole": "INPUT.KEEP_RATIO_WHOLE"}),
     # FastReID's keys.
     (
         expand_queries,

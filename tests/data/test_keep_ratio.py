@@ -282,7 +282,7 @@ def test_layers_that_refuse_small_images(cfg: Any) -> None:
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
-        ("INPUT.KEEP_RATIO", "both", "off, fit, width, height, area"),
+        ("INPUT.KEEP_RATIO", "both", "off, fit, gallery, width, height, area"),
         ("MODEL.META_ARCHITECTURE", "Baseline", "PartialBaseline"),
         ("INPUT.SIZE_TEST", [64], r"INPUT\.SIZE_TEST"),
         ("INPUT.SIZE_TEST", [0, 0], r"INPUT\.SIZE_TEST"),

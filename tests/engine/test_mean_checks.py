@@ -142,6 +142,7 @@ def test_one_training_in_two_files_is_said(make_config, caplog: pytest.LogCaptur
     [
         ("MODEL.HEADS.DSR.KERNELS", (2, 4)),
         ("INPUT.KEEP_RATIO", "stretch"),
+        ("INPUT.KEEP_RATIO_WHOLE", 3.0),
         ("INPUT.DETAIL", 0.5),
         ("INPUT.SIZE_TEST", [384, 128]),
         ("INPUT.CROP.ENABLED", True),

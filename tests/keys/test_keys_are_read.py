@@ -106,6 +106,7 @@ READERS = {
     "INPUT.KEEP_RATIO": "data.keep_ratio",
     "INPUT.KEEP_RATIO_STEP": "data.keep_ratio",
     "INPUT.KEEP_RATIO_LONGEST": "data.keep_ratio",
+    "INPUT.KEEP_RATIO_WHOLE": "data.keep_ratio",
     "INPUT.DETAIL": "data.keep_ratio",
     "INPUT.OCCLUSION": "data.masked_items",
     "INPUT.SHRINK": "data.shrunk_images",

@@ -68,6 +68,7 @@ BAD: dict[str, tuple[Any, ...]] = {
     "INPUT.SIZE_TEST": ([], [64, -1], [64.5, 32]),
     "INPUT.KEEP_RATIO_STEP": (0,),
     "INPUT.KEEP_RATIO_LONGEST": (0.9, INF),
+    "INPUT.KEEP_RATIO_WHOLE": (-1.0, INF),
     "INPUT.DETAIL": (0.0, -0.5, 1.1),
     "INPUT.CROP.SIZE": ([0, 32], [64, 32, 3]),
     "INPUT.CROP.SCALE": ([0.0, 1.0], [0.5, 0.4], [0.5]),

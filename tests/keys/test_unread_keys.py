@@ -126,6 +126,7 @@ CASES: list[tuple[str, Any, list[Any], list[Any]]] = [
      ["MODEL.META_ARCHITECTURE", "PartialBaseline"]),
     ("INPUT.KEEP_RATIO_STEP", 8, [], ["INPUT.KEEP_RATIO", "fit"]),
     ("INPUT.KEEP_RATIO_LONGEST", 1.5, ["INPUT.KEEP_RATIO", "fit"], ["INPUT.KEEP_RATIO", "width"]),
+    ("INPUT.KEEP_RATIO_WHOLE", 3.0, ["INPUT.KEEP_RATIO", "fit"], ["INPUT.KEEP_RATIO", "gallery"]),
     ("INPUT.DETAIL", 0.5,
      ["INPUT.SIZE_TEST", [0], "INPUT.CROP.ENABLED", True, "INPUT.CROP.SIZE", [256, 128]],
      ["INPUT.SIZE_TEST", [256, 128]]),

@@ -37,6 +37,7 @@ OTHERS = [
     ("TEST.DSR.DISTANCE", "reconstruction"),
     ("INPUT.SIZE_TEST", "[128, 64]"),
     ("INPUT.KEEP_RATIO", "width"),
+    ("INPUT.KEEP_RATIO_WHOLE", "3.0"),
     ("INPUT.DETAIL", "0.5"),
     ("TEST.FLIP.ENABLED", "True"),
 ]

@@ -8,14 +8,18 @@ The policy, for a model of H x W pixels (INPUT.SIZE_TEST) and INPUT.KEEP_RATIO:
 
 1. The image is scaled to fit into H x W ("fit"), to width W ("width"), to height H ("height") or to
    the area H * W ("area"). Of a body that one side of the picture has cut, "fit" keeps the scale
-   whichever side it is, as long as the whole body would have the proportions H : W.
+   whichever side it is, as long as the whole body would have the proportions H : W. Boxes of whole
+   people may be narrower: of 3 : 1 the upper half is 1.5 : 1, and would be made 1.5 times as large.
+   "gallery" is "fit" once all images have been stretched sideways so that whole people are H : W;
+   how high they are by their width is what the gallery's median image is, or
+   INPUT.KEEP_RATIO_WHOLE.
 2. Neither side may be so short that the map has no room for the largest pyramid window, nor longer
    than INPUT.KEEP_RATIO_LONGEST times the model's. An image out of these bounds is scaled further,
    up or down, with its proportions kept. Only where no scale serves, for crops several times longer
    than wide, do sides change on their own: the short one takes its lower bound and the long one its
-   upper bound, which are the proportions nearest to the image's that fit. With "fit" the scale
-   always stays, and a side too short for the pyramid is stretched alone: kernels of eight cells
-   leave an image of 256 x 128 no room to become narrower.
+   upper bound, which are the proportions nearest to the image's that fit. With "fit" and "gallery"
+   the scale always stays, and a side too short for the pyramid is stretched alone: kernels of eight
+   cells leave an image of 256 x 128 no room to become narrower.
 3. Each side is rounded to the model's plus or minus a multiple of INPUT.KEEP_RATIO_STEP, half a
    step up. Few sizes remain, so that images fill batches, and an image whose proportions are H : W
    comes out as H x W exactly. Rounding moves each side by half a step at most.
@@ -25,39 +29,61 @@ Sizes are (height, width) everywhere.
 
 from __future__ import annotations
 
+import logging
 import math
-from dataclasses import dataclass
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torchvision.transforms as T
+from fastreid.utils import comm
 from PIL import Image
 
+from ..images.lists import Item
+from ..runtime.progress import progress
 from .detail import ALL, LimitDetail
+from .size_batches import image_size
 from .smallest_sizes import smallest_sides
 from .transforms import build_transforms
 
+logger = logging.getLogger(__name__)
 Size = tuple[int, int]
 OFF = "off"
+GALLERY = "gallery"
+# Those that keep the scale at which a whole body fits into the model's size.
+TO_FIT = ("fit", GALLERY)
+POLICIES = (*TO_FIT, "width", "height", "area")
 LONGEST = 2.0
 
 
 def target_size(
-    image: Size, model: Size, policy: str, step: int, least: Size, longest: float = LONGEST
+    image: Size,
+    model: Size,
+    policy: str,
+    step: int,
+    least: Size,
+    longest: float = LONGEST,
+    whole: float = 0.0,
 ) -> Size:
     """The size an image is resized to; see the module's docstring.
 
     Args:
         image: size of the image in pixels.
         model: (H, W), the size that the model is made for.
-        policy: "fit", "width", "height" or "area".
+        policy: "fit", "gallery", "width", "height" or "area".
         step: both sides are the model's plus or minus a multiple of it.
         least: sides that the map needs, at most those of the model.
         longest: no side becomes longer than so many times the model's; from 1.
+        whole: of "gallery", height by width of an image that shows a whole person; 0: as `model`.
 
     Raises:
         ValueError: a side or the step is not positive, the policy is unknown, `least` exceeds
             `model`, or `longest` is below 1.
     """
+    sides: tuple[float, float] = image
+    if policy == GALLERY and whole:
+        sides = (image[0], image[1] * whole * model[1] / model[0])
     if min(*image, *model, *least, step) < 1:
         raise ValueError(f"sides and step must be positive: {image}, {model}, {least}, {step}")
     if longest < 1:
@@ -65,24 +91,24 @@ def target_size(
     if least[0] > model[0] or least[1] > model[1]:
         raise ValueError(f"the model's size {model} has less than the least sides {least}")
     if policy == "width":
-        scale = model[1] / image[1]
+        scale = model[1] / sides[1]
     elif policy == "height":
-        scale = model[0] / image[0]
+        scale = model[0] / sides[0]
     elif policy == "area":
-        scale = math.sqrt(model[0] * model[1] / (image[0] * image[1]))
-    elif policy == "fit":
-        scale = min(own / side for own, side in zip(model, image))
+        scale = math.sqrt(model[0] * model[1] / (sides[0] * sides[1]))
+    elif policy in TO_FIT:
+        scale = min(own / side for own, side in zip(model, sides))
     else:
-        raise ValueError(f'the policy {policy!r} is not "fit", "width", "height" or "area"')
+        raise ValueError(f"the policy {policy!r} is not {', '.join(POLICIES)}")
     # The bounds lie on the grid of sizes, so that rounding cannot leave them.
     low = [own - (own - bound) // step * step for own, bound in zip(model, least)]
     high = [own + int((longest - 1) * own // step) * step for own in model]
-    if policy != "fit":
-        scale = max(scale, *(bound / side for bound, side in zip(low, image)))
-    scale = min(scale, *(bound / side for bound, side in zip(high, image)))
+    if policy not in TO_FIT:
+        scale = max(scale, *(bound / side for bound, side in zip(low, sides)))
+    scale = min(scale, *(bound / side for bound, side in zip(high, sides)))
     height, width = (
         min(max(own + step * math.floor((side * scale - own) / step + 0.5), shortest), most)
-        for side, own, shortest, most in zip(image, model, low, high)
+        for side, own, shortest, most in zip(sides, model, low, high)
     )
     return height, width
 
@@ -99,10 +125,13 @@ class KeepRatioResize:
     step: int
     least: Size
     longest: float = LONGEST
+    whole: float = 0.0
 
     def target(self, image: Size) -> Size:
         """The size that an image of this size gets."""
-        return target_size(image, self.model, self.policy, self.step, self.least, self.longest)
+        return target_size(
+            image, self.model, self.policy, self.step, self.least, self.longest, self.whole
+        )
 
     def __call__(self, image: Image.Image) -> Image.Image:
         """The resized image."""
@@ -112,6 +141,8 @@ class KeepRatioResize:
 
 def keep_ratio_resize(cfg: Any) -> KeepRatioResize | None:
     """The resizing that a config asks for; None where INPUT.KEEP_RATIO is "off".
+
+    For "gallery" and a gallery that is known, see `of_gallery`.
 
     Raises:
         ValueError: the pyramid has no room in the map of an image of INPUT.SIZE_TEST.
@@ -126,7 +157,38 @@ def keep_ratio_resize(cfg: Any) -> KeepRatioResize | None:
         keys.KEEP_RATIO_STEP,
         smallest_sides(cfg),
         keys.KEEP_RATIO_LONGEST,
+        float(keys.KEEP_RATIO_WHOLE),
     )
+
+
+def needs_gallery(resize: KeepRatioResize | None) -> bool:
+    """Whether a gallery says how high a whole person is by the width of the image."""
+    return resize is not None and resize.policy == GALLERY and not resize.whole
+
+
+def of_gallery(resize: KeepRatioResize, items: Sequence[Item]) -> KeepRatioResize:
+    """The resizing for a gallery: with "gallery", its median image shows a whole person.
+
+    No label is read. A number that INPUT.KEEP_RATIO_WHOLE names stays.
+
+    Args:
+        resize: what `keep_ratio_resize` gives.
+        items: the gallery.
+
+    Raises:
+        OSError: the size of a file cannot be read.
+    """
+    if not needs_gallery(resize):
+        return resize
+    counted = progress(items, len(items), "reading image sizes", "images")
+    sizes = [image_size(path) for path, *_ in counted]
+    whole = statistics.median(height / width for height, width in sizes)
+    if comm.is_main_process():
+        logger.info(
+            f"INPUT.KEEP_RATIO gallery: a whole person is {whole:.2f} times as high as wide, as "
+            f"the median of {len(items)} images is"
+        )
+    return replace(resize, whole=whole)
 
 
 def build_test_transform(cfg: Any, resize: KeepRatioResize | None) -> Any:

@@ -21,7 +21,7 @@ from ..runtime.freed_memory import release_freed_memory
 from .catalogue import data_root
 from .checked_lists import checked_lists
 from .epoch_sampler import EpochSampler, epoch_seed
-from .keep_ratio import build_test_transform, keep_ratio_resize
+from .keep_ratio import build_test_transform, keep_ratio_resize, of_gallery
 from .masked_items import MaskedItems, wants_masks
 from .read_ahead import ReadAhead
 from .size_batches import order_by_size, size_batches
@@ -134,6 +134,7 @@ def build_test_loader(cfg: Any, name: str) -> tuple[DataLoader | ReadAhead, int]
         data.show_test()
     resize = keep_ratio_resize(cfg)
     if resize is not None:
+        resize = of_gallery(resize, gallery)
         query, query_sizes = order_by_size(query, resize.target)
         gallery, gallery_sizes = order_by_size(gallery, resize.target)
     dataset = ImageItems(query + gallery, build_test_transform(cfg, resize), relabel=False)

@@ -213,7 +213,8 @@ IN_BOTH: tuple[tuple[str, Reason], ...] = (
     ("TEST.FLIP.ENABLED", _built_on("PartialBaseline")),
     ("INPUT.KEEP_RATIO_STEP", _not("INPUT.KEEP_RATIO", "off")),
     # Scaled to fit, no side becomes longer than the model's.
-    ("INPUT.KEEP_RATIO_LONGEST", _not("INPUT.KEEP_RATIO", "off", "fit")),
+    ("INPUT.KEEP_RATIO_LONGEST", _not("INPUT.KEEP_RATIO", "off", "fit", "gallery")),
+    ("INPUT.KEEP_RATIO_WHOLE", _only("INPUT.KEEP_RATIO", "gallery")),
     # Images that are not resized.
     ("INPUT.DETAIL", _not("INPUT.SIZE_TEST", [0], [0, 0])),
     (

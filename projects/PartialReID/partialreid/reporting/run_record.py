@@ -86,6 +86,7 @@ def protocol(cfg: Any, dtype: str = "float32") -> dict[str, object]:
         "keep_ratio": images.KEEP_RATIO,
         "keep_ratio_step": images.KEEP_RATIO_STEP,
         "keep_ratio_longest": images.KEEP_RATIO_LONGEST,
+        "keep_ratio_whole": images.KEEP_RATIO_WHOLE,
         "detail": images.DETAIL,
         "flip": test.FLIP.ENABLED,
         "inference_dtype": dtype,

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..data.keep_ratio import build_test_transform, keep_ratio_resize
+from ..data.keep_ratio import build_test_transform, keep_ratio_resize, needs_gallery
 from ..data.size_batches import size_batches
 from ..engine.inference import without_cudnn_benchmark
 from ..images.pictures import Picture, picture_name, rgb_of
@@ -54,11 +54,21 @@ class Extractor:
         cfg: its config: INPUT says how an image is resized, TEST.IMS_PER_BATCH how many go
             through at once.
         device: where the network is.
+
+    Raises:
+        ValueError: INPUT.KEEP_RATIO needs a gallery; or the pyramid has no room in the map.
     """
 
     def __init__(self, network: Network, cfg: Any, device: torch.device) -> None:
         self.network, self.device = network, device
-        self._transform = build_test_transform(cfg, keep_ratio_resize(cfg))
+        resize = keep_ratio_resize(cfg)
+        if needs_gallery(resize):
+            raise ValueError(
+                "INPUT.KEEP_RATIO is gallery, whose median image an evaluation knows and a search "
+                "does not: set INPUT.KEEP_RATIO_WHOLE to the height by width of pictures of whole "
+                "persons, such as 3.0."
+            )
+        self._transform = build_test_transform(cfg, resize)
         self._size = tuple(cfg.INPUT.SIZE_TEST)
         self._batch = int(cfg.TEST.IMS_PER_BATCH)
 

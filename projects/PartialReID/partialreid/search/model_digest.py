@@ -19,11 +19,11 @@ KEYS = (
     *("INPUT.SIZE_TEST", "INPUT.KEEP_RATIO", "INPUT.KEEP_RATIO_STEP", "INPUT.KEEP_RATIO_LONGEST"),
     *("INPUT.CROP.ENABLED", "INPUT.CROP.SIZE", "TEST.FLIP.ENABLED", "MODEL.HEADS.DSR.KERNELS"),
     *("MODEL.HEADS.DSR.STRIDE", "MODEL.HEADS.DSR.POOL", "MODEL.PIXEL_MEAN", "MODEL.PIXEL_STD"),
-    "INPUT.DETAIL",
+    *("INPUT.KEEP_RATIO_WHOLE", "INPUT.DETAIL"),
 )
 # Keys that are younger than galleries on disk, with the value by which nothing changes: so those
 # stay as they are.
-LATER = {"INPUT.DETAIL": ALL}
+LATER = {"INPUT.KEEP_RATIO_WHOLE": 0.0, "INPUT.DETAIL": ALL}
 
 
 def model_digest(state: Mapping[str, Tensor], cfg: Any) -> str:
