@@ -49,10 +49,11 @@ def add_partialreid_config(cfg: Any) -> None:
     # Size of test images; training is not affected. "off": all are stretched to SIZE_TEST [H, W].
     # Else their proportions are kept: "fit": scaled to fit into H x W, "width": to width W,
     # "height": to height H, "area": to the area H * W; "gallery": to fit, once all are stretched so
-    # that the gallery's median image is H x W. No side becomes too short for the largest of
+    # that whole persons of the gallery are H x W. No side becomes too short for the largest of
     # KERNELS: see data/keep_ratio.py. In YAML "off" needs its quotes.
     cfg.INPUT.KEEP_RATIO = "off"  # "off", "fit", "gallery", "width", "height", "area"
-    # "gallery": height by width of an image that shows a whole person. 0.0: the gallery's median.
+    # "gallery": height by width of an image that shows a whole person. 0.0: what nine tenths of the
+    # gallery's images are at least.
     cfg.INPUT.KEEP_RATIO_WHOLE = 0.0
     # Pixels: both sides are rounded to SIZE_TEST plus or minus a multiple of it. A multiple of the
     # backbone's stride gives whole cells, and few sizes, so that batches are full.

@@ -10,9 +10,10 @@ The policy, for a model of H x W pixels (INPUT.SIZE_TEST) and INPUT.KEEP_RATIO:
    the area H * W ("area"). Of a body that one side of the picture has cut, "fit" keeps the scale
    whichever side it is, as long as the whole body would have the proportions H : W. Boxes of whole
    people may be narrower: of 3 : 1 the upper half is 1.5 : 1, and would be made 1.5 times as large.
-   "gallery" is "fit" once all images have been stretched sideways so that whole people are H : W;
-   how high they are by their width is what the gallery's median image is, or
-   INPUT.KEEP_RATIO_WHOLE.
+   "gallery" is "fit" once all images have been stretched sideways so that whole people are H : W.
+   How high they are by their width is what nine tenths of the gallery's images are at least, or
+   INPUT.KEEP_RATIO_WHOLE. By the median, boxes that are wider than it by chance would show smaller
+   people than the others.
 2. Neither side may be so short that the map has no room for the largest pyramid window, nor longer
    than INPUT.KEEP_RATIO_LONGEST times the model's. An image out of these bounds is scaled further,
    up or down, with its proportions kept. Only where no scale serves, for crops several times longer
@@ -31,11 +32,11 @@ from __future__ import annotations
 
 import logging
 import math
-import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import torchvision.transforms as T
 from fastreid.utils import comm
 from PIL import Image
@@ -54,6 +55,8 @@ GALLERY = "gallery"
 # Those that keep the scale at which a whole body fits into the model's size.
 TO_FIT = ("fit", GALLERY)
 POLICIES = (*TO_FIT, "width", "height", "area")
+# Per cent of a gallery's images that may be flatter than what counts as a whole person.
+FLATTEST = 10
 LONGEST = 2.0
 
 
@@ -167,7 +170,7 @@ def needs_gallery(resize: KeepRatioResize | None) -> bool:
 
 
 def of_gallery(resize: KeepRatioResize, items: Sequence[Item]) -> KeepRatioResize:
-    """The resizing for a gallery: with "gallery", its median image shows a whole person.
+    """The resizing for a gallery: with "gallery", nine tenths of its images show whole persons.
 
     No label is read. A number that INPUT.KEEP_RATIO_WHOLE names stays.
 
@@ -182,11 +185,11 @@ def of_gallery(resize: KeepRatioResize, items: Sequence[Item]) -> KeepRatioResiz
         return resize
     counted = progress(items, len(items), "reading image sizes", "images")
     sizes = [image_size(path) for path, *_ in counted]
-    whole = statistics.median(height / width for height, width in sizes)
+    whole = float(np.percentile([height / width for height, width in sizes], FLATTEST))
     if comm.is_main_process():
         logger.info(
             f"INPUT.KEEP_RATIO gallery: a whole person is {whole:.2f} times as high as wide, as "
-            f"the median of {len(items)} images is"
+            f"{100 - FLATTEST} % of {len(items)} images are at least"
         )
     return replace(resize, whole=whole)
 

@@ -89,7 +89,7 @@ ALWAYS: dict[str, Range] = {
     "INPUT.KEEP_RATIO_STEP": _from(1)._replace(says="it is a number of pixels, from 1"),
     "INPUT.KEEP_RATIO_LONGEST": _from(1)._replace(says="it starts at 1, the size of SIZE_TEST"),
     "INPUT.KEEP_RATIO_WHOLE": FROM_0._replace(
-        says="it is height by width, such as 3.0, and 0 is the gallery's median"
+        says="it is height by width, such as 3.0, and 0 asks the gallery"
     ),
     "INPUT.DETAIL": Range(
         lambda x: SHARE.holds(x) and x > 0,
