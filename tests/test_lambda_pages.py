@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
 from benchmarks import chosen_lambdas
 from partialreid.reporting.query_record import METRICS
@@ -213,6 +214,82 @@ def test_differences_after_ten_epochs_are_those_of_the_queries() -> None:
     moved = np.subtract(first["the recipe that is kept"], second)
     assert [f"{x:.1f}" for x in moved] == ["2.7", "1.3"]
     assert "finds 2.7 of Rank-1 more between two cameras" in PAGE
+
+
+# How test images are made, each column by its file: the same network, and for each answer of the
+# page the column that it is of.
+WAYS: tuple[tuple[dict[str, str], dict[str, int]], ...] = (
+    (
+        {
+            "ours": "ours",
+            "ours, INPUT.DETAIL 0.7": "ours_detail_0.7",
+            "ours, INPUT.DETAIL 0.5": "ours_detail_0.5",
+        },
+        {
+            "no more detail than 0.7 of 256 x 128, ours": 2,
+            "test images with no more detail than those of Market-1501": 3,
+        },
+    ),
+    (
+        {
+            "the original's": "original",
+            "the original's, INPUT.DETAIL 0.7": "original_detail_0.7",
+            "the original's, INPUT.DETAIL 0.5": "original_detail_0.5",
+        },
+        {"the same for the original's checkpoint": 3},
+    ),
+    (
+        {
+            "ours": "ours",
+            "by nine tenths": "ours_gallery",
+            "by the median": "ours_gallery_median",
+            "by nine tenths, and INPUT.DETAIL 0.5": "ours_gallery_detail",
+        },
+        {
+            "test images scaled by the proportions of the gallery": 2,
+            "the same by the gallery's median": 3,
+            "both of these": 4,
+        },
+    ),
+)
+
+
+@pytest.mark.parametrize(("networks", "answers"), WAYS)
+def test_ways_to_make_test_images_are_those_of_the_queries(
+    networks: dict[str, str], answers: dict[str, int]
+) -> None:
+    paired_rows(networks, answers)
+    runs = [read(LAMBDA / f"{file}.json")["run"] for file in networks.values()]
+    for title, run in zip(networks, runs, strict=True):
+        made = run["protocol"]
+        assert made.get("detail", 1.0) == float(title.partition("DETAIL ")[2] or 1)
+        assert made["keep_ratio"] == ("gallery" if "by " in title else "fit")
+        assert made.get("keep_ratio_whole", 0.0) == 0
+        assert run.get("trainings") == runs[0].get("trainings")
+
+
+def test_halves_by_the_proportions_of_the_gallery() -> None:
+    networks = {
+        "to fit": "half_fit",
+        "by nine tenths": "half_gallery",
+        "by the median": "half_gallery_median",
+        "by nine tenths, and INPUT.DETAIL 0.5": "half_gallery_detail",
+    }
+    (rows,) = [x for x in tables(PAGE) if x[0][1:] == list(networks)]
+    files = [str(LAMBDA / f"{name}.json") for name in networks.values()]
+    (found,) = tables(chosen_lambdas.table(files))
+    assert [row[1:] for row in rows[1:]] == [row[1:] for row in found[1:]]
+    for file in files:
+        made = read(Path(file))["run"]["protocol"]["derived"]
+        assert (made["SIDES"], made["PERCENT"]) == ("any", [35, 65])
+    (said,) = [
+        row[2]
+        for answers in tables(PAGE)
+        for row in answers
+        if row[0].startswith("test images scaled by the proportions of the gallery")
+    ]
+    gain = rows[2][2].split("; ")[1].split(" / ")
+    assert f"halves of one camera {gain[0]}, {gain[1]}: [all sets]" in said
 
 
 def chosen_mean(record: dict[str, Any], people: str, kind: str) -> np.ndarray:
