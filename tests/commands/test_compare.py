@@ -103,6 +103,8 @@ def test_systems_that_see_other_images_share_no_outputs(make_config: Callable[..
     assert shared(("INPUT.SIZE_TEST", [128, 64]), ("INPUT.SIZE_TEST", [256, 128]))
     assert not shared((*crop, "INPUT.SIZE_TEST", [128, 64]), (*crop, "INPUT.SIZE_TEST", [256, 128]))
     assert not shared(crop, ()) and shared(crop, (*crop, "TEST.DSR.KAPPA", 0.5))
+    # Of one size, but not the same pixels.
+    assert not shared(("INPUT.DETAIL", 0.5), ())
 
 
 def test_earlier_comparisons_are_joined(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

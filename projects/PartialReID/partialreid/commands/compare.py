@@ -173,7 +173,8 @@ def outputs_depend_on(cfg: Any) -> tuple[str, ...]:
     """What two systems must have in common to share remembered outputs, known by path and size."""
     # What is cut out of an image has one size, whatever that of the image was.
     before = str(cfg.INPUT.SIZE_TEST) if cfg.INPUT.CROP.ENABLED else ""
-    return cfg.MODEL.dump(), str(cfg.TEST.FLIP), str(cfg.INPUT.CROP), before
+    images = (str(cfg.INPUT.CROP), before, str(cfg.INPUT.DETAIL))
+    return cfg.MODEL.dump(), str(cfg.TEST.FLIP), *images
 
 
 def write_comparison(folder: str, record: Systems) -> None:
