@@ -1,4 +1,4 @@
-"""The results table of README.md and docs/results_table.md, made of docs/results/table.json.
+"""The tables of README.md and docs/results_table.md, made of records in docs/results.
 
     python -m benchmarks.results_table
 
@@ -15,8 +15,12 @@ from typing import Any
 
 from benchmarks.bench import ROOT, no_options
 from partialreid.reporting.comparison import comparison_table
+from partialreid.reporting.paired_difference import paired_difference
 
 RESULTS = ROOT / "docs" / "results" / "table.json"
+# Two networks on the partial sets, to fit and by the proportions of the gallery.
+BY_GALLERY_RESULTS = RESULTS.with_name("by_gallery.json")
+BY_GALLERY = ", by the gallery"
 SETS = {
     "PartialREID": "Partial-REID",
     "PartialREIDUncropped": "Partial-REID, occluded",
@@ -50,6 +54,7 @@ def main() -> int:
     print(short_table(current(record)))
     tables = (short_table, goals_table, worse_table, comparison_table)
     print(*(table(record) for table in tables), sep="\n\n")
+    print(by_gallery_table(json.loads(BY_GALLERY_RESULTS.read_text(encoding="utf-8"))))
     return 0
 
 
@@ -108,6 +113,25 @@ def worse_table(record: dict[str, Any]) -> str:
             if min(change) < 0:
                 cells = (_joined(whole, ".1f"), _joined(rebuilt, ".1f"), _joined(change, "+.1f"))
                 lines.append(f"| {system}, {title} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def by_gallery_table(record: dict[str, Any]) -> str:
+    """Each network to fit and by the gallery on each set, and the difference with its interval."""
+    lines = ["| | to fit | by the gallery | difference |", "|---|---|---|---|"]
+    for network in (name for name in record if not name.endswith(BY_GALLERY)):
+        before, after = record[network], record[network + BY_GALLERY]
+        protocol = after["run"]["protocol"]
+        for name in (name for name in SETS if name in before):
+            found = (_own(before, name), _own(after, name))
+            cells = (_joined((x["Rank-1"], x["mAP"]), ".1f") for x in found)
+            gain = paired_difference(
+                after[name]["queries"],
+                before[name]["queries"],
+                seed=protocol["protocol_seed"],
+                rounds=protocol["bootstrap_rounds"],
+            )
+            lines.append("| " + " | ".join((f"{network}, {SETS[name]}", *cells, gain)) + " |")
     return "\n".join(lines)
 
 
