@@ -64,9 +64,9 @@ class Extractor:
         resize = keep_ratio_resize(cfg)
         if needs_gallery(resize):
             raise ValueError(
-                "INPUT.KEEP_RATIO is gallery, whose images an evaluation measures and a search "
-                "does not: set INPUT.KEEP_RATIO_WHOLE to the height by width of pictures of "
-                "whole persons, such as 3.0."
+                "INPUT.KEEP_RATIO is gallery, whose images an evaluation measures, and no search "
+                "or page of rankings: set INPUT.KEEP_RATIO_WHOLE to the height by width of "
+                "pictures of whole persons, such as 3.0."
             )
         self._transform = build_test_transform(cfg, resize)
         self._size = tuple(cfg.INPUT.SIZE_TEST)
