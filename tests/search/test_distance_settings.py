@@ -23,6 +23,8 @@ from tests import made_onnx
 
 LINE = Logistic(2.0, -3.0)
 LEARNT = Calibration("fused", LINE, LINE, LINE, LINE, "made up")
+# Keys that calibrations on disk are older than.
+YOUNGER = [("INPUT.KEEP_RATIO_WHOLE", "3.0"), ("INPUT.DETAIL", "0.5")]
 # Keys of a network that a model file lets nobody change.
 FIXED = ("MODEL.HEADS.DSR.KERNELS", "MODEL.HEADS.DSR.STRIDE", "MODEL.PIXEL_MEAN")
 OTHERS = [
@@ -103,6 +105,18 @@ def test_its_own_settings_come_before_those_of_the_file(
     write_calibration(path, {**LEARNT.as_plain(), "settings": settings})
     assert used(path) is None
     assert used(path, "TEST.DSR.LAMBDA", "0.25") is not None
+
+
+@pytest.mark.parametrize(("key", "value"), YOUNGER)
+def test_a_calibration_that_is_older_than_a_key_is_of_what_was_done_then(
+    tmp_path: Path, make_config: Callable[..., Any], key: str, value: str
+) -> None:
+    path, cfg = str(tmp_path / "m.safetensors"), make_config("INPUT.KEEP_RATIO", "gallery")
+    write_model_file(path, {"weight": torch.ones(2)}, cfg, {})
+    settings = {k: v for k, v in distance_settings(cfg).items() if k not in dict(YOUNGER)}
+    write_calibration(path, {**LEARNT.as_plain(), "settings": settings})
+    assert used(path) is not None
+    assert used(path, key, value) is None
 
 
 def test_without_a_calibration_nothing_is_said(

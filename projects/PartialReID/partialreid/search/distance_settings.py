@@ -15,7 +15,7 @@ from ..engine.configuration import tree_config
 from ..engine.saved_model import stored_calibration, stored_config
 from ..evaluation.refinement import is_refined
 from .calibration import Calibration, from_plain
-from .model_digest import KEYS
+from .model_digest import KEYS, LATER
 
 logger = logging.getLogger(__name__)
 RIDGE = ("TEST.DSR.KAPPA", "TEST.DSR.SQUARED")
@@ -101,6 +101,8 @@ def calibration_for(cfg: Any) -> Calibration | None:
     found = from_plain(stored)
     # One that was written before settings were is of those that the file itself has.
     learnt = found.settings or distance_settings(tree_config(*stored_config(path), []))
+    # One that was written before a key was there is of what was done then.
+    learnt = {**LATER, **learnt}
     if others := differing(learnt, distance_settings(cfg)):
         logger.warning(
             f'no verdicts: the calibration of "{path}" was learnt with {"; ".join(others)}. Leave '
