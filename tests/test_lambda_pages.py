@@ -266,6 +266,8 @@ def test_ways_to_make_test_images_are_those_of_the_queries(
         assert made["keep_ratio"] == ("gallery" if "by " in title else "fit")
         assert made.get("keep_ratio_whole", 0.0) == 0
         assert run.get("trainings") == runs[0].get("trainings")
+        # The one version whose "gallery" was the median.
+        assert (run["commit"][:7] == "9625070") == (title == "by the median")
 
 
 def test_halves_by_the_proportions_of_the_gallery() -> None:

@@ -40,6 +40,19 @@ def test_images_with_as_few_pixels_as_those_of_the_training_stay_as_they_are(siz
     assert np.array_equal(np.asarray(LimitDetail(WHOLE, 0.5)(image)), np.asarray(resized))
 
 
+def test_cut_images_of_market_1501_lose_three_rows_at_most() -> None:
+    """Where their height is rounded down; 60 to 90 % of 128 rows are left."""
+    lost = {}
+    for rows in range(77, 116):
+        height, width = WHOLE.target((rows, 64))
+        assert width == 128
+        lost[rows] = max(0, rows - height // 2)
+        image = picture(rows, 64)
+        same = np.array_equal(np.asarray(LimitDetail(WHOLE, 0.5)(image)), np.asarray(WHOLE(image)))
+        assert same == (lost[rows] == 0)
+    assert max(lost.values()) == 3 and sum(map(bool, lost.values())) == 15
+
+
 @pytest.mark.parametrize("size", [(512, 256), (384, 128), (300, 200), (1024, 99)])
 def test_a_finer_image_comes_out_at_the_same_size(size: Any) -> None:
     image = picture(*size)

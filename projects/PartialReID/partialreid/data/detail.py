@@ -4,7 +4,8 @@ The images of Market-1501 have 128 x 64 pixels, and all are enlarged to 256 x 12
 sees in training, each side has a half in real detail. A picture of 512 x 256 pixels that is made as
 large is sharper than anything that it has seen, and it takes what is sharp for something else. With
 INPUT.DETAIL 0.5 such a picture is made 128 x 64 first. A picture that has no more pixels than that
-stays as it is.
+stays as it is. Sizes are rounded to a grid, though (`keep_ratio`): a cut image of Market-1501 whose
+height is rounded down has up to three rows more than a half of it, and is made smaller by these.
 """
 
 from __future__ import annotations
