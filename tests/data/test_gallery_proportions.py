@@ -9,15 +9,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
-from partialreid.data.keep_ratio import (
-    KeepRatioResize,
-    keep_ratio_resize,
-    of_gallery,
-    target_size,
-)
+from partialreid.data.keep_ratio import KeepRatioResize, keep_ratio_resize, target_size
 from partialreid.data.loaders import build_test_loader
+from partialreid.data.whole_people import height_of_whole
+from partialreid.engine.inference import build_evaluator
 
 MODEL, LEAST = (256, 128), (128, 128)
 
@@ -111,21 +109,45 @@ def test_the_gallery_alone_says_what_a_whole_person_is(
         queries, gallery = shapes_of(cfg)
     assert set(gallery) == {(64, 32)}
     assert queries == [(16, 32), (21, 32), (32, 32)]
-    assert (
-        "a whole person is 3.00 times as high as wide, as 90 % of 3 images are at least"
-        in caplog.text
-    )
+    assert "a whole person is 3.00 times as high as wide, by the sizes of 3 images" in caplog.text
 
 
-def test_a_tenth_of_the_gallery_may_be_flatter(cfg: Any, people: Path) -> None:
+def test_a_tenth_of_the_gallery_may_be_flatter() -> None:
     """Eleven boxes, of which the second flattest decides: there are nine tenths from it on."""
-    for number, size in enumerate([(20, 20), *[(25, 100)] * 7], 4):
-        Image.new("RGB", size).save(people / "gallery" / f"{number:04d}_c2_00.png")
-    items = [(str(path), 0, 0) for path in sorted((people / "gallery").iterdir())]
-    assert len(items) == 11
-    resize = keep_ratio_resize(cfg)
-    assert resize is not None
-    assert of_gallery(resize, items).whole == pytest.approx(3.0)
+    sizes = [(90, 30), (120, 40), (150, 50), (20, 20), *[(100, 25)] * 7]
+    assert height_of_whole(sizes, MODEL) == pytest.approx(3.0)
+
+
+def test_a_gallery_of_cut_people_says_nothing_of_whole_ones(cfg: Any, people: Path) -> None:
+    """Two of five images are half a person: more than a tenth."""
+    for identity in (4, 5):
+        Image.new("RGB", (40, 20 * identity - 40)).save(
+            people / "gallery" / f"{identity:04d}_c2_00.png"
+        )
+    sizes = [(90, 30), (120, 40), (150, 50), (40, 40), (60, 40)]
+    assert height_of_whole(sizes, MODEL) == 2.0
+    assert height_of_whole(sizes, (384, 128)) == 3.0
+    by_gallery = shapes_of(cfg)
+    cfg.INPUT.KEEP_RATIO = "fit"
+    assert by_gallery == shapes_of(cfg)
+
+
+def test_the_evaluation_reports_what_the_gallery_says(cfg: Any) -> None:
+    for keys, wanted in (
+        ({}, {"keep_ratio_whole": 3.0}),
+        ({"KEEP_RATIO_WHOLE": 2.5}, {}),
+        ({"KEEP_RATIO": "fit", "KEEP_RATIO_WHOLE": 0.0}, {}),
+    ):
+        cfg.INPUT.update(keys)
+        loader, evaluator = build_evaluator(cfg, *cfg.DATASETS.TESTS)
+        for batch in loader:
+            count = len(batch["targets"])
+            columns = torch.rand(count, 8, 6, generator=torch.Generator().manual_seed(0))
+            weights = torch.full((count, 6), 1 / 6)
+            evaluator.process(batch, (columns.mean(2), columns, weights))
+        evaluator.evaluate()
+        said = {k: v for k, v in evaluator.report.items() if k == "keep_ratio_whole"}
+        assert said == wanted
 
 
 def test_a_number_that_is_named_is_taken(cfg: Any) -> None:

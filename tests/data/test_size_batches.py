@@ -13,7 +13,12 @@ from PIL import Image
 
 from partialreid.data.keep_ratio import target_size
 from partialreid.data.loaders import build_test_loader
-from partialreid.data.size_batches import image_size, order_by_size, size_batches
+from partialreid.data.size_batches import (
+    image_size,
+    image_sizes,
+    order_by_size,
+    size_batches,
+)
 from partialreid.engine.checks import check_test_sets
 from partialreid.images.reading import read_image
 
@@ -69,10 +74,8 @@ def test_order(tmp_path: Path) -> None:
         (str(save(tmp_path / f"{9 - i}.png", *size)), i, 10 + i) for i, size in enumerate(sizes)
     ]
 
-    def tens(size: tuple[int, int]) -> tuple[int, int]:
-        return size[0] // 10 * 10, size[1]
-
-    ordered, targets = order_by_size(items, tens)
+    assert image_sizes(items) == sizes
+    ordered, targets = order_by_size(items, [(height // 10 * 10, 10) for height, _ in sizes])
     assert [item[1] for item in ordered] == [1, 4, 0, 2, 3]
     assert set(ordered) == set(items)
     assert targets == [(10, 10), (10, 10), (20, 10), (20, 10), (30, 10)]

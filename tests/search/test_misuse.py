@@ -125,10 +125,3 @@ def test_a_distance_that_no_search_computes_is_refused(model_file: Path) -> None
     for keys in (("TEST.METRIC", "euclidean"), ("TEST.RERANK.ENABLED", "True")):
         with pytest.raises(ValueError, match=rf"{keys[0]} is {keys[1]}, .* no search: set"):
             PartialReID.load(model_file, "MODEL.DEVICE", "cpu", *keys)
-
-
-def test_a_search_which_knows_no_gallery_wants_a_number(model_file: Path) -> None:
-    keys = ("MODEL.DEVICE", "cpu", "INPUT.KEEP_RATIO", "gallery")
-    with pytest.raises(ValueError, match=r"set INPUT\.KEEP_RATIO_WHOLE to the height by width"):
-        PartialReID.load(model_file, *keys)
-    PartialReID.load(model_file, *keys, "INPUT.KEEP_RATIO_WHOLE", "3.0")

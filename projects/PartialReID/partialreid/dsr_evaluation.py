@@ -52,6 +52,7 @@ class DsrEvaluator(ReidEvaluator):
         num_query: how many of the images, the first ones, are queries.
         output_dir: unused, as in the original.
         keep_distances: keep the distance matrices after the evaluation.
+        whole: height by width of whole people, if the gallery has said it; the report says it on.
 
     FastReID's METRIC, AQE and RERANK change the global distance, and with it the fused one; the
     shortlist stays that of the plain distances. ROC adds its rates under `roc`.
@@ -67,9 +68,11 @@ class DsrEvaluator(ReidEvaluator):
         num_query: int,
         output_dir: str | None = None,
         keep_distances: bool = False,
+        whole: float = 0.0,
     ) -> None:
         settle_device(cfg)
         super().__init__(cfg, num_query, output_dir)
+        self._whole = whole
         self.keep_distances = keep_distances
         self._seen: CollectedOutputs | None = None
         self.reset()
@@ -176,6 +179,8 @@ class DsrEvaluator(ReidEvaluator):
             selected = settings.DISTANCE
             if settings.SHORTLIST == "auto":
                 chosen["shortlist"] = shortlist
+        if self._whole:
+            chosen["keep_ratio_whole"] = self._whole
         report = self.report = {**report_of(distances, ids, settings), **chosen}
         if self.cfg.TEST.ROC.ENABLED:
             report["roc"] = {name: roc(distance, *ids) for name, distance in distances.items()}

@@ -11,9 +11,9 @@ The policy, for a model of H x W pixels (INPUT.SIZE_TEST) and INPUT.KEEP_RATIO:
    whichever side it is, as long as the whole body would have the proportions H : W. Boxes of whole
    people may be narrower: of 3 : 1 the upper half is 1.5 : 1, and would be made 1.5 times as large.
    "gallery" is "fit" once all images have been stretched sideways so that whole people are H : W.
-   How high they are by their width is what nine tenths of the gallery's images are at least, or
-   INPUT.KEEP_RATIO_WHOLE. By the median, boxes that are wider than it by chance would show smaller
-   people than the others.
+   How high they are by their width is INPUT.KEEP_RATIO_WHOLE or, without a number, what nine tenths
+   of the gallery's images are at least (`whole_people`). By the median, boxes that are wider than
+   it by chance would show smaller people than the others.
 2. Neither side may be so short that the map has no room for the largest pyramid window, nor longer
    than INPUT.KEEP_RATIO_LONGEST times the model's. An image out of these bounds is scaled further,
    up or down, with its proportions kept. Only where no scale serves, for crops several times longer
@@ -30,33 +30,23 @@ Sizes are (height, width) everywhere.
 
 from __future__ import annotations
 
-import logging
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torchvision.transforms as T
-from fastreid.utils import comm
 from PIL import Image
 
-from ..images.lists import Item
-from ..runtime.progress import progress
 from .detail import ALL, LimitDetail
-from .size_batches import image_size
 from .smallest_sizes import smallest_sides
 from .transforms import build_transforms
 
-logger = logging.getLogger(__name__)
 Size = tuple[int, int]
 OFF = "off"
 GALLERY = "gallery"
 # Those that keep the scale at which a whole body fits into the model's size.
 TO_FIT = ("fit", GALLERY)
 POLICIES = (*TO_FIT, "width", "height", "area")
-# Per cent of a gallery's images that may be flatter than what counts as a whole person.
-FLATTEST = 10
 LONGEST = 2.0
 
 
@@ -145,7 +135,7 @@ class KeepRatioResize:
 def keep_ratio_resize(cfg: Any) -> KeepRatioResize | None:
     """The resizing that a config asks for; None where INPUT.KEEP_RATIO is "off".
 
-    For "gallery" and a gallery that is known, see `of_gallery`.
+    For "gallery" and a gallery that is known, see `whole_people.of_gallery`.
 
     Raises:
         ValueError: the pyramid has no room in the map of an image of INPUT.SIZE_TEST.
@@ -162,36 +152,6 @@ def keep_ratio_resize(cfg: Any) -> KeepRatioResize | None:
         keys.KEEP_RATIO_LONGEST,
         float(keys.KEEP_RATIO_WHOLE),
     )
-
-
-def needs_gallery(resize: KeepRatioResize | None) -> bool:
-    """Whether a gallery says how high a whole person is by the width of the image."""
-    return resize is not None and resize.policy == GALLERY and not resize.whole
-
-
-def of_gallery(resize: KeepRatioResize, items: Sequence[Item]) -> KeepRatioResize:
-    """The resizing for a gallery: with "gallery", nine tenths of its images show whole persons.
-
-    No label is read. A number that INPUT.KEEP_RATIO_WHOLE names stays.
-
-    Args:
-        resize: what `keep_ratio_resize` gives.
-        items: the gallery.
-
-    Raises:
-        OSError: the size of a file cannot be read.
-    """
-    if not needs_gallery(resize):
-        return resize
-    counted = progress(items, len(items), "reading image sizes", "images")
-    sizes = [image_size(path) for path, *_ in counted]
-    whole = float(np.percentile([height / width for height, width in sizes], FLATTEST))
-    if comm.is_main_process():
-        logger.info(
-            f"INPUT.KEEP_RATIO gallery: a whole person is {whole:.2f} times as high as wide, as "
-            f"{100 - FLATTEST} % of {len(items)} images are at least"
-        )
-    return replace(resize, whole=whole)
 
 
 def build_test_transform(cfg: Any, resize: KeepRatioResize | None) -> Any:

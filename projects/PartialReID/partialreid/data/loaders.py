@@ -16,16 +16,18 @@ from fastreid.data.transforms import RandomPatch
 from fastreid.utils import comm
 from torch.utils.data import BatchSampler, DataLoader, default_collate
 
+from ..images.lists import Item
 from ..images.reading import read_image
 from ..runtime.freed_memory import release_freed_memory
 from .catalogue import data_root
 from .checked_lists import checked_lists
 from .epoch_sampler import EpochSampler, epoch_seed
-from .keep_ratio import build_test_transform, keep_ratio_resize, of_gallery
+from .keep_ratio import build_test_transform, keep_ratio_resize
 from .masked_items import MaskedItems, wants_masks
 from .read_ahead import ReadAhead
-from .size_batches import order_by_size, size_batches
+from .size_batches import Size, image_sizes, order_by_size, size_batches
 from .transforms import build_transforms
+from .whole_people import needs_gallery, of_gallery, say_whole
 
 
 class ImageItems(CommDataset):
@@ -40,6 +42,21 @@ class ImageItems(CommDataset):
         if self.relabel:
             pid, camid = self.pid_dict[pid], self.cam_dict[camid]
         return {"images": image, "targets": pid, "camids": camid, "img_paths": path}
+
+
+class EvaluatedItems(ImageItems):
+    """The queries of a test set, then its gallery.
+
+    Args:
+        items: (path, id, camera) of each.
+        transform: from a PIL image to a tensor.
+        whole: height by width of whole people as the gallery has said, see `whole_people`; 0 where
+            it was not asked.
+    """
+
+    def __init__(self, items: Sequence[Item], transform: Any, whole: float) -> None:
+        super().__init__(list(items), transform, relabel=False)
+        self.whole = whole
 
 
 def seed_worker(worker_id: int) -> None:
@@ -133,18 +150,26 @@ def build_test_loader(cfg: Any, name: str) -> tuple[DataLoader | ReadAhead, int]
     if comm.is_main_process():
         data.show_test()
     resize = keep_ratio_resize(cfg)
+    sizes: list[Size] = []
+    whole = 0.0
     if resize is not None:
-        resize = of_gallery(resize, gallery)
-        query, query_sizes = order_by_size(query, resize.target)
-        gallery, gallery_sizes = order_by_size(gallery, resize.target)
-    dataset = ImageItems(query + gallery, build_test_transform(cfg, resize), relabel=False)
+        of_queries, of_images = image_sizes(query), image_sizes(gallery)
+        if needs_gallery(resize):
+            resize = of_gallery(resize, of_images)
+            whole = resize.whole
+            if comm.is_main_process():
+                say_whole(whole, len(gallery))
+        query, of_queries = order_by_size(query, list(map(resize.target, of_queries)))
+        gallery, of_images = order_by_size(gallery, list(map(resize.target, of_images)))
+        sizes = of_queries + of_images
+    dataset = EvaluatedItems(query + gallery, build_test_transform(cfg, resize), whole)
     mine = samplers.InferenceSampler(len(dataset))
     batch_size = max(1, cfg.TEST.IMS_PER_BATCH // comm.get_world_size())
     batches: Any = BatchSampler(mine, batch_size, False)
     if resize is not None:
         # Larger images in smaller batches: the network's memory stays what it is without.
         pixels = batch_size * math.prod(resize.model)
-        batches = size_batches(list(mine), query_sizes + gallery_sizes, batch_size, pixels)
+        batches = size_batches(list(mine), sizes, batch_size, pixels)
     workers = cfg.DATALOADER.NUM_WORKERS
     if cfg.MODEL.DEVICE != "cuda":
         return ReadAhead(dataset, batches, workers), len(query)

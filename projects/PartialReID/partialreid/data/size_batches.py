@@ -6,7 +6,7 @@ the size changes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from PIL import Image
 
@@ -38,27 +38,31 @@ def image_size(path: str) -> Size:
     return (width, height) if turned else (height, width)
 
 
-def order_by_size(
-    items: Sequence[Item], target: Callable[[Size], Size]
-) -> tuple[list[Item], list[Size]]:
-    """Items in the order of their target sizes, those of one size in the order they have.
+def image_sizes(items: Sequence[Item]) -> list[Size]:
+    """The `image_size` of each item of a list.
+
+    Raises:
+        OSError: as `image_size`.
+    """
+    counted = progress(items, len(items), "reading image sizes", "images")
+    return [image_size(path) for path, *_ in counted]
+
+
+def order_by_size(items: Sequence[Item], sizes: Sequence[Size]) -> tuple[list[Item], list[Size]]:
+    """Items in the order of their sizes, those of one size in the order they have.
 
     The order of a gallery decides between equal distances, such as those of all images that are
     not reconstructed, so that a gallery of several sizes ranks these by size first.
 
     Args:
         items: queries or gallery.
-        target: from the size of an image to that of its tensor.
+        sizes: of the tensor of each.
 
     Returns:
-        The items and the target size of each.
-
-    Raises:
-        OSError: the size of a file cannot be read.
+        The items and their sizes in that order.
     """
-    counted = progress(items, len(items), "reading image sizes", "images")
-    sized = sorted(((target(image_size(item[0])), item) for item in counted), key=lambda s: s[0])
-    return [item for _, item in sized], [size for size, _ in sized]
+    order = sorted(range(len(items)), key=sizes.__getitem__)
+    return [items[i] for i in order], [sizes[i] for i in order]
 
 
 def size_batches(

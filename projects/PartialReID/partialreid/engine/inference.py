@@ -122,7 +122,8 @@ def load_for_evaluation(cfg: Any, weights: str, allow_partial: bool = False) -> 
 def build_evaluator(cfg: Any, name: str, keep_distances: bool = False) -> tuple[Any, DsrEvaluator]:
     """Loader of one test set and the evaluator that fits it."""
     loader, num_query = build_test_loader(cfg, name)
-    return loader, DsrEvaluator(cfg, num_query, keep_distances=keep_distances)
+    images: Any = loader.dataset
+    return loader, DsrEvaluator(cfg, num_query, None, keep_distances, images.whole)
 
 
 def evaluate_test_sets(

@@ -34,6 +34,7 @@ Report = TypedDict(
         "oracle": dict[str, float],
         "roc": dict[Distance, dict[str, float]],
         "shortlist": str,
+        "keep_ratio_whole": float,
     },
     total=False,
 )

@@ -36,6 +36,7 @@ def answer_record(
         "device": str(device),
         "inference_dtype": dtype,
         "gallery": len(gallery),
+        "keep_ratio_whole": gallery.whole or cfg.INPUT.KEEP_RATIO_WHOLE,
         "distance": settings.DISTANCE,
         "lambda": settings.LAMBDA,
         "kappa": settings.KAPPA,

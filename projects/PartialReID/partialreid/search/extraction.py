@@ -5,25 +5,30 @@ Shapes: B images, D global features, C channels, N_b columns of an image.
 
 from __future__ import annotations
 
+import copy
 import math
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..data.keep_ratio import build_test_transform, keep_ratio_resize, needs_gallery
-from ..data.size_batches import size_batches
+from ..data.keep_ratio import build_test_transform, keep_ratio_resize
+from ..data.size_batches import Size, image_size, size_batches
+from ..data.whole_people import height_of_whole, needs_gallery, say_whole
 from ..engine.inference import without_cudnn_benchmark
 from ..images.pictures import Picture, picture_name, rgb_of
 from ..images.reading import ImageError, Unreadable
 from ..matching.extracted import Images
+from ..runtime.progress import progress
 
 # Pictures that are decoded together, so that those of one size fill batches.
 CHUNK = 256
+THREADS = min(4, os.cpu_count() or 1)
 Network = Callable[[Tensor], Any]
 """From images (B, 3, H, W) in 0..255 to features (B, D), columns (B, C, N) and weights (B, N)."""
 
@@ -55,22 +60,53 @@ class Extractor:
             through at once.
         device: where the network is.
 
+    With INPUT.KEEP_RATIO gallery and no INPUT.KEEP_RATIO_WHOLE whole people have the proportions of
+    INPUT.SIZE_TEST, until `measured` and `of_whole` say others.
+
     Raises:
-        ValueError: INPUT.KEEP_RATIO needs a gallery; or the pyramid has no room in the map.
+        ValueError: the pyramid has no room in the map.
     """
 
     def __init__(self, network: Network, cfg: Any, device: torch.device) -> None:
         self.network, self.device = network, device
-        resize = keep_ratio_resize(cfg)
-        if needs_gallery(resize):
-            raise ValueError(
-                "INPUT.KEEP_RATIO is gallery, whose images an evaluation measures, and no search "
-                "or page of rankings: set INPUT.KEEP_RATIO_WHOLE to the height by width of "
-                "pictures of whole persons, such as 3.0."
-            )
-        self._transform = build_test_transform(cfg, resize)
+        self._cfg, self._resize = cfg, keep_ratio_resize(cfg)
+        self._transform = build_test_transform(cfg, self._resize)
         self._size = tuple(cfg.INPUT.SIZE_TEST)
         self._batch = int(cfg.TEST.IMS_PER_BATCH)
+
+    def measured(self, pictures: Sequence[Picture]) -> float:
+        """Height by width of whole people, as the pictures of a gallery say; see `whole_people`.
+
+        Args:
+            pictures: of the gallery, at least one.
+
+        Returns:
+            0 where the config needs no gallery for it, and nothing is read.
+
+        Raises:
+            OSError, ValueError: as `pixels`.
+        """
+        if not needs_gallery(self._resize):
+            return 0.0
+        with ThreadPoolExecutor(max_workers=THREADS) as pool:
+            found = pool.map(size_of, pictures)
+            sizes = list(progress(found, len(pictures), "reading image sizes", "images"))
+        whole = height_of_whole(sizes, self._size)
+        say_whole(whole, len(sizes))
+        return whole
+
+    def of_whole(self, whole: float) -> Extractor:
+        """The same for pictures of a gallery that says how high whole people are, and for queries.
+
+        Args:
+            whole: what `measured` gave of the gallery.
+        """
+        if not whole or self._resize is None or not needs_gallery(self._resize):
+            return self
+        found = copy.copy(self)
+        found._resize = replace(self._resize, whole=whole)
+        found._transform = build_test_transform(self._cfg, found._resize)
+        return found
 
     def chunks(
         self, pictures: Sequence[Picture], skipped: list[Unreadable] | None = None
@@ -92,7 +128,7 @@ class Extractor:
             ValueError: a picture is none; or the network gives an infinity or NaN.
         """
         starts = range(0, len(pictures), CHUNK)
-        with ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1)) as pool:
+        with ThreadPoolExecutor(max_workers=THREADS) as pool:
 
             def decode(start: int) -> list[Any]:
                 some = pictures[start : start + CHUNK]
@@ -160,3 +196,16 @@ class Extractor:
                     columns[image] = local[row].clone()
                     weights[image] = counts[row].float().clone()
         return Embedded(torch.stack(features), columns, weights)
+
+
+def size_of(picture: Picture) -> Size:
+    """Height and width of a picture; of a file its header is read, not its pixels.
+
+    Raises:
+        OSError: a file cannot be read.
+        ValueError: it is no picture.
+    """
+    if name := picture_name(picture):
+        return image_size(name)
+    width, height = rgb_of(picture).size
+    return height, width

@@ -31,12 +31,15 @@ class Gallery:
         paths: of the pictures; "" where it came as none.
         metadata: of each, plain values by their names: identity, camera, what the caller knows.
         stamped: the pictures as they were extracted.
+        whole: height by width of whole people, by which queries are scaled like these pictures; 0
+            where the config says it or has no need of it.
     """
 
     images: Images
     paths: Sequence[str]
     metadata: Sequence[Metadata]
     stamped: Stamped = field(repr=False)
+    whole: float = 0.0
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -73,6 +76,8 @@ def extracted_gallery(
         OSError, ValueError: as `Extractor.chunks`.
     """
     stamped = Stamped(pictures)
+    whole = extractor.measured(stamped.pictures)
+    extractor = extractor.of_whole(whole)
     features, columns, weights = [], list[Tensor](), list[Tensor]()
     chunks, total = extractor.chunks(stamped.pictures), -(-len(pictures) // CHUNK)
     for _, part in progress(chunks, total, "extracting pictures", "parts"):
@@ -80,4 +85,4 @@ def extracted_gallery(
         columns += [one.to(kept) for one in part.columns]
         weights += part.weights
     names = [picture_name(picture) for picture in pictures]
-    return Gallery(Images(torch.cat(features), columns, weights), names, metadata, stamped)
+    return Gallery(Images(torch.cat(features), columns, weights), names, metadata, stamped, whole)

@@ -14,7 +14,7 @@ from ..images.pictures import Picture
 from ..index.gallery import Index
 from ..index.selection import Where
 from .gallery import Metadata
-from .indexed_pictures import IndexedPictures
+from .indexed_pictures import WHOLE, IndexedPictures
 
 
 class IndexedGallery:
@@ -69,6 +69,11 @@ class IndexedGallery:
     def pictures(self) -> Sequence[Picture]:
         """What shows the pixels of each picture of the index."""
         return self.now.pictures
+
+    @property
+    def whole(self) -> float:
+        """Height by width of whole people as its first pictures said; 0 where none was measured."""
+        return float(self.index.about.get(WHOLE, 0.0))
 
     def columns(self, place: int) -> Tensor:
         """The columns (C, M) of one picture."""

@@ -21,7 +21,9 @@ from .stamped import lost_file
 
 CHANGED = "has changed since it was indexed"
 REPLACED = "is no longer in the index, or was indexed anew"
-ROOT = "root"  # what an index knows of itself: the folder that the names of its pictures start from
+# What an index knows of itself: the folder that the names of its pictures start from, and how high
+# by their width whole people are, for a model whose INPUT.KEEP_RATIO asks the gallery for it.
+ROOT, WHOLE = "root", "keep_ratio_whole"
 
 
 class IndexedPictures:

@@ -85,6 +85,9 @@ class PartialReID:
     def embed(self, pictures: Picture | Iterable[Picture]) -> Embedded:
         """Features, columns and weights of pictures, in their order.
 
+        They belong to no gallery: INPUT.KEEP_RATIO gallery takes whole people to be as high by
+        their width as INPUT.KEEP_RATIO_WHOLE says or, where that is 0, as INPUT.SIZE_TEST is.
+
         Raises:
             OSError, ValueError: a picture cannot be read.
         """
@@ -213,14 +216,15 @@ class PartialReID:
         (queries, _), self.skipped = readable(known, skip_unreadable, "queries")
         settings = self.cfg.TEST.DSR
         stamped = Stamped(queries)
-        embedded = self.extractor.every(stamped.pictures)
+        extractor = self.extractor.of_whole(gallery.whole)
+        embedded = extractor.every(stamped.pictures)
         # What an index holds at a place may change while answers are looked at.
         held = gallery.now if isinstance(gallery, IndexedGallery) else gallery
         answers = answers_of(
             stamped.pictures,
             ranked(embedded.images(), gallery, settings, k),
             held,
-            Reasons(self.extractor, self.cfg, stamped, embedded, held),
+            Reasons(extractor, self.cfg, stamped, embedded, held),
             settings.DISTANCE,
             k,
             self.calibration,
@@ -231,7 +235,7 @@ class PartialReID:
     def compare(self, query: Picture, gallery: Picture) -> Pair:
         """How far apart two pictures are, and what the distance is the sum of.
 
-        The numbers are those of a `search` for the first in a gallery that holds the second. The
+        The numbers are those of a `search` for the first in a gallery of the second alone. The
         order of both counts: the distance is what is left over of the first once it is put
         together from the second.
 
