@@ -29,7 +29,7 @@ WHOLE = ("TEST.DSR.SHORTLIST", "none")
 
 def distances(model: PartialReID, queries: list[str], gallery: AnyGallery) -> dict[str, Array]:
     """Distances (Q, G) by the name of each, gallery images in their own order."""
-    embedded = model.extractor.every(queries)
+    embedded = model.extractor.of_whole(gallery.whole).every(queries)
     found = ranked(embedded.images(), gallery, model.cfg.TEST.DSR, len(gallery))
     order = found.places.argsort(1)
     return {kind: found.distances[kind].gather(1, order).double().cpu().numpy() for kind in KINDS}

@@ -70,8 +70,11 @@ def test_where_boxes_have_the_proportions_of_the_model_it_is_fit() -> None:
 
 @pytest.fixture
 def people(tmp_path: Path) -> Path:
-    """Three people in boxes of 3:1 of several sizes, and queries that show a part of them."""
-    sizes = {"gallery": [(90, 30), (120, 40), (150, 50)], "query": [(60, 40), (40, 40), (30, 40)]}
+    """Twelve people in boxes of 3:1 of several sizes, and queries that show a part of three."""
+    sizes = {
+        "gallery": 4 * [(90, 30), (120, 40), (150, 50)],
+        "query": [(60, 40), (40, 40), (30, 40)],
+    }
     for split, of_split in sizes.items():
         (tmp_path / "people" / split).mkdir(parents=True)
         for identity, (height, width) in enumerate(of_split, 1):
@@ -109,25 +112,51 @@ def test_the_gallery_alone_says_what_a_whole_person_is(
         queries, gallery = shapes_of(cfg)
     assert set(gallery) == {(64, 32)}
     assert queries == [(16, 32), (21, 32), (32, 32)]
-    assert "a whole person is 3.00 times as high as wide, by the sizes of 3 images" in caplog.text
+    said = "whole people are taken to be 3.00 times as high as wide; a tenth of 12 images is no"
+    assert said in caplog.text and "by its width than 3.00" in caplog.text
 
 
-def test_a_tenth_of_the_gallery_may_be_flatter() -> None:
-    """Eleven boxes, of which the second flattest decides: there are nine tenths from it on."""
-    sizes = [(90, 30), (120, 40), (150, 50), (20, 20), *[(100, 25)] * 7]
-    assert height_of_whole(sizes, MODEL) == pytest.approx(3.0)
+@pytest.mark.parametrize(
+    ("sizes", "whole"),
+    [
+        # Eleven boxes, of which the second flattest decides: there are nine tenths from it on.
+        ([(90, 30), (120, 40), (150, 50), (20, 20), *[(100, 25)] * 7], 3.0),
+        # More than a tenth are half a person; all are; all are half a person, cut lengthwise.
+        ([(90, 30)] * 8 + [(40, 40)] * 2, 2.0),
+        ([(40, 40)] * 20, 2.0),
+        ([(90, 15)] * 20, 4.0),
+        # One in a tenth is a share of ten.
+        ([(90, 30)] * 10, 3.0),
+        ([(90, 30)] * 9, 0.0),
+        ([(1, 400)], 0.0),
+        ([], 0.0),
+    ],
+)
+def test_what_sizes_say(sizes: list[tuple[int, int]], whole: float) -> None:
+    assert height_of_whole(sizes) == pytest.approx(whole)
 
 
-def test_a_gallery_of_cut_people_says_nothing_of_whole_ones(cfg: Any, people: Path) -> None:
-    """Two of five images are half a person: more than a tenth."""
-    for identity in (4, 5):
-        Image.new("RGB", (40, 20 * identity - 40)).save(
-            people / "gallery" / f"{identity:04d}_c2_00.png"
-        )
-    sizes = [(90, 30), (120, 40), (150, 50), (40, 40), (60, 40)]
-    assert height_of_whole(sizes, MODEL) == 2.0
-    assert height_of_whole(sizes, (384, 128)) == 3.0
-    by_gallery = shapes_of(cfg)
+def test_a_gallery_of_cut_people_says_nothing_of_whole_ones(
+    cfg: Any, people: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for path in sorted((people / "gallery").iterdir())[:3]:
+        Image.open(path).crop((0, 0, 30, 30)).save(path)
+    with caplog.at_level(logging.INFO, "partialreid"):
+        by_gallery = shapes_of(cfg)
+    assert "to be 2.00 times as high as wide; a tenth of 12 images is no higher" in caplog.text
+    assert "by its width than 1.00" in caplog.text
+    cfg.INPUT.KEEP_RATIO = "fit"
+    assert by_gallery == shapes_of(cfg)
+
+
+def test_few_images_are_scaled_to_fit(
+    cfg: Any, people: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for path in sorted((people / "gallery").iterdir())[9:]:
+        path.unlink()
+    with caplog.at_level(logging.INFO, "partialreid"):
+        by_gallery = shapes_of(cfg)
+    assert "9 images are too few to say how high whole people are: to fit" in caplog.text
     cfg.INPUT.KEEP_RATIO = "fit"
     assert by_gallery == shapes_of(cfg)
 

@@ -141,9 +141,6 @@ def test_one_training_in_two_files_is_said(make_config, caplog: pytest.LogCaptur
     ("key", "value"),
     [
         ("MODEL.HEADS.DSR.KERNELS", (2, 4)),
-        ("INPUT.KEEP_RATIO", "stretch"),
-        ("INPUT.KEEP_RATIO_WHOLE", 3.0),
-        ("INPUT.DETAIL", 0.5),
         ("INPUT.SIZE_TEST", [384, 128]),
         ("INPUT.CROP.ENABLED", True),
         ("DATASETS.HELD_OUT", 3),
@@ -155,6 +152,15 @@ def test_other_networks_and_data_are_no_other_trainings(make_config, key: str, v
         ValueError, match=rf'"a.pth" and "b.pth" .* different networks .*: {key} is'
     ):
         check_one_network(two_trainings(make_config, key, value))
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("INPUT.KEEP_RATIO", "gallery"), ("INPUT.KEEP_RATIO_WHOLE", 3.0), ("INPUT.DETAIL", 0.5)],
+)
+def test_how_test_images_are_scaled_is_no_difference(make_config, key: str, value: Any) -> None:
+    """No weight depends on it: a training of yesterday's config may be averaged with today's."""
+    assert check_one_network(two_trainings(make_config, key, value, "SEED", 7)) == [{}, {"SEED": 7}]
 
 
 def test_trainings_that_began_with_other_weights_are_refused(make_config) -> None:

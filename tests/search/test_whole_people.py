@@ -13,6 +13,7 @@ from PIL import Image
 from partialreid.commands.calibrate import main as calibrate
 from partialreid.commands.export import main as export
 from partialreid.commands.rankings import main as rankings
+from partialreid.index.gallery import Index
 from partialreid.search.answers import Answer
 from partialreid.search.partial_reid import PartialReID
 
@@ -27,9 +28,12 @@ def by_gallery(model_file: Path) -> PartialReID:
 
 @pytest.fixture
 def narrow(crops: Path) -> Path:
-    """The drawn people in boxes of 3 : 1."""
-    for path in crops.iterdir():
-        Image.open(path).convert("RGB").resize((40, 120)).save(path)
+    """Twelve pictures of the drawn people in boxes of 3 : 1."""
+    for path in list(crops.iterdir()):
+        image = Image.open(path).convert("RGB").resize((40, 120))
+        image.save(path)
+        for number in (1, 2):
+            image.rotate(number).save(crops / f"{path.stem}_{number}.png")
     return crops
 
 
@@ -82,26 +86,89 @@ def test_pictures_without_a_file_are_measured(
     assert [d for _, d in numbers(by_gallery.search(half, gallery))] == expected
 
 
+def add(folder: Path, name: str, sizes: list[tuple[int, int]]) -> None:
+    for number, size in enumerate(sizes):
+        Image.new("RGB", size, (number, 0, 0)).save(folder / f"{name}_{number}.png")
+
+
 def test_an_index_keeps_its_number_and_says_where_others_come(
     by_gallery: PartialReID, narrow: Path, half: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """Step by step: one is a part of the gallery, twice as many are another gallery."""
     into = half.parent / "narrow.index"
     with by_gallery.index(narrow, into) as index:
-        before = numbers(by_gallery.search(half, index))
-    boxes = {"one": [(40, 80)], "many": [(40, 100), (40, 101), (40, 100), (40, 102), (40, 100)]}
-    for name, sizes in boxes.items():
-        for number, (width, height) in enumerate(sizes):
-            Image.new("RGB", (width, height)).save(narrow / f"{name}_{number}.png")
+        before = numbers(by_gallery.search(half, index, 12))
+        assert index.whole == 3.0
+    for name, count, said in (("one", 1, False), ("some", 6, False), ("more", 5, True)):
+        add(narrow, name, [(40, 90)] * count)
         caplog.clear()
         with caplog.at_level(logging.WARNING), by_gallery.index(narrow, into) as index:
             assert index.whole == 3.0
-            old = [match for match in numbers(by_gallery.search(half, index)) if match in before]
-            assert len(old) == len(before) == 4
-        said = "times as high as wide, as its first pictures said; 5 new ones say 2.50"
-        # One is a part of the gallery's people; as many as there were are another gallery.
-        assert (said in caplog.text) == (name == "many")
-    with by_gallery.open(into) as index:
+            kept = [one for one in numbers(by_gallery.search(half, index, 24)) if one in before]
+            assert len(kept) == len(before) == 12
+        words = "to be 3.00 times as high as wide, as its first pictures said, and the gallery of"
+        assert (f"{words} now says 2.25" in caplog.text) == said
+    # Boxes like the first ones: so many more are no other gallery.
+    (narrow.parent / "alike").mkdir()
+    add(narrow.parent / "alike", "a", [(40, 120)] * 10)
+    with by_gallery.index(narrow.parent / "alike", half.parent / "alike.index"):
+        add(narrow.parent / "alike", "b", [(40, 118)] * 20)
+    caplog.clear()
+    with by_gallery.index(narrow.parent / "alike", half.parent / "alike.index") as index:
+        assert index.whole == 3.0 and len(index) == 30
+    assert "as its first pictures said" not in caplog.text
+
+
+def test_an_index_whose_first_pictures_go_says_so(
+    by_gallery: PartialReID, narrow: Path, half: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    into = half.parent / "narrow.index"
+    by_gallery.index(narrow, into).close()
+    for path in sorted(narrow.iterdir())[:6]:
+        path.unlink()
+    add(narrow, "other", [(40, 90)] * 5)
+    with by_gallery.index(narrow, into) as index:
         assert index.whole == 3.0
+    assert "the gallery of now says 2.25" in caplog.text
+
+
+@pytest.mark.parametrize("how", ["emptied", "replaced", "changed"])
+def test_an_index_of_which_nothing_stays_measures_anew(
+    how: str, by_gallery: PartialReID, narrow: Path, half: Path
+) -> None:
+    into, fresh = half.parent / "narrow.index", half.parent / "fresh.index"
+    by_gallery.index(narrow, into).close()
+    if how == "emptied":
+        with Index.open(into, write=True) as index:
+            index.remove(index.names)
+    for number, path in enumerate(sorted(narrow.iterdir())):
+        image = Image.open(path).resize((40, 100))
+        path.unlink()
+        image.save(path if how == "changed" else narrow / f"new_{number}.png")
+    with by_gallery.index(narrow, into) as index, by_gallery.index(narrow, fresh) as wanted:
+        assert index.whole == wanted.whole == 2.5 and len(index) == 12
+        found, expected = (numbers(by_gallery.search(half, x, 12)) for x in (index, wanted))
+        assert found == expected
+
+
+def test_unreadable_pictures_are_not_measured(
+    by_gallery: PartialReID, narrow: Path, half: Path
+) -> None:
+    add(narrow, "flat", [(40, 40)] * 5)
+    for path in narrow.glob("flat_*.png"):
+        path.write_bytes(path.read_bytes()[:60])
+    with by_gallery.index(narrow, half.parent / "narrow.index", skip_unreadable=True) as index:
+        assert index.whole == 3.0 and len(by_gallery.skipped) == 5
+    assert by_gallery.gallery(narrow, skip_unreadable=True).whole == 3.0
+
+
+def test_a_picture_on_its_side_is_measured_upright(by_gallery: PartialReID, narrow: Path) -> None:
+    for path in narrow.iterdir():
+        image = Image.open(path).transpose(Image.Transpose.ROTATE_90)
+        exif = image.getexif()
+        exif[0x0112] = 6  # to be turned by 90 degrees to the right
+        image.save(path, exif=exif)
+    assert by_gallery.gallery(narrow).whole == 3.0
 
 
 def test_a_model_that_needs_no_gallery_measures_none(model: PartialReID, narrow: Path) -> None:
@@ -111,15 +178,19 @@ def test_a_model_that_needs_no_gallery_measures_none(model: PartialReID, narrow:
         assert "keep_ratio_whole" not in index.index.about
 
 
-def test_two_pictures_are_compared_by_the_second(
+def test_two_pictures_are_compared_to_fit_or_as_in_a_gallery(
     by_gallery: PartialReID, model_file: Path, narrow: Path, half: Path
 ) -> None:
-    """By itself it says how high a whole person is; one that is cut says nothing."""
+    """Two pictures do not say what a whole person is, not even a narrow half of one."""
     person = min(narrow.iterdir())
-    for second, whole in ((person, "3.0"), (half, "2.0")):
-        named = PartialReID.load(model_file, *KEYS, "INPUT.KEEP_RATIO_WHOLE", whole)
-        pair, wanted = by_gallery.compare(half, second), named.compare(half, second)
-        assert dict(pair.distances) == dict(wanted.distances)
+    fit = PartialReID.load(model_file, *CPU, "INPUT.KEEP_RATIO_STEP", "1")
+    alone = by_gallery.compare(half, person)
+    assert dict(alone.distances) == dict(fit.compare(half, person).distances)
+    gallery = by_gallery.gallery(narrow)
+    (match,) = [m for m in by_gallery.search(half, gallery, 12) if m.path == str(person)]
+    pair = by_gallery.compare(half, person, gallery.whole)
+    assert dict(pair.distances) == pytest.approx(dict(match.distances), abs=1e-5)
+    assert pair.distances["reconstruction"] != alone.distances["reconstruction"]
 
 
 def test_pictures_that_are_embedded_belong_to_no_gallery(
@@ -141,7 +212,7 @@ def test_verdicts_are_learnt_and_given_by_what_galleries_say(
     people = narrow_people(model_file, tmp_path / "people")
     into = str(tmp_path / "learnt")
     assert calibrate([path, "--people", f"folder:{people}", *CPU, "OUTPUT_DIR", into]) == 0
-    assert "a whole person is 2.50 times as high as wide" in caplog.text
+    assert "whole people are taken to be 2.50 times as high as wide" in caplog.text
     model = PartialReID.load(path, *CPU)
     answer = model.search(half, model.gallery(narrow))
     assert answer[0].probability is not None

@@ -52,8 +52,8 @@ def add_partialreid_config(cfg: Any) -> None:
     # that whole persons of the gallery are H x W. No side becomes too short for the largest of
     # KERNELS: see data/keep_ratio.py. In YAML "off" needs its quotes.
     cfg.INPUT.KEEP_RATIO = "off"  # "off", "fit", "gallery", "width", "height", "area"
-    # "gallery": height by width of an image that shows a whole person. 0.0: what nine tenths of the
-    # gallery's images are at least.
+    # "gallery": height by width of an image that shows a whole person. 0.0: what the sizes of
+    # the gallery's images say, see data/whole_people.py.
     cfg.INPUT.KEEP_RATIO_WHOLE = 0.0
     # Pixels: both sides are rounded to SIZE_TEST plus or minus a multiple of it. A multiple of the
     # backbone's stride gives whole cells, and few sizes, so that batches are full.

@@ -11,9 +11,9 @@ The policy, for a model of H x W pixels (INPUT.SIZE_TEST) and INPUT.KEEP_RATIO:
    whichever side it is, as long as the whole body would have the proportions H : W. Boxes of whole
    people may be narrower: of 3 : 1 the upper half is 1.5 : 1, and would be made 1.5 times as large.
    "gallery" is "fit" once all images have been stretched sideways so that whole people are H : W.
-   How high they are by their width is INPUT.KEEP_RATIO_WHOLE or, without a number, what nine tenths
-   of the gallery's images are at least (`whole_people`). By the median, boxes that are wider than
-   it by chance would show smaller people than the others.
+   How high they are by their width is INPUT.KEEP_RATIO_WHOLE or, without a number, what about nine
+   tenths of the gallery's images are at least (`whole_people`). By the median, boxes that are wider
+   than it by chance would show smaller people than the others.
 2. Neither side may be so short that the map has no room for the largest pyramid window, nor longer
    than INPUT.KEEP_RATIO_LONGEST times the model's. An image out of these bounds is scaled further,
    up or down, with its proportions kept. Only where no scale serves, for crops several times longer

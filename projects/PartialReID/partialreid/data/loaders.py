@@ -158,7 +158,7 @@ def build_test_loader(cfg: Any, name: str) -> tuple[DataLoader | ReadAhead, int]
             resize = of_gallery(resize, of_images)
             whole = resize.whole
             if comm.is_main_process():
-                say_whole(whole, len(gallery))
+                say_whole(of_images)
         query, of_queries = order_by_size(query, list(map(resize.target, of_queries)))
         gallery, of_images = order_by_size(gallery, list(map(resize.target, of_images)))
         sizes = of_queries + of_images

@@ -1,4 +1,4 @@
-"""How high a whole person is by the width of its picture: what a gallery says of it.
+"""How high a whole person is by the width of its picture: what the sizes of a gallery say of it.
 
 INPUT.KEEP_RATIO gallery asks for it, see `keep_ratio`. No label is read.
 """
@@ -14,8 +14,12 @@ import numpy as np
 from .keep_ratio import GALLERY, KeepRatioResize, Size
 
 logger = logging.getLogger(__name__)
-# Per cent of a gallery's images that may be flatter than what counts as a whole person.
-FLATTEST = 10
+# Per cent of a gallery's images that may be flatter than what counts as a whole person, and how
+# many images there must be at least, of which one is that share.
+FLATTEST, FEWEST = 10, 10
+# Height by width of whole people in boxes around them. Of a gallery that is flatter or narrower
+# people are cut off, which says nothing of whole ones.
+LEAST_WHOLE, MOST_WHOLE = 2.0, 4.0
 
 
 def needs_gallery(resize: KeepRatioResize | None) -> bool:
@@ -23,18 +27,18 @@ def needs_gallery(resize: KeepRatioResize | None) -> bool:
     return resize is not None and resize.policy == GALLERY and not resize.whole
 
 
-def height_of_whole(sizes: Sequence[Size], model: Size) -> float:
-    """Height by width of a gallery's whole people: what nine tenths of its images are at least.
-
-    It is never less than the model's. Where more than a tenth of a gallery is flatter, people are
-    cut off in it, and say nothing of whole ones.
+def height_of_whole(sizes: Sequence[Size]) -> float:
+    """Height by width of whole people: the 10th percentile of a gallery's images.
 
     Args:
-        sizes: (height, width) of the images, at least one.
-        model: (H, W), the size that the model is made for.
+        sizes: (height, width) of the images.
+
+    Returns:
+        From `LEAST_WHOLE` to `MOST_WHOLE`; 0 of fewer than `FEWEST` images, which say nothing.
     """
-    measured = np.percentile([height / width for height, width in sizes], FLATTEST)
-    return max(float(measured), model[0] / model[1])
+    if len(sizes) < FEWEST:
+        return 0.0
+    return min(max(_percentile(sizes), LEAST_WHOLE), MOST_WHOLE)
 
 
 def of_gallery(resize: KeepRatioResize, sizes: Sequence[Size]) -> KeepRatioResize:
@@ -42,16 +46,23 @@ def of_gallery(resize: KeepRatioResize, sizes: Sequence[Size]) -> KeepRatioResiz
 
     Args:
         resize: what `keep_ratio_resize` gives. It stays as it is unless it `needs_gallery`.
-        sizes: (height, width) of the gallery's images, at least one.
+        sizes: (height, width) of the gallery's images.
     """
-    if not needs_gallery(resize):
-        return resize
-    return replace(resize, whole=height_of_whole(sizes, resize.model))
+    return replace(resize, whole=height_of_whole(sizes)) if needs_gallery(resize) else resize
 
 
-def say_whole(whole: float, images: int) -> None:
-    """Log what a gallery of so many images has said."""
-    logger.info(
-        f"INPUT.KEEP_RATIO gallery: a whole person is {whole:.2f} times as high as wide, by the "
-        f"sizes of {images} images"
-    )
+def say_whole(sizes: Sequence[Size]) -> None:
+    """Log what a gallery of these sizes says, and what is made of it."""
+    whole = height_of_whole(sizes)
+    if not whole:
+        found = f"{len(sizes)} images are too few to say how high whole people are: to fit"
+    else:
+        found = (
+            f"whole people are taken to be {whole:.2f} times as high as wide; a tenth of "
+            f"{len(sizes)} images is no higher by its width than {_percentile(sizes):.2f}"
+        )
+    logger.info(f"INPUT.KEEP_RATIO gallery: {found}")
+
+
+def _percentile(sizes: Sequence[Size]) -> float:
+    return float(np.percentile([height / width for height, width in sizes], FLATTEST))

@@ -27,18 +27,15 @@ logger = logging.getLogger(__name__)
 FREE = (
     *OF_A_RUN,
     *("DATALOADER.NUM_WORKERS", "DATASETS.TESTS", "LOG_PERIOD", "SOLVER.CHECKPOINT_PERIOD"),
+    *("INPUT.KEEP_RATIO", "INPUT.KEEP_RATIO_LONGEST", "INPUT.KEEP_RATIO_STEP"),
+    *("INPUT.KEEP_RATIO_WHOLE", "INPUT.DETAIL"),
     *("TEST.AQE", "TEST.DSR", "TEST.EVAL_PERIOD", "TEST.FLIP", "TEST.IMS_PER_BATCH"),
     *("TEST.METRIC", "TEST.RERANK", "TEST.ROC"),
 )
 # Keys in which trainings of one network may differ, besides: how it was taught. Of INPUT all but
 # what a test reads as well.
 OF_A_TRAINING = ("SEED", "SOLVER", "DATALOADER", "INPUT", "MODEL.LOSSES", "TEST.PRECISE_BN")
-OF_A_TEST = (
-    *("INPUT.SIZE_TRAIN", "INPUT.SIZE_TEST"),
-    *("INPUT.KEEP_RATIO", "INPUT.KEEP_RATIO_LONGEST", "INPUT.KEEP_RATIO_STEP"),
-    *("INPUT.KEEP_RATIO_WHOLE", "INPUT.DETAIL"),
-    *("INPUT.CROP.ENABLED", "INPUT.CROP.SIZE"),
-)
+OF_A_TEST = ("INPUT.SIZE_TRAIN", "INPUT.SIZE_TEST", "INPUT.CROP.ENABLED", "INPUT.CROP.SIZE")
 # No value of a key that a config does not know.
 UNKNOWN = object()
 # How far the weights of two trainings may lie apart, as a share of the length of the first's. Four

@@ -160,6 +160,18 @@ class Index(StoredGallery):
         """
         writing.set_metadata(self._database, metadata)
 
+    def tell(self, about: Mapping[str, Any]) -> None:
+        """Write into `about` what else is to be known of the index, in one commit.
+
+        Args:
+            about: values by their names, as JSON holds them; others stay.
+
+        Raises:
+            ValueError: the index is open for reading.
+        """
+        writing.tell(self._database, about)
+        self._read()
+
     def require_room(self, images: int) -> None:
         """Raise OSError where the disk has no room for so many images more, by their mean size."""
         if len(self):

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import collections
 import errno
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -145,6 +147,17 @@ def restamp(database: Database, stamps: Mapping[str, Stamp]) -> None:
     with database.transaction():
         database.write("UPDATE images SET size = ?, modified = ? WHERE name = ?", rows)
         note_rows(database, ids)
+
+
+def tell(database: Database, about: Mapping[str, Any]) -> None:
+    """Write values into what was given when the index was made, in one commit; others stay.
+
+    Raises:
+        ValueError: the index is open for reading.
+    """
+    with database.transaction():
+        values = {**json.loads(database.about("about")), **about}
+        database.set_about({"about": json.dumps(values)})
 
 
 def set_metadata(database: Database, metadata: Mapping[str, Mapping[str, Value]]) -> None:

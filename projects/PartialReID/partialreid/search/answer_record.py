@@ -28,7 +28,7 @@ def answer_record(
         gallery: that is searched.
         calibration: what its distances mean, if that is known.
     """
-    settings = cfg.TEST.DSR
+    settings, images = cfg.TEST.DSR, cfg.INPUT
     return {
         "version": version_of_source(),
         "commit": commit_of_source(),
@@ -36,7 +36,9 @@ def answer_record(
         "device": str(device),
         "inference_dtype": dtype,
         "gallery": len(gallery),
-        "keep_ratio_whole": gallery.whole or cfg.INPUT.KEEP_RATIO_WHOLE,
+        "keep_ratio": images.KEEP_RATIO,
+        "keep_ratio_whole": gallery.whole or images.KEEP_RATIO_WHOLE,
+        "detail": images.DETAIL,
         "distance": settings.DISTANCE,
         "lambda": settings.LAMBDA,
         "kappa": settings.KAPPA,

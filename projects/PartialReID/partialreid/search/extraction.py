@@ -74,26 +74,36 @@ class Extractor:
         self._size = tuple(cfg.INPUT.SIZE_TEST)
         self._batch = int(cfg.TEST.IMS_PER_BATCH)
 
+    @property
+    def needs_gallery(self) -> bool:
+        """Whether a gallery is to say how high whole people are by the width of their pictures."""
+        return needs_gallery(self._resize)
+
+    @property
+    def proportions(self) -> float:
+        """Height by width of the images that the network is made for."""
+        return float(self._size[0] / self._size[1])
+
     def measured(self, pictures: Sequence[Picture]) -> float:
-        """Height by width of whole people, as the pictures of a gallery say; see `whole_people`.
+        """Height by width of whole people, as a gallery says; see `whole_people`. It is logged.
 
         Args:
-            pictures: of the gallery, at least one.
+            pictures: of the gallery.
 
         Returns:
-            0 where the config needs no gallery for it, and nothing is read.
+            0 where the pictures are too few, or the config `needs_gallery` for nothing; then none
+            is read.
 
         Raises:
             OSError, ValueError: as `pixels`.
         """
-        if not needs_gallery(self._resize):
+        if not self.needs_gallery:
             return 0.0
         with ThreadPoolExecutor(max_workers=THREADS) as pool:
             found = pool.map(size_of, pictures)
             sizes = list(progress(found, len(pictures), "reading image sizes", "images"))
-        whole = height_of_whole(sizes, self._size)
-        say_whole(whole, len(sizes))
-        return whole
+        say_whole(sizes)
+        return height_of_whole(sizes)
 
     def of_whole(self, whole: float) -> Extractor:
         """The same for pictures of a gallery that says how high whole people are, and for queries.
@@ -101,7 +111,7 @@ class Extractor:
         Args:
             whole: what `measured` gave of the gallery.
         """
-        if not whole or self._resize is None or not needs_gallery(self._resize):
+        if not whole or self._resize is None or not self.needs_gallery:
             return self
         found = copy.copy(self)
         found._resize = replace(self._resize, whole=whole)

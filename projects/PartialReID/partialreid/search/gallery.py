@@ -63,6 +63,7 @@ def extracted_gallery(
     pictures: Sequence[Picture],
     metadata: Sequence[Metadata],
     kept: torch.dtype,
+    whole: float | None = None,
 ) -> Gallery:
     """Extract pictures into a gallery in memory.
 
@@ -71,12 +72,14 @@ def extracted_gallery(
         pictures: at least one.
         metadata: of each.
         kept: the dtype of the columns in memory.
+        whole: height by width of whole people; None: what the pictures say.
 
     Raises:
         OSError, ValueError: as `Extractor.chunks`.
     """
     stamped = Stamped(pictures)
-    whole = extractor.measured(stamped.pictures)
+    if whole is None:
+        whole = extractor.measured(stamped.pictures)
     extractor = extractor.of_whole(whole)
     features, columns, weights = [], list[Tensor](), list[Tensor]()
     chunks, total = extractor.chunks(stamped.pictures), -(-len(pictures) // CHUNK)

@@ -18,12 +18,11 @@ from ..index.new_database import require_place
 from ..index.record import require_name
 from ..matching.extracted import Images
 from .extraction import Extractor
-from .indexed_pictures import ROOT, WHOLE
+from .index_scale import settled_whole
+from .indexed_pictures import ROOT
 from .sources import NoPictures, pictures_of, readable
 
 logger = logging.getLogger(__name__)
-# By how much the proportions of whole people may differ before it is worth a word.
-OTHER = 0.1
 
 
 def update_index(
@@ -72,14 +71,12 @@ def update_index(
     broken, new = list[Unreadable](), not is_index(into)
     if new:
         require_place(into)
-        kept, broken = readable(found, skip_unreadable)
-        whole = extractor.measured(kept.pictures)
-        Index.create(into, model, {ROOT: root, **({WHOLE: whole} if whole else {})})
+        _, broken = readable(found, skip_unreadable)
+        Index.create(into, model, {ROOT: root})
     else:
         # Before it is opened for writing, which makes one of an earlier version one of this.
         with Index.open(into, model) as index:
             _require_root(index, root)
-            whole = float(index.about.get(WHOLE, 0.0))
     skipped: list[Unreadable] = []
     with (
         Index.open(into, model, write=True, device=extractor.device) as index,
@@ -92,17 +89,16 @@ def update_index(
             if not skip_unreadable:
                 refuse_unreadable(broken, len(files), "pictures")
             _say_what_goes(changed.gone, root, path)
-            _warn_of_others(index, _fresh(changed, root), broken, whole, extractor)
         skipped += broken
-        # Pictures that come later are scaled as the first ones were.
-        extractor = extractor.of_whole(whole)
+
+        left_out = {one.path for one in broken}
+        unread = {name for name in names if os.path.join(root, name) in left_out}
+        extractor = extractor.of_whole(settled_whole(index, names, root, unread, extractor))
 
         def extract(paths: list[str]) -> Iterator[tuple[list[int], Images]]:
             for places, part in extractor.chunks(paths, skipped if skip_unreadable else None):
                 yield places, part.images()
 
-        left_out = {one.path for one in broken}
-        unread = {name for name in names if os.path.join(root, name) in left_out}
         fill(index, names, root, extract, known, unread)
     return skipped
 
@@ -147,36 +143,15 @@ def _still_there(gone: Sequence[str], root: str) -> list[str]:
     return [file for name in gone if os.path.isfile(file := os.path.join(root, name))]
 
 
-def _fresh(changed: Changes, root: str) -> list[str]:
-    """New and changed files."""
-    return [os.path.join(root, name) for name in {**changed.new, **changed.changed}]
-
-
 def _broken(changed: Changes, root: str) -> list[Unreadable]:
     """New and changed files that cannot be read."""
+    wanted = [os.path.join(root, name) for name in {**changed.new, **changed.changed}]
     # Some are not even there, or may not be opened.
     shut = [
         Unreadable(os.path.join(root, name), f'cannot read "{os.path.join(root, name)}": {why}')
         for name, why in changed.unreadable.items()
     ]
-    return shut + unreadable(_fresh(changed, root))
-
-
-def _warn_of_others(
-    index: Index, fresh: Sequence[str], broken: Sequence[Unreadable], whole: float, own: Extractor
-) -> None:
-    """Log a warning where as many pictures come as an index has, and they say another `whole`."""
-    lost = {one.path for one in broken}
-    coming = [path for path in fresh if path not in lost]
-    if not whole or not coming or len(coming) < len(index):
-        return
-    said = own.measured(coming)
-    if not 1 - OTHER < said / whole < 1 + OTHER:
-        logger.warning(
-            f'the index "{index.path}" takes whole people to be {whole:.2f} times as high as wide, '
-            f"as its first pictures said; {len(coming)} new ones say {said:.2f}. Remove its folder "
-            "and make it anew, so that all are measured together."
-        )
+    return shut + unreadable(wanted)
 
 
 @contextlib.contextmanager

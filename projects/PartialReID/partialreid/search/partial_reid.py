@@ -95,20 +95,26 @@ class PartialReID:
         return self.extractor.every(found.pictures)
 
     def gallery(
-        self, source: Picture | Iterable[Picture], *, skip_unreadable: bool = False
+        self,
+        source: Picture | Iterable[Picture],
+        *,
+        skip_unreadable: bool = False,
+        whole: float | None = None,
     ) -> Gallery:
         """Extract pictures into a gallery in memory; `index` keeps one on disk.
 
         Args:
             source: a folder, a table, a list; see `sources.pictures_of`.
             skip_unreadable: leave out what cannot be read; `skipped` then lists it.
+            whole: height by width of whole people, where INPUT.KEEP_RATIO is gallery; None: what
+                the sizes of the pictures say. 0: as INPUT.SIZE_TEST.
 
         Raises:
             OSError, ValueError: there is no picture, or one cannot be read.
         """
         found, self.skipped = readable(pictures_of(source), skip_unreadable)
         kept = DTYPES[self.cfg.TEST.DSR.STORAGE]
-        return extracted_gallery(self.extractor, found.pictures, found.metadata, kept)
+        return extracted_gallery(self.extractor, found.pictures, found.metadata, kept, whole)
 
     def index(
         self,
@@ -232,15 +238,17 @@ class PartialReID:
         )
         return answers[0] if is_picture(query) else answers
 
-    def compare(self, query: Picture, gallery: Picture) -> Pair:
+    def compare(self, query: Picture, gallery: Picture, whole: float = 0.0) -> Pair:
         """How far apart two pictures are, and what the distance is the sum of.
 
-        The numbers are those of a `search` for the first in a gallery of the second alone. The
-        order of both counts: the distance is what is left over of the first once it is put
-        together from the second.
+        The numbers are those of a `search` for the first in a gallery that holds the second, if
+        they are scaled as there. The order of both counts: the distance is what is left over of the
+        first once it is put together from the second.
 
         Args:
             query, gallery: two pictures.
+            whole: of the gallery of that search, its `whole`. Two pictures alone do not say how
+                high whole people are: 0 scales them to fit.
 
         Raises:
             OSError, ValueError: one of them cannot be read.
@@ -249,5 +257,5 @@ class PartialReID:
         for one in (query, gallery):
             if not is_picture(one):
                 raise no_picture(one)
-        answer = self.search(query, self.gallery([gallery]), k=1)
+        answer = self.search(query, self.gallery([gallery], whole=whole), k=1)
         return pair_of(answer, float(self.cfg.TEST.DSR.LAMBDA))
