@@ -72,7 +72,7 @@ class DsrEvaluator(ReidEvaluator):
     ) -> None:
         settle_device(cfg)
         super().__init__(cfg, num_query, output_dir)
-        self._whole = whole
+        self.whole = whole
         self.keep_distances = keep_distances
         self._seen: CollectedOutputs | None = None
         self.reset()
@@ -179,8 +179,8 @@ class DsrEvaluator(ReidEvaluator):
             selected = settings.DISTANCE
             if settings.SHORTLIST == "auto":
                 chosen["shortlist"] = shortlist
-        if self._whole:
-            chosen["keep_ratio_whole"] = self._whole
+        if self.whole:
+            chosen["keep_ratio_whole"] = self.whole
         report = self.report = {**report_of(distances, ids, settings), **chosen}
         if self.cfg.TEST.ROC.ENABLED:
             report["roc"] = {name: roc(distance, *ids) for name, distance in distances.items()}

@@ -55,8 +55,7 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
         wanted = Wanted(args.queries, args.length, args.explain)
         for name in cfg.DATASETS.TESTS:
             items, evaluator = evaluated(cfg, network, name)
-            whole = evaluator.report.get("keep_ratio_whole", 0.0)
-            scaled = extractor.of_whole(whole)
+            scaled = extractor.of_whole(evaluator.whole)
             pages = page_queries(items, evaluator, scaled, calibration, wanted)
             target = os.path.join(folder, f"{file_name(name)}.html")
             page = page_of(

@@ -123,7 +123,8 @@ def build_evaluator(cfg: Any, name: str, keep_distances: bool = False) -> tuple[
     """Loader of one test set and the evaluator that fits it."""
     loader, num_query = build_test_loader(cfg, name)
     images: Any = loader.dataset
-    return loader, DsrEvaluator(cfg, num_query, None, keep_distances, images.whole)
+    evaluator = DsrEvaluator(cfg, num_query, keep_distances=keep_distances, whole=images.whole)
+    return loader, evaluator
 
 
 def evaluate_test_sets(

@@ -7,11 +7,11 @@ first ones. Where the gallery has become another one since, that is worth a word
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Collection, Sequence
 
 from ..data.size_batches import image_size
 from ..data.whole_people import height_of_whole
+from ..index.changes import Changes
 from ..index.gallery import Index
 from .extraction import Extractor
 from .indexed_pictures import WHOLE
@@ -25,7 +25,11 @@ OTHER, ASKED = 0.1, 1000
 
 
 def settled_whole(
-    index: Index, names: Sequence[str], root: str, unread: Collection[str], extractor: Extractor
+    index: Index,
+    files: Sequence[str],
+    changed: Changes | None,
+    unread: Collection[str],
+    extractor: Extractor,
 ) -> float:
     """Height by width of whole people, by which an index scales its pictures.
 
@@ -33,30 +37,30 @@ def settled_whole(
 
     Args:
         index: open for writing.
-        names: of all files of the gallery, below `root`.
-        root: folder of the gallery.
-        unread: names of files that cannot be read.
+        files: of the gallery, those that can be read.
+        changed: of these the new, changed and removed ones; None: the index is new.
+        unread: names of files that cannot be read, of which the index keeps what it has.
         extractor: of the model of the index.
 
     Returns:
-        0 where the model, or the few pictures, say nothing.
+        0 where the model asks no gallery, or its few pictures say nothing.
 
     Raises:
         OSError: a picture cannot be read; there is no room.
     """
     if not extractor.needs_gallery:
         return 0.0
-    files = [os.path.join(root, name) for name in names if name not in unread]
-    found = index.changes(names, root)
-    replaced = [*found.gone, *(name for name in found.changed if name not in unread)]
-    if len(replaced) == len(index):
+    replaced = []
+    if changed is not None:
+        replaced = [*changed.gone, *(name for name in changed.changed if name not in unread)]
+    stay = len(index) - len(replaced)
+    if not stay:
         if replaced:
             index.remove(replaced)  # before the number that they were scaled by
         whole = extractor.measured(files)
         index.tell({WHOLE: whole, MEASURED: len(files)})
         return whole
     whole, measured = float(index.about.get(WHOLE, 0.0)), int(index.about.get(MEASURED, 0))
-    stay = len(index) - len(replaced)
     if len(files) >= 2 * measured or 2 * stay <= measured:
         _warn_of_others(index, files, whole, extractor)
     return whole

@@ -78,6 +78,7 @@ def update_index(
         with Index.open(into, model) as index:
             _require_root(index, root)
     skipped: list[Unreadable] = []
+    changed: Changes | None = None
     with (
         Index.open(into, model, write=True, device=extractor.device) as index,
         _kept_once_filled(index, new),
@@ -90,10 +91,10 @@ def update_index(
                 refuse_unreadable(broken, len(files), "pictures")
             _say_what_goes(changed.gone, root, path)
         skipped += broken
-
         left_out = {one.path for one in broken}
         unread = {name for name in names if os.path.join(root, name) in left_out}
-        extractor = extractor.of_whole(settled_whole(index, names, root, unread, extractor))
+        shown = [file for file in files if file not in left_out]
+        extractor = extractor.of_whole(settled_whole(index, shown, changed, unread, extractor))
 
         def extract(paths: list[str]) -> Iterator[tuple[list[int], Images]]:
             for places, part in extractor.chunks(paths, skipped if skip_unreadable else None):
