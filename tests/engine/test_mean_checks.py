@@ -9,7 +9,12 @@ import pytest
 import torch
 import yaml
 
-from partialreid.engine.mean_checks import APART, check_one_network, check_one_training
+from partialreid.engine.mean_checks import (
+    APART,
+    check_as_first,
+    check_one_network,
+    check_one_training,
+)
 from partialreid.engine.weight_average import distance_of
 
 
@@ -160,7 +165,12 @@ def test_other_networks_and_data_are_no_other_trainings(make_config, key: str, v
 )
 def test_how_test_images_are_scaled_is_no_difference(make_config, key: str, value: Any) -> None:
     """No weight depends on it: a training of yesterday's config may be averaged with today's."""
-    assert check_one_network(two_trainings(make_config, key, value, "SEED", 7)) == [{}, {"SEED": 7}]
+    both = two_trainings(make_config, key, value, "SEED", 7)
+    assert check_one_network(both) == [{}, {"SEED": 7}]
+    # And the mean may be written with another one.
+    check_as_first(make_config(key, value), both["a.pth"])
+    with pytest.raises(ValueError, match="SEED says how the first training was taught"):
+        check_as_first(make_config("SEED", 7), both["a.pth"])
 
 
 def test_trainings_that_began_with_other_weights_are_refused(make_config) -> None:

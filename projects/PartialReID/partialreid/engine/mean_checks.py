@@ -206,7 +206,7 @@ def _differences(configs: Mapping[str, Mapping[str, Any]]) -> Iterator[Differenc
 
 def of_training(key: str) -> bool:
     """Whether a key says how a network was taught, and nothing of what a test does."""
-    return _is_of(key, OF_A_TRAINING) and not _is_of(key, OF_A_TEST)
+    return _is_of(key, OF_A_TRAINING) and not _is_of(key, (*OF_A_TEST, *FREE))
 
 
 def _is_of(key: str, nodes: tuple[str, ...]) -> bool:

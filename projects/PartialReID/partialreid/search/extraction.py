@@ -79,11 +79,6 @@ class Extractor:
         """Whether a gallery is to say how high whole people are by the width of their pictures."""
         return needs_gallery(self._resize)
 
-    @property
-    def proportions(self) -> float:
-        """Height by width of the images that the network is made for."""
-        return float(self._size[0] / self._size[1])
-
     def measured(self, pictures: Sequence[Picture]) -> float:
         """Height by width of whole people, as a gallery says; see `whole_people`. It is logged.
 

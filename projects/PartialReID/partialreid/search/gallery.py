@@ -6,6 +6,7 @@ Shapes: G images, D global features, C channels, M_g columns of an image.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -32,7 +33,7 @@ class Gallery:
         metadata: of each, plain values by their names: identity, camera, what the caller knows.
         stamped: the pictures as they were extracted.
         whole: height by width of whole people, by which queries are scaled like these pictures; 0
-            where the config says it or has no need of it.
+            where the config says it or has no need of it, and where the pictures are too few.
     """
 
     images: Images
@@ -75,11 +76,17 @@ def extracted_gallery(
         whole: height by width of whole people; None: what the pictures say.
 
     Raises:
-        OSError, ValueError: as `Extractor.chunks`.
+        OSError, ValueError: as `Extractor.chunks`; or `whole` is below 0 or no number.
     """
     stamped = Stamped(pictures)
     if whole is None:
         whole = extractor.measured(stamped.pictures)
+    elif not 0 <= whole < math.inf:
+        raise ValueError(
+            f"whole is {whole}: give the height by width of pictures of whole people, such as 3.0, "
+            "or 0 where it is not known."
+        )
+    whole = whole if extractor.needs_gallery else 0.0
     extractor = extractor.of_whole(whole)
     features, columns, weights = [], list[Tensor](), list[Tensor]()
     chunks, total = extractor.chunks(stamped.pictures), -(-len(pictures) // CHUNK)

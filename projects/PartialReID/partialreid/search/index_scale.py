@@ -7,7 +7,7 @@ first ones. Where the gallery has become another one since, that is worth a word
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
 from ..data.size_batches import image_size
 from ..data.whole_people import height_of_whole
@@ -17,19 +17,13 @@ from .extraction import Extractor
 from .indexed_pictures import WHOLE
 
 logger = logging.getLogger(__name__)
-# What an index knows of itself: of how many pictures the number is.
-MEASURED = "keep_ratio_whole_of"
 # By how much the number may differ before it is worth a word, and of how many pictures of the
 # gallery that is asked.
 OTHER, ASKED = 0.1, 1000
 
 
 def settled_whole(
-    index: Index,
-    files: Sequence[str],
-    changed: Changes | None,
-    unread: Collection[str],
-    extractor: Extractor,
+    index: Index, files: Sequence[str], changed: Changes | None, extractor: Extractor
 ) -> float:
     """Height by width of whole people, by which an index scales its pictures.
 
@@ -38,8 +32,7 @@ def settled_whole(
     Args:
         index: open for writing.
         files: of the gallery, those that can be read.
-        changed: of these the new, changed and removed ones; None: the index is new.
-        unread: names of files that cannot be read, of which the index keeps what it has.
+        changed: what has come and gone; None: the index is new.
         extractor: of the model of the index.
 
     Returns:
@@ -50,34 +43,32 @@ def settled_whole(
     """
     if not extractor.needs_gallery:
         return 0.0
-    replaced = []
-    if changed is not None:
-        replaced = [*changed.gone, *(name for name in changed.changed if name not in unread)]
-    stay = len(index) - len(replaced)
-    if not stay:
-        if replaced:
-            index.remove(replaced)  # before the number that they were scaled by
+    gone = changed.gone if changed is not None else []
+    if len(gone) == len(index):
+        if gone:
+            index.remove(gone)  # before the number that they were scaled by
         whole = extractor.measured(files)
-        index.tell({WHOLE: whole, MEASURED: len(files)})
+        index.tell({WHOLE: whole})
         return whole
-    whole, measured = float(index.about.get(WHOLE, 0.0)), int(index.about.get(MEASURED, 0))
-    if len(files) >= 2 * measured or 2 * stay <= measured:
-        _warn_of_others(index, files, whole, extractor)
+    whole = float(index.about.get(WHOLE, 0.0))
+    if changed is not None and (changed.new or changed.changed):
+        _warn_of_others(index, files, whole)
     return whole
 
 
-def _warn_of_others(index: Index, files: Sequence[str], whole: float, extractor: Extractor) -> None:
+def _warn_of_others(index: Index, files: Sequence[str], whole: float) -> None:
     """Log a warning where the gallery of now says another number than that of an index."""
     sizes = []
-    for file in files[:: -(-len(files) // ASKED)]:
+    for file in files[:: max(1, len(files) // ASKED)]:
         try:
             sizes.append(image_size(file))
         except OSError:  # gone meanwhile: what extracts it says so
             continue
-    now, fit = height_of_whole(sizes), extractor.proportions
-    if not 1 - OTHER < (now or fit) / (whole or fit) < 1 + OTHER:
-        logger.warning(
-            f'the index "{index.path}" takes whole people to be {whole or fit:.2f} times as high '
-            f"as wide, as its first pictures said, and the gallery of now says {now or fit:.2f}. "
-            "Remove its folder and make it anew, so that all are scaled by that."
-        )
+    now = height_of_whole(sizes)
+    if not now or (whole and 1 - OTHER < now / whole < 1 + OTHER):
+        return
+    taken = f"takes whole people to be {whole:.2f} times as high as wide" if whole else "is to fit"
+    logger.warning(
+        f'the index "{index.path}" {taken}, as its first pictures said, and the gallery of now '
+        f"says {now:.2f}. Remove its folder and make it anew, so that all are scaled by that."
+    )

@@ -26,7 +26,11 @@ logger = logging.getLogger(__name__)
 
 
 def update_index(
-    source: str, into: str, model: str, extractor: Extractor, skip_unreadable: bool
+    source: str | os.PathLike[str],
+    into: str | os.PathLike[str],
+    model: str,
+    extractor: Extractor,
+    skip_unreadable: bool,
 ) -> list[Unreadable]:
     """Make the index of a folder or a table, or bring it up to date.
 
@@ -42,10 +46,16 @@ def update_index(
 
     Raises:
         OSError: a picture cannot be read, or there is no room.
+        TypeError: the source is no path.
         ValueError: there is no picture, or one alone; or the index is damaged, of another model,
             of another folder or another table, or written to by another process.
     """
-    path = os.path.abspath(os.path.expanduser(source))
+    if not isinstance(source, (str, os.PathLike)):
+        raise TypeError(
+            f"an index is of a folder or a table, not of a {type(source).__name__}: `gallery` "
+            "takes pictures of all kinds."
+        )
+    path, into = os.path.abspath(os.path.expanduser(source)), os.path.expanduser(os.fspath(into))
     try:
         found = pictures_of(path)
     except NoPictures as error:
@@ -94,7 +104,7 @@ def update_index(
         left_out = {one.path for one in broken}
         unread = {name for name in names if os.path.join(root, name) in left_out}
         shown = [file for file in files if file not in left_out]
-        extractor = extractor.of_whole(settled_whole(index, shown, changed, unread, extractor))
+        extractor = extractor.of_whole(settled_whole(index, shown, changed, extractor))
 
         def extract(paths: list[str]) -> Iterator[tuple[list[int], Images]]:
             for places, part in extractor.chunks(paths, skipped if skip_unreadable else None):

@@ -72,7 +72,7 @@ class IndexedGallery:
 
     @property
     def whole(self) -> float:
-        """Height by width of whole people as its first pictures said; 0 where none was measured."""
+        """Height by width of whole people as its first pictures said; 0 where they did not."""
         return float(self.index.about.get(WHOLE, 0.0))
 
     def columns(self, place: int) -> Tensor:

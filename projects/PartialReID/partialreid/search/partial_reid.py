@@ -142,20 +142,9 @@ class PartialReID:
             ValueError: there is no picture, or one alone; or the index is damaged, of another
                 model, of another folder, or written to by another process.
         """
-        if not isinstance(source, (str, os.PathLike)):
-            raise TypeError(
-                f"an index is of a folder or a table, not of a {type(source).__name__}: `gallery` "
-                "takes pictures of all kinds."
-            )
-        folder = os.path.expanduser(os.fspath(into))
-        self.skipped = update_index(
-            os.fspath(source),
-            folder,
-            model_digest(self._state, self.cfg),
-            self.extractor,
-            skip_unreadable,
-        )
-        return self.open(folder)
+        model = model_digest(self._state, self.cfg)
+        self.skipped = update_index(source, into, model, self.extractor, skip_unreadable)
+        return self.open(into)
 
     def open(self, path: str | os.PathLike[str], *, probes: int | None = None) -> IndexedGallery:
         """Open an index that this model has made, for searching.
@@ -248,7 +237,7 @@ class PartialReID:
         Args:
             query, gallery: two pictures.
             whole: of the gallery of that search, its `whole`. Two pictures alone do not say how
-                high whole people are: 0 scales them to fit.
+                high whole people are: 0 takes them to be as INPUT.SIZE_TEST is.
 
         Raises:
             OSError, ValueError: one of them cannot be read.
