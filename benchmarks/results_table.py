@@ -1,9 +1,9 @@
-"""The tables of README.md and docs/results_table.md, made of records in docs/results.
+"""The tables of README.md, docs/results_table.md and docs/results_fit.md, made of their records.
 
     python -m benchmarks.results_table
 
 `partialreid compare` measures and writes the JSON; this writes what is read, so that no number is
-copied by hand. A test compares both files with it.
+copied by hand. A test compares the files with it.
 """
 
 from __future__ import annotations
@@ -11,16 +11,20 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from benchmarks.bench import ROOT, no_options
 from partialreid.reporting.comparison import comparison_table
 from partialreid.reporting.paired_difference import paired_difference
 
-RESULTS = ROOT / "docs" / "results" / "table.json"
-# Two networks on the partial sets, to fit and by the proportions of the gallery.
-BY_GALLERY_RESULTS = RESULTS.with_name("by_gallery.json")
+RESULTS = ROOT / "docs" / "results"
+# The systems on the partial sets, each to fit and by the proportions of the gallery.
+BY_GALLERY_RESULTS = RESULTS / "by_gallery.json"
 BY_GALLERY = ", by the gallery"
+# All that was measured to fit, on six sets, and the released model by the gallery.
+TO_FIT_RESULTS = RESULTS / "to_fit.json"
+RELEASED_RESULTS = RESULTS / "released.json"
 SETS = {
     "PartialREID": "Partial-REID",
     "PartialREIDUncropped": "Partial-REID, occluded",
@@ -35,7 +39,8 @@ PUBLISHED = {
     "published: FPR": ("81.0 / 76.6", "68.1 / 61.8"),
     "published: FastReID-DSR": ("82.7 / 76.8", "73.1 / 79.8"),
 }
-# Rows that ours had before: the page has them, the README does not.
+UPSTREAM = "FastReID-DSR, the original's checkpoint and protocol"
+# Rows that ours had before.
 TWO = "ours, two trainings"
 BEFORE = (TWO, "ours, one training", "ours, first recipe", "ours, first recipe, 24 epochs")
 # What ours was to reach, set before its training: Rank-1 and, for some sets, mAP.
@@ -50,32 +55,52 @@ GOALS: dict[str, tuple[float, ...]] = {
 
 
 def main() -> int:
-    record = json.loads(RESULTS.read_text(encoding="utf-8"))
-    print(short_table(current(record)))
-    tables = (short_table, goals_table, worse_table, comparison_table)
-    print(*(table(record) for table in tables), sep="\n\n")
-    print(by_gallery_table(json.loads(BY_GALLERY_RESULTS.read_text(encoding="utf-8"))))
+    by_gallery, fit, released = map(read, (BY_GALLERY_RESULTS, TO_FIT_RESULTS, RELEASED_RESULTS))
+    print("results_table.md, and the first table of README.md:")
+    print(short_table(rows_of(by_gallery, fit)), goals_table(released), sep="\n\n")
+    print(by_gallery_table(by_gallery))
+    tables = (against_table, worse_table, comparison_table)
+    print(*(table(of_gallery(by_gallery)) for table in tables), sep="\n\n")
+    print("results_fit.md:")
+    print(*(table(fit) for table in (short_table, worse_table, comparison_table)), sep="\n\n")
     return 0
 
 
-def current(record: dict[str, Any]) -> dict[str, Any]:
-    """The record without the rows of BEFORE."""
-    return {name: parts for name, parts in record.items() if name not in BEFORE}
+def read(path: Path) -> dict[str, Any]:
+    """The record in a file."""
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return found
+
+
+def of_gallery(record: dict[str, Any]) -> dict[str, Any]:
+    """Of a record the systems by the gallery, without these words."""
+    names = [name for name in record if name.endswith(BY_GALLERY)]
+    return {name.removesuffix(BY_GALLERY): record[name] for name in names}
+
+
+def rows_of(by_gallery: dict[str, Any], fit: dict[str, Any]) -> dict[str, Any]:
+    """The rows of the table: the original's protocol, then all systems by the gallery."""
+    return {UPSTREAM: fit[UPSTREAM], **of_gallery(by_gallery)}
 
 
 def short_table(record: dict[str, Any]) -> str:
-    """Rank-1 / mAP of each system's own distance: a row for each, the published ones last."""
-    lines = ["| | " + " | ".join(SETS.values()) + " |", "|---" * (len(SETS) + 1) + "|"]
-    best = {name: max(_own(x, name)["Rank-1"] for x in record.values()) for name in SETS}
+    """Rank-1 / mAP of each system's own distance: a row for each, the published ones last.
+
+    The sets are those that all systems were measured on.
+    """
+    sets = {name: title for name, title in SETS.items() if all(name in x for x in record.values())}
+    lines = ["| | " + " | ".join(sets.values()) + " |", "|---" * (len(sets) + 1) + "|"]
+    best = {name: max(_own(x, name)["Rank-1"] for x in record.values()) for name in sets}
     for system, parts in record.items():
         cells = []
-        for name in SETS:
+        for name in sets:
             found = _own(parts, name)
             cell = f"{found['Rank-1']:.1f} / {found['mAP']:.1f}"
             cells.append(f"**{cell}**" if found["Rank-1"] == best[name] else cell)
         lines.append(f"| {system} | " + " | ".join(cells) + " |")
     for system, (reid, ilids) in PUBLISHED.items():
-        lines.append(f"| *{system}* | *{reid}* | | *{ilids}* | | | |")
+        known = {"PartialREID": f" *{reid}* ", "PartialiLIDS": f" *{ilids}* "}
+        lines.append(f"| *{system}* |" + "|".join(known.get(name, " ") for name in sets) + "|")
     return "\n".join(lines)
 
 
@@ -105,6 +130,8 @@ def worse_table(record: dict[str, Any]) -> str:
     lines = ["| | global | reconstruction | difference |", "|---|---|---|---|"]
     for system, parts in record.items():
         for name, title in SETS.items():
+            if name not in parts:
+                continue
             whole, rebuilt = (
                 (parts[name][distance]["Rank-1"], parts[name][distance]["mAP"])
                 for distance in ("global", "reconstruction")
@@ -121,18 +148,33 @@ def by_gallery_table(record: dict[str, Any]) -> str:
     lines = ["| | to fit | by the gallery | difference |", "|---|---|---|---|"]
     for network in (name for name in record if not name.endswith(BY_GALLERY)):
         before, after = record[network], record[network + BY_GALLERY]
-        protocol = after["run"]["protocol"]
         for name in (name for name in SETS if name in before):
             found = (_own(before, name), _own(after, name))
             cells = (_joined((x["Rank-1"], x["mAP"]), ".1f") for x in found)
-            gain = paired_difference(
-                after[name]["queries"],
-                before[name]["queries"],
-                seed=protocol["protocol_seed"],
-                rounds=protocol["bootstrap_rounds"],
-            )
+            gain = _difference(after, before, name)
             lines.append("| " + " | ".join((f"{network}, {SETS[name]}", *cells, gain)) + " |")
     return "\n".join(lines)
+
+
+def against_table(record: dict[str, Any], first: str = "ours") -> str:
+    """What each other system finds more than the first one, each by its own distance."""
+    others = [name for name in record if name != first]
+    lines = [f"| than {first} | " + " | ".join(others) + " |", "|---" * (len(others) + 1) + "|"]
+    for name in (name for name in SETS if name in record[first]):
+        cells = (_difference(record[other], record[first], name) for other in others)
+        lines.append("| " + " | ".join((SETS[name], *cells)) + " |")
+    return "\n".join(lines)
+
+
+def _difference(after: dict[str, Any], before: dict[str, Any], name: str) -> str:
+    """How much more one system finds on a set than another, with 95 % intervals."""
+    protocol = after["run"]["protocol"]
+    return paired_difference(
+        after[name]["queries"],
+        before[name]["queries"],
+        seed=protocol["protocol_seed"],
+        rounds=protocol["bootstrap_rounds"],
+    )
 
 
 def _joined(values: Sequence[float], form: str) -> str:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from benchmarks import evaluated_ways, fusion, gallery_windows, query_weights, validation
-from benchmarks.results_table import TWO
+from benchmarks.results_table import TO_FIT_RESULTS, TWO
 from partialreid.matching.windows import column_windows
 from tests.paths import ROOT
-from tests.test_results_table import at
+from tests.results_rows import at
 from tests.validation_pages import FILES, PAGE, VALIDATION, read, tables
 
 
@@ -35,7 +35,7 @@ def test_the_weights_of_a_query_are_their_record() -> None:
     record = read(VALIDATION / "query_weights.json")
     assert found == next(tables(evaluated_ways.table(record, tuple(query_weights.WAYS))))
     # Of the network that the page names: the same training, seed and number of epochs.
-    one = read(ROOT / "docs" / "results" / "table.json")["ours, one training"]["run"]["config"]
+    one = read(TO_FIT_RESULTS)["ours, one training"]["run"]["config"]
     for key in ("SEED", "SOLVER.MAX_EPOCH", "INPUT.SHRINK", "INPUT.CUT", "MODEL.LOSSES"):
         assert at(record["run"]["config"], key) == at(one, key), key
 
@@ -45,7 +45,7 @@ def test_the_windows_of_the_gallery_are_their_record() -> None:
     (found,) = [x for x in tables(PAGE) if "all windows" in x[0]]
     record, ways = read(VALIDATION / "gallery_windows.json"), tuple(gallery_windows.WAYS)
     assert found == next(tables(evaluated_ways.table(record, ways)))
-    two = read(ROOT / "docs" / "results" / "table.json")[TWO]["run"]
+    two = read(TO_FIT_RESULTS)[TWO]["run"]
     assert record["run"]["trainings"] == two["trainings"]
     counts = [len(column_windows(16, 8, (side,))) for side in (2, 4, 6, 8)]
     assert counts == [32, 21, 12, 5]

@@ -12,7 +12,16 @@ from typing import Any
 
 import pytest
 
-from benchmarks.results_table import BY_GALLERY, BY_GALLERY_RESULTS, RESULTS, SETS, TWO
+from benchmarks.results_table import (
+    BY_GALLERY,
+    BY_GALLERY_RESULTS,
+    RELEASED_RESULTS,
+    RESULTS,
+    SETS,
+    TO_FIT_RESULTS,
+    TWO,
+    read,
+)
 from partialreid.commands import evaluate, search
 from partialreid.engine.configuration import model_config
 from partialreid.engine.inference import load_model
@@ -22,25 +31,20 @@ from partialreid.search.calibration import from_plain
 from partialreid.search.distance_settings import calibration_for
 from partialreid.synthetic.dataset import SyntheticPartial
 from tests.paths import ROOT
-from tests.test_results_table import differences
+from tests.test_results_fit import differences
 
 MODEL = ROOT / "models" / RELEASED
 OURS = "ours"
 
 
-def read(file: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((RESULTS.parent / file).read_text(encoding="utf-8"))
-    return found
-
-
 def published(name: str) -> dict[str, Any]:
     """What `partialreid compare` found of it on a test set."""
-    return read("released.json")[OURS][name]
+    return read(RELEASED_RESULTS)[OURS][name]
 
 
 def to_fit(name: str, system: str = OURS) -> dict[str, Any]:
     """The same of its weights with images to fit, or of the model before it."""
-    return read(RESULTS.name)[system][name]
+    return read(TO_FIT_RESULTS)[system][name]
 
 
 def test_it_is_small_and_alone() -> None:
@@ -73,7 +77,7 @@ def test_what_it_says_of_itself() -> None:
 
 def test_it_is_ours_by_the_gallery() -> None:
     """On another page with the other systems, on the partial sets alone."""
-    row = read(BY_GALLERY_RESULTS.name)[OURS + BY_GALLERY]
+    row = read(BY_GALLERY_RESULTS)[OURS + BY_GALLERY]
     assert row["run"]["protocol"] == published("run")["protocol"]
     assert row["run"]["trainings"] == published("run")["trainings"]
     for name in list(SETS)[:3]:
@@ -90,7 +94,7 @@ def test_the_card_has_its_figures() -> None:
 
 def other_storage(file: str, name: str, system: str = OURS) -> dict[str, Any]:
     """What the same mean of weights finds, stored in float32 or float16."""
-    found: dict[str, Any] = read(f"{file}.json")[name]
+    found: dict[str, Any] = read(RESULTS / f"{file}.json")[name]
     of_file = to_fit("run", system)
     assert of_file["trainings"] == found["run"]["trainings"]
     assert of_file["protocol"]["lambda"] == found["run"]["protocol"]["lambda"]

@@ -15,7 +15,7 @@ from partialreid.engine.configuration import setup_config
 from partialreid.engine.mean_checks import FREE
 from partialreid.keys.config_files import flat_config, is_below
 from partialreid.reporting.query_record import METRICS
-from tests.test_results_table import at
+from tests.results_rows import at
 from tests.validation_pages import KEPT_THREE, MEAN_THREE, PAGE, VALIDATION, read, tables
 
 
