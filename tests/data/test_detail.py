@@ -12,13 +12,9 @@ from PIL import Image
 
 from partialreid.data.detail import LimitDetail
 from partialreid.data.keep_ratio import KeepRatioResize, build_test_transform
+from tests.noise_pictures import picture
 
 WHOLE = KeepRatioResize((256, 128), "fit", 16, (128, 128))
-
-
-def picture(height: int, width: int, seed: int = 0) -> Image.Image:
-    pixels = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
-    return Image.fromarray(pixels)
 
 
 def stripes(height: int, width: int, period: int) -> Image.Image:

@@ -11,7 +11,6 @@ import pytest
 import torch
 from fastreid.data.transforms import build_transforms as fastreid_transforms
 from fastreid.modeling.backbones import build_backbone
-from PIL import Image
 from torchvision.transforms import functional as tvf
 
 from partialreid.data.keep_ratio import (
@@ -22,14 +21,10 @@ from partialreid.data.keep_ratio import (
 )
 from partialreid.data.smallest_sizes import smallest_sides
 from partialreid.engine.checks import check_config
+from tests.noise_pictures import picture
 
 MODEL, LEAST = (256, 128), (128, 128)
 POLICIES = ("width", "height", "area")
-
-
-def picture(height: int, width: int, seed: int = 0) -> Image.Image:
-    pixels = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
-    return Image.fromarray(pixels)
 
 
 @pytest.mark.parametrize(

@@ -135,7 +135,7 @@ class KeepRatioResize:
 def keep_ratio_resize(cfg: Any) -> KeepRatioResize | None:
     """The resizing that a config asks for; None where INPUT.KEEP_RATIO is "off".
 
-    For "gallery" and a gallery that is known, see `whole_people.of_gallery`.
+    For "gallery" what a gallery says is put in its `whole`, see `whole_people`.
 
     Raises:
         ValueError: the pyramid has no room in the map of an image of INPUT.SIZE_TEST.

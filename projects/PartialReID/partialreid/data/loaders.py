@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,7 @@ from .masked_items import MaskedItems, wants_masks
 from .read_ahead import ReadAhead
 from .size_batches import Size, image_sizes, order_by_size, size_batches
 from .transforms import build_transforms
-from .whole_people import needs_gallery, of_gallery, say_whole
+from .whole_people import height_of_whole, needs_gallery, say_whole
 
 
 class ImageItems(CommDataset):
@@ -155,8 +156,8 @@ def build_test_loader(cfg: Any, name: str) -> tuple[DataLoader | ReadAhead, int]
     if resize is not None:
         of_queries, of_images = image_sizes(query), image_sizes(gallery)
         if needs_gallery(resize):
-            resize = of_gallery(resize, of_images)
-            whole = resize.whole
+            whole = height_of_whole(of_images)
+            resize = replace(resize, whole=whole)
             if comm.is_main_process():
                 say_whole(of_images)
         query, of_queries = order_by_size(query, list(map(resize.target, of_queries)))

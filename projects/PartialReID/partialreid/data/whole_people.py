@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 
@@ -39,16 +38,6 @@ def height_of_whole(sizes: Sequence[Size]) -> float:
     if len(sizes) < FEWEST:
         return 0.0
     return min(max(_percentile(sizes), LEAST_WHOLE), MOST_WHOLE)
-
-
-def of_gallery(resize: KeepRatioResize, sizes: Sequence[Size]) -> KeepRatioResize:
-    """The resizing for the images of a gallery, and for its queries.
-
-    Args:
-        resize: what `keep_ratio_resize` gives. It stays as it is unless it `needs_gallery`.
-        sizes: (height, width) of the gallery's images.
-    """
-    return replace(resize, whole=height_of_whole(sizes)) if needs_gallery(resize) else resize
 
 
 def say_whole(sizes: Sequence[Size]) -> None:
