@@ -210,6 +210,22 @@ def test_results_of_other_systems_are_not_lost(
     assert main([*argv, "--add", second]) == 0
 
 
+def test_no_test_set_is_dropped(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of systems that are there again, but on others."""
+    both = dict.fromkeys(("X", "Y"), report({"global": 40.0}))
+    first = saved(tmp_path / "a", A={**both, "run": {}})
+    argv = ["--output", str(tmp_path / "a"), "--add", first, "--tests"]
+    said = (
+        f'"{first}" holds "Y" as well, which would be lost: name them in --tests, or give another'
+    )
+    before = Path(first).read_text()
+    assert said in refused([*argv, "X"], capsys)
+    assert Path(first).read_text() == before
+    assert main([*argv, "Y", "X"]) == 0
+    elsewhere = ["--output", str(tmp_path / "b"), "--add", first, "--tests", "X"]
+    assert main(elsewhere) == 0
+
+
 def test_names_are_cells_of_a_table(tmp_path: Path) -> None:
     path = saved(tmp_path / "a", **{"a|b": {"X|Y": report({"global": 40.0}), "run": {}}})
     assert main(["--tests", "X|Y", "--output", str(tmp_path / "out"), "--add", path]) == 0

@@ -98,7 +98,7 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
         record = earlier_systems(args.add, args.tests, names)
         if not args.system and not record:
             raise ValueError("nothing to compare: give a --system, or results to --add.")
-        refuse_to_drop(args.output, [*record, *names])
+        refuse_to_drop(args.output, [*record, *names], args.tests)
         configs = [config_of(args, system) for system in args.system]
         if not configs:
             write_comparison(args.output, record)
@@ -112,12 +112,13 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     return 0
 
 
-def refuse_to_drop(folder: str, names: Sequence[str]) -> None:
-    """Refuse a folder whose results hold systems that the new ones lack.
+def refuse_to_drop(folder: str, names: Sequence[str], tests: Sequence[str]) -> None:
+    """Refuse a folder whose results hold systems, or test sets, that the new ones lack.
 
     Args:
         folder: of the results.
         names: of all systems that are to be in it.
+        tests: of all test sets.
 
     Raises:
         ValueError: there are others.
@@ -128,11 +129,17 @@ def refuse_to_drop(folder: str, names: Sequence[str]) -> None:
             held = json.load(file)
     except (OSError, ValueError):  # there is none, or none that could be added
         return
-    others = [name for name in held if name not in names] if isinstance(held, dict) else []
-    if others:
+    if not isinstance(held, dict):
+        return
+    lost = [name for name in held if name not in names]
+    kept = f"keep its systems by --add {path}"
+    if not lost:
+        sets = {name for parts in held.values() if isinstance(parts, dict) for name in parts}
+        lost, kept = sorted(sets - {RUN, *tests}), "name them in --tests"
+    if lost:
         raise ValueError(
-            f'"{path}" holds {name_some(others)} as well, which would be lost: keep its systems by '
-            f"--add {path}, or give another --output."
+            f'"{path}" holds {name_some(lost)} as well, which would be lost: {kept}, or give '
+            "another --output."
         )
 
 
