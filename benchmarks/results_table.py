@@ -19,12 +19,12 @@ from partialreid.reporting.comparison import comparison_table
 from partialreid.reporting.paired_difference import paired_difference
 
 RESULTS = ROOT / "docs" / "results"
-# The systems on the partial sets, each to fit and by the proportions of the gallery.
+# The systems by the proportions of the gallery, on six sets or on the partial ones.
 BY_GALLERY_RESULTS = RESULTS / "by_gallery.json"
-BY_GALLERY = ", by the gallery"
-# All that was measured to fit, on six sets, and the released model by the gallery.
+# The same networks with images to fit, on the partial sets.
+SAME_TO_FIT_RESULTS = RESULTS / "same_to_fit.json"
+# All that was measured to fit before, on six sets.
 TO_FIT_RESULTS = RESULTS / "to_fit.json"
-RELEASED_RESULTS = RESULTS / "released.json"
 SETS = {
     "PartialREID": "Partial-REID",
     "PartialREIDUncropped": "Partial-REID, occluded",
@@ -55,12 +55,13 @@ GOALS: dict[str, tuple[float, ...]] = {
 
 
 def main() -> int:
-    by_gallery, fit, released = map(read, (BY_GALLERY_RESULTS, TO_FIT_RESULTS, RELEASED_RESULTS))
+    files = (BY_GALLERY_RESULTS, SAME_TO_FIT_RESULTS, TO_FIT_RESULTS)
+    by_gallery, same, fit = map(read, files)
+    systems = on_all_sets(by_gallery)
     print("results_table.md, and the first table of README.md:")
-    print(short_table(rows_of(by_gallery, fit)), goals_table(released), sep="\n\n")
-    print(by_gallery_table(by_gallery))
-    tables = (against_table, worse_table, comparison_table)
-    print(*(table(of_gallery(by_gallery)) for table in tables), sep="\n\n")
+    print(short_table(rows_of(systems, fit)), goals_table(systems), sep="\n\n")
+    print(by_gallery_table(by_gallery, same))
+    print(*(table(systems) for table in (against_table, worse_table, comparison_table)), sep="\n\n")
     print("results_fit.md:")
     print(*(table(fit) for table in (short_table, worse_table, comparison_table)), sep="\n\n")
     return 0
@@ -72,35 +73,30 @@ def read(path: Path) -> dict[str, Any]:
     return found
 
 
-def of_gallery(record: dict[str, Any]) -> dict[str, Any]:
-    """Of a record the systems by the gallery, without these words."""
-    names = [name for name in record if name.endswith(BY_GALLERY)]
-    return {name.removesuffix(BY_GALLERY): record[name] for name in names}
+def on_all_sets(record: dict[str, Any]) -> dict[str, Any]:
+    """The systems that were measured on all sets; others were on the partial ones alone."""
+    return {name: parts for name, parts in record.items() if set(SETS) <= set(parts)}
 
 
-def rows_of(by_gallery: dict[str, Any], fit: dict[str, Any]) -> dict[str, Any]:
+def rows_of(systems: dict[str, Any], fit: dict[str, Any]) -> dict[str, Any]:
     """The rows of the table: the original's protocol, then all systems by the gallery."""
-    return {UPSTREAM: fit[UPSTREAM], **of_gallery(by_gallery)}
+    return {UPSTREAM: fit[UPSTREAM], **systems}
 
 
 def short_table(record: dict[str, Any]) -> str:
-    """Rank-1 / mAP of each system's own distance: a row for each, the published ones last.
-
-    The sets are those that all systems were measured on.
-    """
-    sets = {name: title for name, title in SETS.items() if all(name in x for x in record.values())}
-    lines = ["| | " + " | ".join(sets.values()) + " |", "|---" * (len(sets) + 1) + "|"]
-    best = {name: max(_own(x, name)["Rank-1"] for x in record.values()) for name in sets}
+    """Rank-1 / mAP of each system's own distance: a row for each, the published ones last."""
+    lines = ["| | " + " | ".join(SETS.values()) + " |", "|---" * (len(SETS) + 1) + "|"]
+    best = {name: max(_own(x, name)["Rank-1"] for x in record.values()) for name in SETS}
     for system, parts in record.items():
         cells = []
-        for name in sets:
+        for name in SETS:
             found = _own(parts, name)
             cell = f"{found['Rank-1']:.1f} / {found['mAP']:.1f}"
             cells.append(f"**{cell}**" if found["Rank-1"] == best[name] else cell)
         lines.append(f"| {system} | " + " | ".join(cells) + " |")
     for system, (reid, ilids) in PUBLISHED.items():
         known = {"PartialREID": f" *{reid}* ", "PartialiLIDS": f" *{ilids}* "}
-        lines.append(f"| *{system}* |" + "|".join(known.get(name, " ") for name in sets) + "|")
+        lines.append(f"| *{system}* |" + "|".join(known.get(name, " ") for name in SETS) + "|")
     return "\n".join(lines)
 
 
@@ -130,8 +126,6 @@ def worse_table(record: dict[str, Any]) -> str:
     lines = ["| | global | reconstruction | difference |", "|---|---|---|---|"]
     for system, parts in record.items():
         for name, title in SETS.items():
-            if name not in parts:
-                continue
             whole, rebuilt = (
                 (parts[name][distance]["Rank-1"], parts[name][distance]["mAP"])
                 for distance in ("global", "reconstruction")
@@ -143,11 +137,11 @@ def worse_table(record: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def by_gallery_table(record: dict[str, Any]) -> str:
+def by_gallery_table(by_gallery: dict[str, Any], same: dict[str, Any]) -> str:
     """Each network to fit and by the gallery on each set, and the difference with its interval."""
     lines = ["| | to fit | by the gallery | difference |", "|---|---|---|---|"]
-    for network in (name for name in record if not name.endswith(BY_GALLERY)):
-        before, after = record[network], record[network + BY_GALLERY]
+    for network, before in same.items():
+        after = by_gallery[network]
         for name in (name for name in SETS if name in before):
             found = (_own(before, name), _own(after, name))
             cells = (_joined((x["Rank-1"], x["mAP"]), ".1f") for x in found)
@@ -160,7 +154,7 @@ def against_table(record: dict[str, Any], first: str = "ours") -> str:
     """What each other system finds more than the first one, each by its own distance."""
     others = [name for name in record if name != first]
     lines = [f"| than {first} | " + " | ".join(others) + " |", "|---" * (len(others) + 1) + "|"]
-    for name in (name for name in SETS if name in record[first]):
+    for name in SETS:
         cells = (_difference(record[other], record[first], name) for other in others)
         lines.append("| " + " | ".join((SETS[name], *cells)) + " |")
     return "\n".join(lines)

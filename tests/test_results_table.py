@@ -7,17 +7,16 @@ from typing import Any
 import pytest
 
 from benchmarks.results_table import (
-    BY_GALLERY,
     BY_GALLERY_RESULTS,
     PUBLISHED,
-    RELEASED_RESULTS,
     RESULTS,
+    SAME_TO_FIT_RESULTS,
     SETS,
     TO_FIT_RESULTS,
     against_table,
     by_gallery_table,
     goals_table,
-    of_gallery,
+    on_all_sets,
     read,
     rows_of,
     short_table,
@@ -30,91 +29,129 @@ from tests.results_rows import require_one_recipe
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PAGE = (ROOT / "docs" / "results_table.md").read_text(encoding="utf-8")
 CHOOSING = " ".join((ROOT / "docs" / "choosing.md").read_text(encoding="utf-8").split())
+WORDS, README_WORDS = (" ".join(text.split()) for text in (PAGE, README))
 METRICS = ("Rank-1", "mAP")
 ORIGINAL = "the original's checkpoint"
-# By which file each system has its lambda; DSR ranks by none.
+# By which file each system has its lambda, by the gallery with another ending; DSR ranks by none.
 LAMBDAS = {
-    "ours": "ours",
-    "ours" + BY_GALLERY: "ours_gallery_detail",
     ORIGINAL: "original",
-    ORIGINAL + BY_GALLERY: "original_gallery_detail",
-    # Of the training of this page; "fpr" is of the one before.
+    # "fpr" and "fastreid_dsr" are of the trainings before.
     "FPR": "fpr_again",
-    "FPR" + BY_GALLERY: "fpr_again_gallery_detail",
+    "FastReID-DSR": "fastreid_dsr_again",
+    "ours": "ours",
 }
 
 
 @pytest.fixture(scope="module")
-def both() -> dict[str, Any]:
-    """Each system to fit and by the gallery."""
+def by_gallery() -> dict[str, Any]:
+    """Each network by the gallery."""
     return read(BY_GALLERY_RESULTS)
 
 
 @pytest.fixture(scope="module")
-def record(both: dict[str, Any]) -> dict[str, Any]:
-    return of_gallery(both)
+def record(by_gallery: dict[str, Any]) -> dict[str, Any]:
+    """The rows of the table but the first."""
+    return on_all_sets(by_gallery)
 
 
-def test_no_number_was_copied_by_hand(both: dict[str, Any], record: dict[str, Any]) -> None:
-    table = short_table(rows_of(both, read(TO_FIT_RESULTS)))
+@pytest.fixture(scope="module")
+def same() -> dict[str, Any]:
+    """The same networks to fit."""
+    return read(SAME_TO_FIT_RESULTS)
+
+
+def test_no_number_was_copied_by_hand(
+    by_gallery: dict[str, Any], record: dict[str, Any], same: dict[str, Any]
+) -> None:
+    table = short_table(rows_of(record, read(TO_FIT_RESULTS)))
     assert table in README and table in PAGE
-    assert goals_table(read(RELEASED_RESULTS)) in PAGE
-    assert against_table(record) in PAGE and comparison_table(record) in PAGE
-    # Of no system on no set.
-    assert len(worse_table(record).splitlines()) == 2
-    assert "On none of these sets, by no system, by neither metric." in PAGE
-    assert by_gallery_table(both) in PAGE
+    for made in (goals_table, against_table, comparison_table, worse_table):
+        assert made(record) in PAGE
+    assert by_gallery_table(by_gallery, same) in PAGE
 
 
-def test_sentences_say_what_the_table_does(both: dict[str, Any], record: dict[str, Any]) -> None:
-    """Who finds most, and by how much, rounded as the pages round."""
-    first, second, third = list(SETS)[:3]
+def own(parts: dict[str, Any], name: str) -> dict[str, float]:
+    """What a system finds on a set by the distance that it ranks by."""
+    found: dict[str, float] = parts[name][parts["run"]["protocol"]["distance"]]
+    return found
 
-    def own(system: str, name: str) -> dict[str, float]:
-        found: dict[str, float] = record[system][name][
-            record[system]["run"]["protocol"]["distance"]
-        ]
-        return found
 
-    best = {
-        (name, m): max(record, key=lambda x: own(x, name)[m])
-        for name in (first, second, third)
+def both(found: dict[str, float]) -> str:
+    return "{:.1f} / {:.1f}".format(*(found[m] for m in METRICS))
+
+
+def test_sentences_say_who_finds_most(record: dict[str, Any]) -> None:
+    """And by how much, rounded as the pages round."""
+    first, _, _, *market = SETS
+    others = [name for name in record if not name.startswith("ours")]
+    lead = {
+        (name, m): own(record["ours"], name)[m] - max(own(record[x], name)[m] for x in others)
+        for name in SETS
         for m in METRICS
     }
-    assert best.pop((first, "Rank-1")) == "DSR" and set(best.values()) == {"ours"}
-    more, less = (own("DSR", first)[m] - own("ours", first)[m] for m in METRICS)
-    readme, page = " ".join(README.split()), " ".join(PAGE.split())
-    assert f"by Rank-1 DSR has {more:.1f} more there" in readme
-    assert f"DSR has {more:.1f} more of Rank-1" in page and f"and {-less:.1f} less of mAP" in page
-    before = read(TO_FIT_RESULTS)["FPR"][second]["fused"]
-    cells = "{:.1f} / {:.1f}"
-    assert f"config found {cells.format(*(before[m] for m in METRICS))}, more than ours" in readme
-    assert all(before[m] > own("ours", second)[m] for m in METRICS)
-    again = both["FPR"][second]["fused"]
-    assert f"it finds {cells.format(*(again[m] for m in METRICS))} to fit" in page
-    assert f"it finds {cells.format(*(again[m] for m in METRICS))} of the occluded" in readme
-    assert f"differs by {before['Rank-1'] - again['Rank-1']:.0f} points of Rank-1" in page
-    gains = [
-        both[x + BY_GALLERY][first][d]["Rank-1"] - both[x][first][d]["Rank-1"]
-        for x, d in (
-            (ORIGINAL, "fused"),
-            ("DSR", "reconstruction"),
-            ("FPR", "fused"),
-            ("ours", "fused"),
-        )
-    ]
-    assert f"{min(gains):.0f} to {max(gains):.0f} points of Rank-1. The others" in page
+    assert {at for at, value in lead.items() if value < 0} == {(first, "Rank-1")}
+    more, less = (own(record["DSR"], first)[m] - own(record["ours"], first)[m] for m in METRICS)
+    assert more == -lead[first, "Rank-1"]
+    assert f"by Rank-1 DSR has {more:.1f} more there" in README_WORDS
+    assert f"DSR has {more:.1f} more of Rank-1" in WORDS and f"and {-less:.1f} less of mAP" in WORDS
+    leads = [lead[name, "Rank-1"] for name in market]
+    said = f"by {min(leads):.0f} to {max(leads):.0f} points of Rank-1"
+    assert said in README_WORDS and said in WORDS
+
+
+def test_sentences_say_what_intervals_tell_apart(record: dict[str, Any]) -> None:
+    """Those of the differences, on the partial sets, that do not have 0 in them."""
+    others = [name for name in record if not name.startswith("ours")]
+    apart: dict[str, dict[str, list[str]]] = {m: {} for m in METRICS}
+    for title, *cells in rows_against({name: record[name] for name in (*others, "ours")}):
+        for other, cell in zip(others, cells, strict=True):
+            for metric, difference in zip(METRICS, cell.split(" / "), strict=True):
+                low, high = difference.partition("(")[2].rstrip(")").split(" to ")
+                if low[0] == high[0]:
+                    apart[metric].setdefault(title, []).append(other)
+    reid, occluded, ilids, *market = SETS.values()
+    for metric in METRICS:
+        assert all(apart[metric].pop(title) == others for title in market)
+    three = ["DSR", "FPR", "FastReID-DSR"]
+    assert others == three
+    assert apart["Rank-1"] == {reid: ["FPR"], occluded: ["DSR", "FastReID-DSR"]}
+    assert apart["mAP"] == {reid: ["DSR", "FPR"], occluded: three, ilids: ["FPR"]}
+
+
+def test_sentences_say_what_another_training_finds(
+    record: dict[str, Any], same: dict[str, Any]
+) -> None:
+    occluded = list(SETS)[1]
+    before, again = (own(rows["FPR"], occluded) for rows in (read(TO_FIT_RESULTS), same))
+    assert f"config found {both(before)}, more than ours" in README_WORDS
+    assert all(before[m] > own(record["ours"], occluded)[m] for m in METRICS)
+    assert f"it finds {both(again)} to fit" in WORDS
+    assert f"it finds {both(again)} of the occluded" in README_WORDS
+    assert f"differs by {before['Rank-1'] - again['Rank-1']:.0f} points of Rank-1" in WORDS
+
+
+def test_sentences_say_what_the_proportions_give(
+    by_gallery: dict[str, Any], same: dict[str, Any]
+) -> None:
+    first, second, third = list(SETS)[:3]
+    gains = [own(by_gallery[x], first)["Rank-1"] - own(same[x], first)["Rank-1"] for x in same]
+    said = f"by all five, {min(gains):.0f} to {max(gains):.0f} points of Rank-1. The others"
+    assert said in WORDS
     lost = [
-        both["FPR"][name]["fused"]["mAP"] - both["FPR" + BY_GALLERY][name]["fused"]["mAP"]
+        own(same["FPR"], name)["mAP"] - own(by_gallery["FPR"], name)["mAP"]
         for name in (second, third)
     ]
-    best = cells.format(*(again[m] for m in METRICS))
-    assert f"FPR finds {best} by its better column" in page
-    assert "FPR loses {:.1f} of mAP on these and {:.1f} on Partial-iLIDS".format(*lost) in page
-    # Whether the interval of a difference has 0 in it.
-    of_set = {row[0]: dict(zip(record, row[1:])) for row in rows_against(record)}
-    rank1, m_ap = (of_set[SETS[first]]["DSR"].split(" / ")[i] for i in (0, 1))
-    assert "(-" in rank1 and "to +" in rank1 and "to -" in m_ap
+    assert f"FPR finds {both(own(same['FPR'], second))} by its better column" in WORDS
+    assert "FPR loses {:.1f} of mAP on these and {:.1f} on Partial-iLIDS".format(*lost) in WORDS
+
+
+def test_sentences_say_where_reconstruction_is_worse(record: dict[str, Any]) -> None:
+    titles = [title for name, title in SETS.items() if name.startswith("Market")]
+    for line in worse_table(record).splitlines()[2:]:
+        name, _, title = line.split(" | ")[0].removeprefix("| ").partition(", ")
+        assert title in titles and name != "ours"
+    assert "On none of the partial sets, by no system, by neither metric." in WORDS
+    assert "the reconstruction is above the global distance on all six sets" in WORDS
 
 
 def rows_against(record: dict[str, Any]) -> list[list[str]]:
@@ -122,41 +159,42 @@ def rows_against(record: dict[str, Any]) -> list[list[str]]:
     return [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines]
 
 
-def test_each_has_the_lambda_that_validation_chose(both: dict[str, Any]) -> None:
+@pytest.mark.parametrize(("fixture", "ending"), [("by_gallery", "_gallery_detail"), ("same", "")])
+def test_each_has_the_lambda_that_validation_chose(
+    request: pytest.FixtureRequest, fixture: str, ending: str
+) -> None:
     """Of the same people for all, by the protocol that it is used with."""
-    dsr = ("DSR", "DSR" + BY_GALLERY)
-    assert set(both) == {*LAMBDAS, *dsr}
+    rows = request.getfixturevalue(fixture)
+    assert set(rows) == {*LAMBDAS, "DSR"}
+    assert rows["DSR"]["run"]["protocol"]["distance"] == "reconstruction"
     people = None
     for name, file in LAMBDAS.items():
-        chosen, protocol = read(RESULTS / "lambda" / f"{file}.json"), both[name]["run"]["protocol"]
+        chosen = read(RESULTS / "lambda" / f"{file}{ending}.json")
+        protocol = rows[name]["run"]["protocol"]
         assert protocol["lambda"] == pytest.approx(chosen["lambda"])
         assert protocol["lambda_selection"] == "fixed" and protocol["distance"] == "fused"
-        by_gallery = name.endswith(BY_GALLERY)
         for one in (protocol, chosen["run"]["protocol"]):
-            assert one["keep_ratio"] == ("gallery" if by_gallery else "fit")
-            assert one.get("detail", 1.0) == (0.5 if by_gallery else 1.0)
+            assert one["keep_ratio"] == ("gallery" if ending else "fit")
+            assert one.get("detail", 1.0) == (0.5 if ending else 1.0)
             assert one.get("keep_ratio_whole", 0.0) == 0
         asked = {name: sorted(of["identities"]) for name, of in chosen["queries"].items()}
         people = people or asked
         assert asked == people and len(asked) == 8
-    for name in dsr:
-        assert both[name]["run"]["protocol"]["distance"] == "reconstruction"
 
 
-def test_one_recipe(both: dict[str, Any]) -> None:
+def test_one_recipe(by_gallery: dict[str, Any], same: dict[str, Any]) -> None:
     """Rows differ in their method; the original's checkpoint was trained elsewhere."""
-    runs = {name: parts["run"] for name, parts in both.items() if ORIGINAL not in name}
-    for kind in ("gallery", "fit"):
-        require_one_recipe({x: r for x, r in runs.items() if r["protocol"]["keep_ratio"] == kind})
-    fit = read(TO_FIT_RESULTS)
-    assert both["ours"]["run"]["trainings"] == fit["ours"]["run"]["trainings"]
+    for rows in (by_gallery, same):
+        require_one_recipe({x: rows[x]["run"] for x in rows if x != ORIGINAL})
+    trainings = read(TO_FIT_RESULTS)["ours"]["run"]["trainings"]
+    assert all(rows["ours"]["run"]["trainings"] == trainings for rows in (by_gallery, same))
 
 
-def test_ours_was_measured_alike_before(both: dict[str, Any]) -> None:
+def test_ours_was_measured_alike_before(same: dict[str, Any]) -> None:
     fit = read(TO_FIT_RESULTS)
     for name in list(SETS)[:3]:
-        for metric in ("Rank-1", "mAP"):
-            before, now = (x["ours"][name]["fused"][metric] for x in (fit, both))
+        for metric in METRICS:
+            before, now = (x["ours"][name]["fused"][metric] for x in (fit, same))
             # Another machine rounds otherwise.
             assert now == pytest.approx(before, abs=0.1)
 
@@ -166,8 +204,8 @@ def test_how_long_ours_was_trained(record: dict[str, Any]) -> None:
     one = run["config"]["SOLVER"]["MAX_EPOCH"]
     epochs = sum(keys.get("SOLVER.MAX_EPOCH", one) for keys in run["trainings"])
     assert one == 10
-    assert f"Ours has had {epochs} epochs in place of ten" in " ".join(README.split())
-    assert f"Ours has had {epochs} epochs of training, the others ten" in " ".join(PAGE.split())
+    assert f"Ours has had {epochs} epochs in place of ten" in README_WORDS
+    assert f"Ours has had {epochs} epochs of training, the others ten" in WORDS
     assert f"All three take {epochs / one:.1f} times as long to train" in CHOOSING
 
 
@@ -189,15 +227,10 @@ def test_worse_is_less_rank_1_or_less_map() -> None:
     assert line == "| a system, Market-1501 | 50.0 / 40.0 | 55.0 / 39.5 | +5.0 / -0.5 |"
 
 
-def test_a_table_has_the_sets_that_all_rows_have() -> None:
-    def parts(*names: str) -> dict[str, Any]:
-        run = {"protocol": {"distance": "fused"}}
-        return {"run": run, **{x: {"fused": {"Rank-1": 50.0, "mAP": 40.0}} for x in names}}
-
-    table = short_table({"one": parts("PartialREID"), "other": parts("PartialREID", "Market1501")})
-    title, _, first, *_, last = table.splitlines()
-    assert title == "| | Partial-REID |" and first == "| one | **50.0 / 40.0** |"
-    assert last == "| *published: FastReID-DSR* | *82.7 / 76.8* |"
+def test_a_system_without_all_sets_has_no_row() -> None:
+    whole: dict[str, Any] = {name: {} for name in (*SETS, "run")}
+    part = {name: {} for name in ("PartialREID", "run")}
+    assert on_all_sets({"one": whole, "other": part}) == {"one": whole}
 
 
 def test_published_figures_are_those_of_their_page() -> None:
@@ -209,7 +242,7 @@ def test_published_figures_are_those_of_their_page() -> None:
             assert f"{rank1} ({m_ap})" in line
 
 
-@pytest.mark.parametrize("path", [BY_GALLERY_RESULTS, TO_FIT_RESULTS, RELEASED_RESULTS])
+@pytest.mark.parametrize("path", [BY_GALLERY_RESULTS, SAME_TO_FIT_RESULTS, TO_FIT_RESULTS])
 def test_it_tells_of_no_machine_but_its_kind(path: Any) -> None:
     for parts in read(path).values():
         config = parts["run"]["config"]
