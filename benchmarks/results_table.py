@@ -59,9 +59,9 @@ def main() -> int:
     by_gallery, same, fit = map(read, files)
     systems = on_all_sets(by_gallery)
     print("results_table.md, and the first table of README.md:")
-    print(short_table(rows_of(systems, fit)), goals_table(systems), sep="\n\n")
-    print(by_gallery_table(by_gallery, same))
-    print(*(table(systems) for table in (against_table, worse_table, comparison_table)), sep="\n\n")
+    rows = rows_of(systems, fit)
+    print(short_table(rows), goals_table(systems), against_table(systems), sep="\n\n")
+    print(by_gallery_table(by_gallery, same), worse_table(rows), comparison_table(rows), sep="\n\n")
     print("results_fit.md:")
     print(*(table(fit) for table in (short_table, worse_table, comparison_table)), sep="\n\n")
     return 0

@@ -52,6 +52,27 @@ def test_lambdas_are_their_curves() -> None:
         assert cells == along(curve, record["lambda"]), name
 
 
+# Those of the results table, by the proportions of the gallery.
+BY_GALLERY = {
+    "ours": "ours",
+    "ours, one training": "ours_one_again",
+    "FastReID-DSR": "fastreid_dsr_again",
+    "FPR": "fpr_again",
+    "the original's checkpoint": "original",
+}
+
+
+def test_lambdas_by_the_gallery_are_their_curves() -> None:
+    (rows,) = [x[1:] for x in tables(PAGE) if x[0][0] == "by the gallery"]
+    assert [row[0] for row in rows] == list(BY_GALLERY)
+    for name, value, *cells in rows:
+        record = read(LAMBDA / f"{BY_GALLERY[name]}_gallery_detail.json")
+        of_cuhk = [curve for key, curve in record["curves"].items() if CUHK03 in key]
+        assert value == f"{record['lambda']:.2f}" and len(of_cuhk) == 4
+        mean = {m: np.mean([curve[m] for curve in of_cuhk], axis=0) for m in METRICS}
+        assert cells == along(mean, record["lambda"]), name
+
+
 def test_what_other_queries_would_make_of_our_lambda() -> None:
     """The three that all other networks chose by; and people of one camera among them."""
     four = {}
