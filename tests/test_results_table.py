@@ -33,6 +33,8 @@ CHOOSING = " ".join((ROOT / "docs" / "choosing.md").read_text(encoding="utf-8").
 WORDS, README_WORDS = (" ".join(text.split()) for text in (PAGE, README))
 METRICS = ("Rank-1", "mAP")
 ORIGINAL = "the original's checkpoint"
+# The systems that ours is beside.
+OTHERS = ("DSR", "FPR", "FastReID-DSR")
 # By which file each system has its lambda, by the gallery with another ending; DSR ranks by none.
 LAMBDAS = {
     ORIGINAL: "original",
@@ -86,9 +88,9 @@ def both(found: dict[str, float]) -> str:
 def test_sentences_say_who_finds_most(record: dict[str, Any]) -> None:
     """And by how much, rounded as the pages round."""
     first, _, _, *market = SETS
-    others = [name for name in record if not name.startswith("ours")]
+    assert tuple(name for name in record if not name.startswith("ours")) == OTHERS
     lead = {
-        (name, m): own(record["ours"], name)[m] - max(own(record[x], name)[m] for x in others)
+        (name, m): own(record["ours"], name)[m] - max(own(record[x], name)[m] for x in OTHERS)
         for name in SETS
         for m in METRICS
     }
@@ -104,21 +106,18 @@ def test_sentences_say_who_finds_most(record: dict[str, Any]) -> None:
 
 def test_sentences_say_what_intervals_tell_apart(record: dict[str, Any]) -> None:
     """Those of the differences, on the partial sets, that do not have 0 in them."""
-    others = [name for name in record if not name.startswith("ours")]
     apart: dict[str, dict[str, list[str]]] = {m: {} for m in METRICS}
-    for title, *cells in rows_against({name: record[name] for name in (*others, "ours")}):
-        for other, cell in zip(others, cells, strict=True):
+    for title, *cells in rows_against({name: record[name] for name in (*OTHERS, "ours")}):
+        for other, cell in zip(OTHERS, cells, strict=True):
             for metric, difference in zip(METRICS, cell.split(" / "), strict=True):
                 low, high = difference.partition("(")[2].rstrip(")").split(" to ")
                 if low[0] == high[0]:
                     apart[metric].setdefault(title, []).append(other)
     reid, occluded, ilids, *market = SETS.values()
     for metric in METRICS:
-        assert all(apart[metric].pop(title) == others for title in market)
-    three = ["DSR", "FPR", "FastReID-DSR"]
-    assert others == three
+        assert all(apart[metric].pop(title) == list(OTHERS) for title in market)
     assert apart["Rank-1"] == {reid: ["FPR"], occluded: ["DSR", "FastReID-DSR"]}
-    assert apart["mAP"] == {reid: ["DSR", "FPR"], occluded: three, ilids: ["FPR"]}
+    assert apart["mAP"] == {reid: ["DSR", "FPR"], occluded: list(OTHERS), ilids: ["FPR"]}
     assert (
         f"by Rank-1 from FPR on {reid} and from DSR and FastReID-DSR on the occluded queries, and "
         f"by mAP from all three on the occluded queries, from DSR and FPR on {reid} and from FPR "
@@ -134,7 +133,7 @@ def test_sentences_say_what_another_training_finds(
     fit, partial = read(TO_FIT_RESULTS), list(SETS)[:3]
     moved = [
         fit[x][name]["reconstruction"]["Rank-1"] - same[x][name]["reconstruction"]["Rank-1"]
-        for x in ("DSR", "FPR", "FastReID-DSR")
+        for x in OTHERS
         for name in partial
     ]
     (more,) = (x for x in moved if x < 0)
@@ -237,8 +236,7 @@ def test_ours_was_measured_alike_before(same: dict[str, Any]) -> None:
 def test_sentences_say_what_one_training_finds(record: dict[str, Any]) -> None:
     """Of ours, beside the best of the three other systems."""
     lead = [
-        own(record[ONE], name)["Rank-1"]
-        - max(own(record[x], name)["Rank-1"] for x in ("DSR", "FPR", "FastReID-DSR"))
+        own(record[ONE], name)["Rank-1"] - max(own(record[x], name)["Rank-1"] for x in OTHERS)
         for name in SETS
     ]
     first, second, third, *market = (f"{abs(x):.0f}" for x in lead)
@@ -248,9 +246,7 @@ def test_sentences_say_what_one_training_finds(record: dict[str, Any]) -> None:
     )
     assert all(x < 0 for x in lead[:3]) and all(x > 0 for x in lead[3:])
     assert all(x in README_WORDS and x in WORDS.replace(" (whole, cut, hidden)", "") for x in said)
-    best = max(
-        own(record[x], "PartialREIDUncropped")["mAP"] for x in ("DSR", "FPR", "FastReID-DSR")
-    )
+    best = max(own(record[x], "PartialREIDUncropped")["mAP"] for x in OTHERS)
     assert own(record[ONE], "PartialREIDUncropped")["mAP"] > best
     assert "by mAP it is ahead of all three on the occluded queries" in WORDS
     run = record[ONE]["run"]

@@ -105,6 +105,12 @@ def test_it_trains_and_evaluates_away_from_the_repository(
         assert "select-lambda" in run(*words, "--help", **away).stdout
         assert run(*words, "--version", **away).stdout == f"partialreid {partialreid.__version__}\n"
 
+    # The released model comes with it, and is what is loaded where none is named.
+    load = "import partialreid; partialreid.PartialReID.load(); from partialreid.keys import "
+    load += "released_model; print(released_model.find_model())"
+    model = Path(run(python, "-c", load, **away).stdout.split()[-1])
+    assert model.resolve().is_relative_to(environment.resolve())
+
     keys = tiny.options("sets", "trained", SOLVER__MAX_EPOCH=1, TEST__EVAL_PERIOD=0)
     run(command, "train", "--config-file", "demo.yml", *keys, **away)
     trained = json.loads((tmp_path / "empty" / "trained" / "results.json").read_text())
