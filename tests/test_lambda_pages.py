@@ -12,6 +12,7 @@ import pytest
 
 from benchmarks import chosen_lambdas
 from partialreid.reporting.query_record import METRICS
+from tests.results_rows import GALLERY, LAMBDAS
 from tests.validation_pages import LAMBDA, PAGE, read, tables
 
 CUHK03 = "folder:datasets/CUHK03-val"
@@ -37,13 +38,9 @@ def test_lambdas_are_their_curves() -> None:
     """Of the mean of CUHK03-val's sets that a lambda was chosen by, and of small queries."""
     chosen, small = [x[1:] for x in tables(PAGE) if x[0][0] == "network" and "at lambda 0" in x[0]]
     assert {row[0] for row in chosen} >= {row[0] for row in small} - {"DSR"}
-    for name, value, *cells in chosen:
+    for name, *cells in chosen:
         record = read(LAMBDA / f"{NETWORKS[name]}.json")
-        assert value == f"{record['lambda']:.2f}"
-        of_cuhk = [curve for key, curve in record["curves"].items() if CUHK03 in key]
-        assert len(of_cuhk) == (4 if name in WITH_SMALL else 3), name
-        mean = {m: np.mean([curve[m] for curve in of_cuhk], axis=0) for m in METRICS}
-        assert cells == along(mean, record["lambda"]), name
+        assert cells == cells_of(record, 4 if name in WITH_SMALL else 3), name
     for name, *cells in small:
         file = LAMBDA / f"{NETWORKS[name]}_small.json"
         record = read(LAMBDA / f"{NETWORKS[name]}.json")
@@ -52,25 +49,11 @@ def test_lambdas_are_their_curves() -> None:
         assert cells == along(curve, record["lambda"]), name
 
 
-# Those of the results table, by the proportions of the gallery.
-BY_GALLERY = {
-    "ours": "ours",
-    "ours, one training": "ours_one_again",
-    "FastReID-DSR": "fastreid_dsr_again",
-    "FPR": "fpr_again",
-    "the original's checkpoint": "original",
-}
-
-
 def test_lambdas_by_the_gallery_are_their_curves() -> None:
     (rows,) = [x[1:] for x in tables(PAGE) if x[0][0] == "by the gallery"]
-    assert [row[0] for row in rows] == list(BY_GALLERY)
-    for name, value, *cells in rows:
-        record = read(LAMBDA / f"{BY_GALLERY[name]}_gallery_detail.json")
-        of_cuhk = [curve for key, curve in record["curves"].items() if CUHK03 in key]
-        assert value == f"{record['lambda']:.2f}" and len(of_cuhk) == 4
-        mean = {m: np.mean([curve[m] for curve in of_cuhk], axis=0) for m in METRICS}
-        assert cells == along(mean, record["lambda"]), name
+    assert [row[0] for row in rows] == list(LAMBDAS)
+    for name, *cells in rows:
+        assert cells == cells_of(read(LAMBDA / f"{LAMBDAS[name]}{GALLERY}.json"), 4), name
 
 
 def test_what_other_queries_would_make_of_our_lambda() -> None:
@@ -95,6 +78,14 @@ def test_what_other_queries_would_make_of_our_lambda() -> None:
     mean = both["curves"]["mean"]["Rank-1"]
     assert len(both["curves"]) == 9 and round(both["lambda"], 2) == 0.93
     assert f"0.93 as well ({mean[93]:.1f}, 0.82 {mean[82]:.1f}:" in PAGE
+
+
+def cells_of(record: dict[str, Any], sets: int) -> list[str]:
+    """Lambda, and the mean of CUHK03-val's sets, as many as these, along it."""
+    of_cuhk = [curve for key, curve in record["curves"].items() if CUHK03 in key]
+    assert len(of_cuhk) == sets
+    mean = {m: np.mean([curve[m] for curve in of_cuhk], axis=0) for m in METRICS}
+    return [f"{record['lambda']:.2f}", *along(mean, record["lambda"])]
 
 
 def along(curve: dict[str, Any], chosen: float) -> list[str]:

@@ -25,7 +25,7 @@ from benchmarks.results_table import (
 )
 from partialreid.reporting.comparison import comparison_table
 from tests.paths import ROOT
-from tests.results_rows import require_one_recipe
+from tests.results_rows import GALLERY, LAMBDAS, require_one_recipe
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PAGE = (ROOT / "docs" / "results_table.md").read_text(encoding="utf-8")
@@ -35,15 +35,7 @@ METRICS = ("Rank-1", "mAP")
 ORIGINAL = "the original's checkpoint"
 # The systems that ours is beside.
 OTHERS = ("DSR", "FPR", "FastReID-DSR")
-# By which file each system has its lambda, by the gallery with another ending; DSR ranks by none.
-LAMBDAS = {
-    ORIGINAL: "original",
-    # "fpr" and "fastreid_dsr" are of the trainings before.
-    "FPR": "fpr_again",
-    "FastReID-DSR": "fastreid_dsr_again",
-    "ours": "ours",
-}
-# At equal training; by the gallery alone. "ours_one" is of the training before.
+# At equal training; measured by the gallery alone.
 ONE = BEFORE[1]
 
 
@@ -186,16 +178,13 @@ def rows_against(record: dict[str, Any]) -> list[list[str]]:
     return [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines]
 
 
-@pytest.mark.parametrize(
-    ("fixture", "ending", "more"),
-    [("by_gallery", "_gallery_detail", {ONE: "ours_one_again"}), ("same", "", {})],
-)
+@pytest.mark.parametrize(("fixture", "ending"), [("by_gallery", GALLERY), ("same", "")])
 def test_each_has_the_lambda_that_validation_chose(
-    request: pytest.FixtureRequest, fixture: str, ending: str, more: dict[str, str]
+    request: pytest.FixtureRequest, fixture: str, ending: str
 ) -> None:
     """Of the same people for all, by the protocol that it is used with."""
     rows = request.getfixturevalue(fixture)
-    files = {**LAMBDAS, **more}
+    files = {name: file for name, file in LAMBDAS.items() if ending or name != ONE}
     assert set(rows) == {*files, "DSR"}
     dsr = rows["DSR"]["run"]["protocol"]
     assert dsr["distance"] == "reconstruction"
