@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from partialreid.engine.checks import check_config
-from partialreid.engine.loss_checks import LOSSES
+from partialreid.engine.loss_checks import LOSSES, warn_of_late_losses
 from tests.whole_config import whole_config
 
 
@@ -77,3 +77,43 @@ def test_a_queue_that_batches_do_not_fill(make_config) -> None:
     with pytest.raises(ValueError, match=r"QUEUE_SIZE is 40.*IMS_PER_BATCH 16 .* multiple"):
         check_config(cfg, 1, eval_only=False)
     check_config(config(make_config, "MoCo", "MODEL.QUEUE_SIZE", 32), 1, eval_only=False)
+
+
+EMBEDDING = ["MODEL.META_ARCHITECTURE", "Baseline", "MODEL.HEADS.NAME", "EmbeddingHead"]
+START = "MODEL.LOSSES.TRI.START_ITER"
+
+
+def test_no_loss_before_the_triplet_loss(make_config) -> None:
+    alone = ["MODEL.LOSSES.NAME", ("TripletLoss",), START, 2]
+    with pytest.raises(ValueError, match=f"{START} is 2, and MODEL.LOSSES.NAME has no other loss"):
+        check_config(whole_config(make_config, *alone), 1, eval_only=False)
+    check_config(whole_config(make_config, *alone), 1, eval_only=True)
+    check_config(whole_config(make_config, *alone[:3], 0), 1, eval_only=False)
+    # FastReID's own begins at once, whatever this key says.
+    check_config(config(make_config, "Baseline", *alone), 1, eval_only=False)
+
+
+DSR = ["MODEL.META_ARCHITECTURE", "DSR2018", "MODEL.HEADS.NAME", "DSR2018Head"]
+SOFTMAX = ["MODEL.LOSSES.NAME", ("CrossEntropyLoss",)]
+BOTH = ["MODEL.LOSSES.NAME", ("CrossEntropyLoss", "TripletLoss")]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ([*BOTH, START, 8], [START]),
+        ([*BOTH, START, 7], []),
+        # Not asked for, so that it cannot be late.
+        ([*SOFTMAX, START, 8], []),
+        ([*DSR, *SOFTMAX, "MODEL.LOSSES.VERIFICATION.START_ITER", 9], ["VERIFICATION.START_ITER"]),
+        ([*DSR, "MODEL.LOSSES.VERIFICATION.START_ITER", 7, *BOTH, START, 9], [START]),
+        (["MODEL.LOSSES.VERIFICATION.START_ITER", 9], []),
+        ([*BOTH, *EMBEDDING, START, 9], []),
+    ],
+)
+def test_losses_that_never_begin(make_config, caplog, options: list[Any], said: list[str]) -> None:
+    warn_of_late_losses(whole_config(make_config, *options), 8)
+    assert len(caplog.messages) == len(said)
+    for message, key in zip(caplog.messages, said, strict=True):
+        assert f"{key} is" in message
+        assert "this training has 8 iterations: the loss never begins" in message

@@ -68,6 +68,19 @@ def test_losses_of_dsr2018_are_those_of_the_key() -> None:
     torch.testing.assert_close(found["loss_triplet"], 3 * wanted)
 
 
+@pytest.mark.parametrize("head", HEADS)
+def test_the_triplet_loss_begins_at_its_iteration(head: str) -> None:
+    both = ("MODEL.LOSSES.NAME", ("CrossEntropyLoss", "TripletLoss"))
+    late = ("MODEL.LOSSES.TRI.START_ITER", 3)
+    at_once, model = (model_of(*HEADS[head], *both, *keys) for keys in ((), late))
+    for iteration in range(5):
+        with EventStorage(iteration):
+            wanted, found = ({*each(batch(0))} for each in (at_once, model))
+        triplet = {name for name in wanted if name.endswith("triplet")}
+        assert triplet
+        assert found == (wanted - triplet if iteration < 3 else wanted)
+
+
 REFUSED = {
     "NECK_FEAT": (["MODEL.HEADS.NECK_FEAT", "middle"], "NECK_FEAT is 'middle'; .*before, after"),
     "POOL_LAYER": (["MODEL.HEADS.POOL_LAYER", "AvgPool"], "POOL_LAYER is 'AvgPool'; .*FastGlobal"),

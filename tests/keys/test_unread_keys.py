@@ -63,6 +63,8 @@ CASES: list[tuple[str, Any, list[Any], list[Any]]] = [
      ["MODEL.LOSSES.NAME", "('CrossEntropyLoss',)"]),
     ("MODEL.LOSSES.CE.ALPHA", 0.3, ["MODEL.LOSSES.CE.EPSILON", 0.1],
      ["MODEL.LOSSES.CE.EPSILON", -1.0]),
+    ("MODEL.LOSSES.TRI.START_ITER", 9, [*TRIPLET, *EMBEDDING],
+     [ARCHITECTURE, "PartialBaseline", "MODEL.HEADS.NAME", "DSRHead"]),
     ("MODEL.LOSSES.TRI.MARGIN", 0.1, ["MODEL.LOSSES.NAME", "('CrossEntropyLoss',)"],
      ["MODEL.LOSSES.NAME", "('TripletLoss',)"]),
     ("MODEL.LOSSES.CIRCLE.GAMMA", 64, [], ["MODEL.LOSSES.NAME", "('CircleLoss',)",

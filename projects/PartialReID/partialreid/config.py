@@ -100,6 +100,8 @@ def add_partialreid_config(cfg: Any) -> None:
     # How a window is pooled.
     cfg.MODEL.HEADS.DSR.POOL = pyramid.POOLS[0]  # "max", "avg"
 
+    # The iteration at which the triplet loss begins; before it, the other losses train alone.
+    cfg.MODEL.LOSSES.TRI.START_ITER = 0
     # FPRBaseline: weight of the loss of the foreground probabilities.
     cfg.MODEL.LOSSES.FOREGROUND = CN({"SCALE": 1.0})
     # ReconstructionBaseline: softmax over the reconstruction distances from each query of a batch

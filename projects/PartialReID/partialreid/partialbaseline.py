@@ -8,6 +8,7 @@ import torch
 from fastreid.config import configurable
 from fastreid.modeling.losses import log_accuracy
 from fastreid.modeling.meta_arch import META_ARCH_REGISTRY, Baseline
+from fastreid.utils.events import get_event_storage
 from torch import Tensor, nn
 
 from .dsr_head import DSRHead
@@ -15,6 +16,11 @@ from .float32_losses import cross_entropy, triplet
 from .unreached_parameters import freeze_unreached
 
 LOSSES = ("CrossEntropyLoss", "TripletLoss")
+
+
+def has_begun(start_iter: int) -> bool:
+    """Whether a loss that begins at an iteration of the training is to be computed now."""
+    return start_iter == 0 or get_event_storage().iter >= start_iter
 
 
 class HeadOutputs(NamedTuple):
@@ -82,6 +88,7 @@ class PartialBaseline(Baseline):
         channels_last: run the backbone in channels_last memory format.
         flip_test: in evaluation, average the map of each image with the mirrored map of its mirror
             image before the head; the output has the shapes that it has without.
+        triplet_start: the iteration at which the triplet loss begins.
         **kwargs: as FastReID's Baseline.
 
     Raises:
@@ -94,7 +101,12 @@ class PartialBaseline(Baseline):
 
     @configurable
     def __init__(
-        self, *, channels_last: bool = False, flip_test: bool = False, **kwargs: Any
+        self,
+        *,
+        channels_last: bool = False,
+        flip_test: bool = False,
+        triplet_start: int = 0,
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         own = type(self).__name__
@@ -110,6 +122,7 @@ class PartialBaseline(Baseline):
             )
         freeze_unreached(self)
         self.flip_test = flip_test
+        self.triplet_start = triplet_start
         self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
         if channels_last:
             self.backbone.to(memory_format=torch.channels_last)
@@ -123,6 +136,7 @@ class PartialBaseline(Baseline):
             wanted == "auto" and cfg.MODEL.DEVICE == "cpu"
         )
         arguments["flip_test"] = cfg.TEST.FLIP.ENABLED
+        arguments["triplet_start"] = cfg.MODEL.LOSSES.TRI.START_ITER
         return arguments
 
     def forward(self, batched_inputs: Any) -> Any:
@@ -180,7 +194,7 @@ class PartialBaseline(Baseline):
         return images.contiguous(memory_format=self.memory_format)
 
     def losses(self, outputs: dict[str, Any], gt_labels: Tensor) -> dict[str, Tensor]:
-        """The losses of MODEL.LOSSES.NAME on each branch, in float32.
+        """The losses of MODEL.LOSSES.NAME on each branch, in float32, as far as they have begun.
 
         Args:
             outputs: what the head returns in training.
@@ -193,7 +207,7 @@ class PartialBaseline(Baseline):
                 losses[f"loss_{prefix}cls"] = cross_entropy(
                     logits, gt_labels, self.loss_kwargs["ce"]
                 )
-            if "TripletLoss" in names:
+            if "TripletLoss" in names and has_begun(self.triplet_start):
                 losses[f"loss_{prefix}triplet"] = triplet(
                     features, gt_labels, self.loss_kwargs["tri"]
                 )

@@ -1,4 +1,4 @@
-"""Which losses an architecture of FastReID can be trained with, checked before the training.
+"""Which losses an architecture can be trained with, and when they begin, checked before.
 
 FastReID passes over the names that it does not know. Where none is left there is nothing to train
 with, and its loop ends in a trace. The architectures of this package check their names themselves.
@@ -6,6 +6,7 @@ with, and its loop ends in a trace. The architectures of this package check thei
 
 from __future__ import annotations
 
+import logging
 import os
 from typing import Any
 
@@ -13,7 +14,13 @@ from fastreid.modeling.meta_arch import META_ARCH_REGISTRY, Baseline
 from fastreid.modeling.meta_arch.distiller import Distiller
 from fastreid.modeling.meta_arch.moco import MoCo
 
+from ..keys.reading_rules import built_on
+
+logger = logging.getLogger(__name__)
+
 LOSSES = ("CrossEntropyLoss", "TripletLoss", "CircleLoss", "Cosface")
+TRIPLET = "MODEL.LOSSES.TRI.START_ITER"
+VERIFICATION = "MODEL.LOSSES.VERIFICATION.START_ITER"
 
 
 def check_loss_names(cfg: Any) -> None:
@@ -42,6 +49,41 @@ def check_loss_names(cfg: Any) -> None:
         )
     if losses is Distiller.losses:
         _check_teachers(cfg)
+
+
+def check_loss_starts(cfg: Any) -> None:
+    """Check that there is a loss from the first iteration on.
+
+    Raises:
+        ValueError: the triplet loss is the only one, and begins later.
+    """
+    start = cfg.MODEL.LOSSES.TRI.START_ITER
+    alone = {*cfg.MODEL.LOSSES.NAME} == {"TripletLoss"}
+    if alone and start > 0 and built_on(cfg, ("PartialBaseline",)):
+        raise ValueError(
+            f"{TRIPLET} is {start}, and MODEL.LOSSES.NAME has no other loss to train with before: "
+            "add CrossEntropyLoss to it, or set the first to 0."
+        )
+
+
+def warn_of_late_losses(cfg: Any, iterations: int) -> None:
+    """Say of each loss of this training that would begin when it has ended.
+
+    Args:
+        cfg: of the training.
+        iterations: how many it has.
+    """
+    starts = []
+    if "TripletLoss" in cfg.MODEL.LOSSES.NAME and built_on(cfg, ("PartialBaseline",)):
+        starts.append((TRIPLET, cfg.MODEL.LOSSES.TRI.START_ITER))
+    if built_on(cfg, ("DSR2018",)):
+        starts.append((VERIFICATION, cfg.MODEL.LOSSES.VERIFICATION.START_ITER))
+    for key, start in starts:
+        if start >= iterations:
+            logger.warning(
+                f"{key} is {start}, but this training has {iterations} iterations: the loss never "
+                "begins"
+            )
 
 
 def _check_teachers(cfg: Any) -> None:

@@ -31,6 +31,7 @@ from .checks import check_config, check_test_sets
 from .evaluated_epochs import Evaluated, begin_anew, keep_checkpoint, read_evaluated
 from .hook_order import ordered_hooks
 from .hooks import is_due, metric_of
+from .loss_checks import warn_of_late_losses
 from .precise_set import check_precise_set
 from .resumption import TEACHER, begun_with, epochs_done, go_on, warn_of_other_values
 from .trainer_parts import TrainerParts
@@ -102,6 +103,7 @@ class PartialTrainer(TrainerParts):
         self.max_epoch = cfg.SOLVER.MAX_EPOCH
         self.iters_per_epoch = len(items) // cfg.SOLVER.IMS_PER_BATCH
         self.max_iter = self.max_epoch * self.iters_per_epoch
+        warn_of_late_losses(cfg, self.max_iter)
         self.warmup_iters = cfg.SOLVER.WARMUP_ITERS
         self.delay_epochs = cfg.SOLVER.DELAY_EPOCHS
         self.scheduler = self.build_lr_scheduler(cfg, optimizer, self.iters_per_epoch)

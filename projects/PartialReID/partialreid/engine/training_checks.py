@@ -14,7 +14,7 @@ from ..data.smallest_sizes import check_room
 from ..keys.reading_rules import WITH_MASKS, WITH_QUERIES, built_on
 from ..systems.cut_queries import rows_of
 from .layer_freezing import check_patterns
-from .loss_checks import check_loss_names
+from .loss_checks import check_loss_names, check_loss_starts
 
 # FastReID's SetReWeightSampler is missing: no batch that it accepts is ever filled.
 SAMPLERS = (
@@ -83,6 +83,7 @@ def check_training(cfg: Any, world_size: int) -> None:
                 f"MODEL.{part}.NORM is syncBN, which torch has for GPUs alone: set it to BN."
             )
     check_loss_names(cfg)
+    check_loss_starts(cfg)
     check_kinds(cfg.INPUT.OCCLUSION.KINDS)
     known = optimizers()
     if cfg.SOLVER.OPT not in known:

@@ -180,6 +180,7 @@ IN_TRAINING: tuple[tuple[str, Reason], ...] = (
     ("MODEL.LOSSES.CE", _holds("CrossEntropyLoss")),
     ("MODEL.LOSSES.CE.ALPHA", _only("MODEL.LOSSES.CE.EPSILON", -1)),
     ("MODEL.LOSSES.TRI", _holds("TripletLoss")),
+    ("MODEL.LOSSES.TRI.START_ITER", _built_on("PartialBaseline")),
     ("MODEL.LOSSES.CIRCLE", _holds("CircleLoss")),
     ("MODEL.LOSSES.COSFACE", _holds("Cosface")),
     ("MODEL.LOSSES.FOREGROUND", _built_on(*WITH_MASKS)),

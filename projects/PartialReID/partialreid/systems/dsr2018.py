@@ -23,11 +23,10 @@ from typing import Any
 from fastreid.config import configurable
 from fastreid.modeling.heads import REID_HEADS_REGISTRY
 from fastreid.modeling.meta_arch import META_ARCH_REGISTRY
-from fastreid.utils.events import get_event_storage
 from torch import Tensor
 
 from ..matching.pyramid import pyramid_columns
-from ..partialbaseline import PartialBaseline
+from ..partialbaseline import PartialBaseline, has_begun
 from ..pyramid_head import PyramidHead, class_logits
 from .verification_loss import hard_pairs, verification_loss
 
@@ -93,7 +92,7 @@ class DSR2018(PartialBaseline):
     ) -> dict[str, Tensor]:
         """The verification loss; nothing before iteration START_ITER."""
         wanted = self.verification
-        if get_event_storage().iter < wanted.START_ITER:
+        if not has_begun(wanted.START_ITER):
             return {}
         pairs, alpha = hard_pairs(outputs["features"].detach(), labels, wanted.PAIRS)
         value = verification_loss(
