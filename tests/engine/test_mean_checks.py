@@ -96,6 +96,15 @@ def test_other_trainings_of_one_network_are_told_apart(make_config) -> None:
     assert found == [{}, {"SEED": 7, "MODEL.LOSSES.CE.SCALE": 0.5, "INPUT.CJ.PROB": 0.25}]
 
 
+def test_an_architecture_is_a_way_of_training(make_config) -> None:
+    """FPR, FastReID-DSR and ours have one network, which their architectures teach differently."""
+    options = ["MODEL.META_ARCHITECTURE", "FPRBaseline"]
+    both = two_trainings(make_config, *options)
+    assert check_one_network(both)[1] == {"MODEL.META_ARCHITECTURE": "FPRBaseline"}
+    with pytest.raises(ValueError, match="META_ARCHITECTURE says how the first training was"):
+        check_as_first(make_config(*options), both["a.pth"])
+
+
 def test_a_mean_stands_for_each_of_its_trainings(make_config) -> None:
     """Each by its difference from the first of all, whichever file it is in."""
     shapes = ["INPUT.OCCLUSION.KINDS", ("shapes",)]
@@ -146,6 +155,8 @@ def test_one_training_in_two_files_is_said(make_config, caplog: pytest.LogCaptur
     ("key", "value"),
     [
         ("MODEL.HEADS.DSR.KERNELS", (2, 4)),
+        # That of DSR has no occlusion unit.
+        ("MODEL.HEADS.NAME", "DSR2018Head"),
         ("INPUT.SIZE_TEST", [384, 128]),
         ("INPUT.CROP.ENABLED", True),
         ("DATASETS.HELD_OUT", 3),

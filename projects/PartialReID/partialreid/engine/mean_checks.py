@@ -33,8 +33,12 @@ FREE = (
     *("TEST.METRIC", "TEST.RERANK", "TEST.ROC"),
 )
 # Keys in which trainings of one network may differ, besides: how it was taught. Of INPUT all but
-# what a test reads as well.
-OF_A_TRAINING = ("SEED", "SOLVER", "DATALOADER", "INPUT", "MODEL.LOSSES", "TEST.PRECISE_BN")
+# what a test reads as well. An architecture is a way of training: what it is built of, other keys
+# and the shapes of the weights say.
+OF_A_TRAINING = (
+    *("SEED", "SOLVER", "DATALOADER", "INPUT", "MODEL.LOSSES", "TEST.PRECISE_BN"),
+    "MODEL.META_ARCHITECTURE",
+)
 OF_A_TEST = ("INPUT.SIZE_TRAIN", "INPUT.SIZE_TEST", "INPUT.CROP.ENABLED", "INPUT.CROP.SIZE")
 # No value of a key that a config does not know.
 UNKNOWN = object()
