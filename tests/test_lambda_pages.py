@@ -282,6 +282,30 @@ def test_ways_to_make_test_images_are_those_of_the_queries(
         assert (run["commit"][:7] == "9625070") == (title == "by the median")
 
 
+def test_objects_and_masks_for_fastreid_dsr_are_those_of_the_queries() -> None:
+    files = {
+        "FastReID-DSR": "fastreid_dsr_again_gallery_detail",
+        "with objects and masks": "fastreid_dsr_masks_gallery_detail",
+    }
+    rows = paired_rows(files, {"objects with masks for FastReID-DSR": 2})
+    one, other = (read(LAMBDA / f"{name}.json")["run"] for name in files.values())
+    # By one distance: what differs is the training.
+    assert one["protocol"] == other["protocol"]
+    assert other["trained_with"] == {
+        "MODEL.META_ARCHITECTURE": "FPRBaseline", "INPUT.OCCLUSION.ENABLED": True
+    }  # fmt: skip
+    gain = {row[0]: row[2].split("; ")[1].split(" (")[0].lstrip("+-") for row in rows[1:]}
+    hidden, whole, small = (
+        [gain[f"{people}{kind}"] for people in ("same camera", "CUHK03-val")]
+        for kind in (", hidden", "", ", small")
+    )
+    said = (
+        f"gain most, {hidden[0]} points of Rank-1 within one camera and {hidden[1]} between two; "
+        f"whole ones gain {whole[0]} and {whole[1]}. Small ones lose {small[0]} and {small[1]}:"
+    )
+    assert said in " ".join(PAGE.split())
+
+
 def test_halves_by_the_proportions_of_the_gallery() -> None:
     networks = {
         "to fit": "half_fit",
