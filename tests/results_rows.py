@@ -5,16 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-# By which file each system of the results table has its lambda; by the gallery its name ends with
-# GALLERY. "fpr", "fastreid_dsr" and "ours_one" are of the trainings before. DSR ranks by none.
-LAMBDAS = {
-    "ours": "ours",
-    "ours, one training": "ours_one_again",
-    "FastReID-DSR": "fastreid_dsr_again",
-    "FPR": "fpr_again",
-    "the original's checkpoint": "original",
-}
-GALLERY = "_gallery_detail"
 # What all rows of a table have in common: they differ in their method. Of a mean of trainings it is
 # the config of the first that counts.
 SHARED = (

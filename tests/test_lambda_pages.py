@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from benchmarks import chosen_lambdas
+from benchmarks.results_table import GALLERY, LAMBDAS
 from partialreid.reporting.query_record import METRICS
-from tests.results_rows import GALLERY, LAMBDAS
 from tests.validation_pages import LAMBDA, PAGE, read, tables
 
 CUHK03 = "folder:datasets/CUHK03-val"

@@ -6,26 +6,33 @@ from typing import Any
 
 import pytest
 
+from benchmarks import chosen_lambdas
 from benchmarks.results_table import (
-    BEFORE,
     BY_GALLERY_RESULTS,
+    GALLERY,
+    LAMBDAS,
+    ONE,
     PUBLISHED,
     RESULTS,
     SAME_TO_FIT_RESULTS,
     SETS,
     TO_FIT_RESULTS,
+    UNKNOWN_CAMERAS,
+    UPSTREAM,
     against_table,
     by_gallery_table,
     goals_table,
+    lambdas_by_gallery,
     on_all_sets,
     read,
     rows_of,
     short_table,
+    unknown_cameras_table,
     worse_table,
 )
 from partialreid.reporting.comparison import comparison_table
 from tests.paths import ROOT
-from tests.results_rows import GALLERY, LAMBDAS, require_one_recipe
+from tests.results_rows import require_one_recipe
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PAGE = (ROOT / "docs" / "results_table.md").read_text(encoding="utf-8")
@@ -35,8 +42,6 @@ METRICS = ("Rank-1", "mAP")
 ORIGINAL = "the original's checkpoint"
 # The systems that ours is beside.
 OTHERS = ("DSR", "FPR", "FastReID-DSR")
-# At equal training; measured by the gallery alone.
-ONE = BEFORE[1]
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +69,7 @@ def test_no_number_was_copied_by_hand(
     assert short_table(rows) in README
     assert all(made(rows) in PAGE for made in (short_table, worse_table, comparison_table))
     assert all(made(record) in PAGE for made in (goals_table, against_table))
+    assert unknown_cameras_table(lambdas_by_gallery()) in PAGE
     assert by_gallery_table(by_gallery, same) in PAGE
 
 
@@ -80,7 +86,7 @@ def both(found: dict[str, float]) -> str:
 def test_sentences_say_who_finds_most(record: dict[str, Any]) -> None:
     """And by how much, rounded as the pages round."""
     first, _, _, *market = SETS
-    assert tuple(name for name in record if not name.startswith("ours")) == OTHERS
+    assert tuple(name for name in record if not name.startswith("ours")) == (ORIGINAL, *OTHERS)
     lead = {
         (name, m): own(record["ours"], name)[m] - max(own(record[x], name)[m] for x in OTHERS)
         for name in SETS
@@ -89,7 +95,7 @@ def test_sentences_say_who_finds_most(record: dict[str, Any]) -> None:
     assert {at for at, value in lead.items() if value < 0} == {(first, "Rank-1")}
     more, less = (own(record["DSR"], first)[m] - own(record["ours"], first)[m] for m in METRICS)
     assert more == -lead[first, "Rank-1"]
-    assert f"by Rank-1 DSR has {more:.1f} more there" in README_WORDS
+    assert f"and of Partial-REID by mAP; by Rank-1 DSR has {more:.1f} more there" in README_WORDS
     assert f"DSR has {more:.1f} more of Rank-1" in WORDS and f"and {-less:.1f} less of mAP" in WORDS
     leads = [lead[name, "Rank-1"] for name in market]
     said = f"by {min(leads):.0f} to {max(leads):.0f} points of Rank-1"
@@ -99,7 +105,9 @@ def test_sentences_say_who_finds_most(record: dict[str, Any]) -> None:
 def test_sentences_say_what_intervals_tell_apart(record: dict[str, Any]) -> None:
     """Those of the differences, on the partial sets, that do not have 0 in them."""
     apart: dict[str, dict[str, list[str]]] = {m: {} for m in METRICS}
-    for title, *cells in rows_against({name: record[name] for name in (*OTHERS, "ours")}):
+    for title, *cells in cells_of(
+        against_table({name: record[name] for name in (*OTHERS, "ours")})
+    ):
         for other, cell in zip(OTHERS, cells, strict=True):
             for metric, difference in zip(METRICS, cell.split(" / "), strict=True):
                 low, high = difference.partition("(")[2].rstrip(")").split(" to ")
@@ -115,7 +123,30 @@ def test_sentences_say_what_intervals_tell_apart(record: dict[str, Any]) -> None
         f"by mAP from all three on the occluded queries, from DSR and FPR on {reid} and from FPR "
         f"on {ilids}."
     ) in WORDS
-    assert "an interval of Rank-1 on Partial-iLIDS tell ours from one of the three" in README_WORDS
+    assert (
+        f"Intervals of Rank-1 do not tell ours from DSR and FastReID-DSR on {reid}, from FPR on "
+        f"the occluded queries, and from any of the three on {ilids}."
+    ) in README_WORDS
+
+
+def test_sentences_say_what_the_originals_checkpoint_finds(record: dict[str, Any]) -> None:
+    """By the protocol of all rows but the first, beside which it stands."""
+    against = {x: cells_of(against_table(record, x)) for x in ("FPR", ONE, "ours")}
+    column = [*record].index(ORIGINAL) + 1
+    gains = {x: [row[column].split(" / ")[0] for row in rows] for x, rows in against.items()}
+    assert f"is ahead of FPR by {gains['FPR'][0][1:]} and of" in WORDS
+    assert f'"ours, one training" by {gains[ONE][0][1:]};' in WORDS
+    assert all(gain.startswith("-") for gain in gains["ours"])
+    reid = SETS["PartialREID"]
+    first = read(TO_FIT_RESULTS)[UPSTREAM]
+    moved = [
+        own(record[ORIGINAL], name)["Rank-1"] - own(first, name)["Rank-1"]
+        for name in list(SETS)[:2]
+    ]
+    said = (
+        f"gains {moved[0]:.0f} points of Rank-1 on {reid} by the protocol of this page, and loses"
+    )
+    assert f"{said} {-moved[1]:.0f} of the occluded queries" in WORDS
 
 
 def test_sentences_say_what_another_training_finds(
@@ -136,9 +167,9 @@ def test_sentences_say_what_another_training_finds(
     first, second, alone = map(both, (before["fused"], again["fused"], before["reconstruction"]))
     assert f"with {first}; the second training finds {second} there" in WORDS
     assert same["FPR"]["run"]["protocol"]["lambda"] == 1 and f"({alone} at 1.00" in WORDS
-    assert f"config found {first}, more than ours" in README_WORDS
+    assert f"config found {first} so, more than ours" in README_WORDS
     assert all(before["fused"][m] > own(record["ours"], partial[1])[m] for m in METRICS)
-    assert f"it finds {second}, and another" in README_WORDS
+    assert f"{second}, and another" in README_WORDS
     by = before["fused"]["Rank-1"] - again["fused"]["Rank-1"]
     assert f"differs by {by:.0f} points of Rank-1" in WORDS
 
@@ -153,14 +184,26 @@ def test_sentences_say_what_the_proportions_give(
 ) -> None:
     first, second, third = list(SETS)[:3]
     gains = [own(by_gallery[x], first)["Rank-1"] - own(same[x], first)["Rank-1"] for x in same]
-    said = f"by all five, {min(gains):.0f} to {max(gains):.0f} points of Rank-1. The others"
+    said = f"by all five, {min(gains):.0f} to {max(gains):.0f} points of Rank-1, by four of them"
     assert said in WORDS
+    rows = {row[0]: row[-1] for row in cells_of(by_gallery_table(by_gallery, same))}
+    alone = [rows[f"{name}, {SETS[first]}"].split(" / ")[0] for name in same]
+    assert sum("(-" in gain for gain in alone) == 1
     lost = [
         own(same["FPR"], name)["mAP"] - own(by_gallery["FPR"], name)["mAP"]
         for name in (second, third)
     ]
     assert f"FPR finds {both(own(same['FPR'], second))} by its better column" in WORDS
-    assert "FPR loses {:.1f} of mAP on these and {:.1f} on Partial-iLIDS".format(*lost) in WORDS
+    said = "FPR loses {:.1f} of mAP on these, and perhaps {:.1f} on Partial-iLIDS".format(*lost)
+    assert said in WORDS
+    both_ways = {
+        "the original's gains by them {} of Rank-1 of all queries between two cameras, and {} "
+        "within one": ("original_detail_0.5", "original"),
+        "by both together FPR gains {} between two cameras and {} within one": ("fpr_again",) * 2,
+        "FastReID-DSR {} and {}.": ("fastreid_dsr_again",) * 2,
+    }
+    for words, (before, after) in both_ways.items():
+        assert words.format(*gains_of_all(before, f"{after}{GALLERY}")) in WORDS
 
 
 def test_sentences_say_where_reconstruction_is_worse(record: dict[str, Any]) -> None:
@@ -171,11 +214,23 @@ def test_sentences_say_where_reconstruction_is_worse(record: dict[str, Any]) -> 
         assert not row.startswith("ours")
     assert "On none of the partial sets, by no system, by neither metric." in WORDS
     assert "the reconstruction is above the global distance on all six sets" in WORDS
+    # Of whole people of other cameras it finds more by every system, by either metric.
+    whole = [*lambdas_by_gallery().values(), read(RESULTS / "lambda" / "dsr.json")]
+    curves = [record["curves"].get(people) for record in whole for people in UNKNOWN_CAMERAS]
+    assert len([curve for curve in curves if curve]) == 2 * len(LAMBDAS) + 1
+    assert all(curve[m][-1] > curve[m][0] for curve in curves if curve for m in METRICS)
 
 
-def rows_against(record: dict[str, Any]) -> list[list[str]]:
-    lines = against_table(record).splitlines()[2:]
-    return [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines]
+def cells_of(table: str) -> list[list[str]]:
+    """The rows of a table below its titles."""
+    return [[cell.strip() for cell in x.split("|")[1:-1]] for x in table.splitlines()[2:]]
+
+
+def gains_of_all(before: str, after: str) -> list[str]:
+    """Of all queries between two cameras, and of those within one, Rank-1 with its interval."""
+    files = [str(RESULTS / "lambda" / f"{name}.json") for name in (before, after)]
+    rows = cells_of(chosen_lambdas.table(files))
+    return [row[2].split("; ")[1].split(" / ")[0] for row in rows if row[0].endswith(", all")]
 
 
 @pytest.mark.parametrize(("fixture", "ending"), [("by_gallery", GALLERY), ("same", "")])
@@ -234,9 +289,20 @@ def test_sentences_say_what_one_training_finds(record: dict[str, Any]) -> None:
         f"behind by {first}, {second} and {third} on the partial sets",
     )
     assert all(x < 0 for x in lead[:3]) and all(x > 0 for x in lead[3:])
+    best = ("DSR", "FPR", "DSR")
+    told = [
+        next(
+            row[1].split(" / ")[0]
+            for row in cells_of(against_table({x: record[x] for x in (ONE, other)}, other))
+            if row[0] == SETS[name]
+        )
+        for name, other in zip(SETS, best, strict=False)
+    ]
+    assert "Partial-REID {}, occluded {}, Partial-iLIDS {}, of".format(*told) in WORDS
+    assert ["+" in difference for difference in told] == [False, True, True]
     assert all(x in README_WORDS and x in WORDS.replace(" (whole, cut, hidden)", "") for x in said)
-    best = max(own(record[x], "PartialREIDUncropped")["mAP"] for x in OTHERS)
-    assert own(record[ONE], "PartialREIDUncropped")["mAP"] > best
+    m_ap = max(own(record[x], "PartialREIDUncropped")["mAP"] for x in OTHERS)
+    assert own(record[ONE], "PartialREIDUncropped")["mAP"] > m_ap
     assert "by mAP it is ahead of all three on the occluded queries" in WORDS
     run = record[ONE]["run"]
     assert "trainings" not in run and run["config"]["INPUT"]["SHRINK"]["ENABLED"]
@@ -255,12 +321,14 @@ def test_how_long_ours_was_trained(record: dict[str, Any]) -> None:
 
 def test_a_goal_is_missed_by_either_figure() -> None:
     fused = {"Rank-1": 90.0, "mAP": 76.0}
-    record = {"ours": {name: {"fused": fused} for name in SETS}}
+    met = {name: {"fused": {"Rank-1": 99.0, "mAP": 99.0}} for name in SETS}
+    record = {"ours": {name: {"fused": fused} for name in SETS}, ONE: met}
     reid, occluded = goals_table(record).splitlines()[2:4]
-    assert reid == "| Partial-REID | 82.7 / 76.8 | 90.0 / 76.0 | missed by 0.0 / 0.8 |"
-    assert occluded == "| Partial-REID, occluded | 82 | 90.0 | met |"
+    assert reid.startswith("| Partial-REID | 82.7 / 76.8 | 90.0 / 76.0 | missed by 0.0 / 0.8 |")
+    assert reid.endswith("| 99.0 / 99.0 | met |")
+    assert occluded == "| Partial-REID, occluded | 82 | 90.0 | met | 99.0 | met |"
     fused["Rank-1"] = 81.97
-    assert goals_table(record).splitlines()[3].endswith("| 82 | 81.97 | missed by 0.03 |")
+    assert "| 82 | 81.97 | missed by 0.03 |" in goals_table(record).splitlines()[3]
 
 
 def test_worse_is_less_rank_1_or_less_map() -> None:
