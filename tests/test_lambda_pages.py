@@ -306,6 +306,16 @@ def test_objects_and_masks_for_fastreid_dsr_are_those_of_the_queries() -> None:
     assert said in " ".join(PAGE.split())
 
 
+def test_a_training_of_fpr_in_the_mean_is_that_of_the_queries() -> None:
+    files = {"ours": "ours_gallery_detail", "ours and FPR": "ours_with_fpr_gallery_detail"}
+    paired_rows(files, {"a fourth training in that mean, FPR's": 2})
+    ours, more = (read(LAMBDA / f"{name}.json")["run"] for name in files.values())
+    assert more["protocol"] == {**ours["protocol"], "lambda": more["protocol"]["lambda"]}
+    assert more["averaged"] == 4 and more["trainings"][:3] == ours["trainings"]
+    (fprs,) = more["trainings"][3:]
+    assert fprs["MODEL.META_ARCHITECTURE"] == "FPRBaseline"
+
+
 def test_halves_by_the_proportions_of_the_gallery() -> None:
     networks = {
         "to fit": "half_fit",

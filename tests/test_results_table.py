@@ -11,6 +11,8 @@ from benchmarks.results_table import (
     BY_GALLERY_RESULTS,
     GALLERY,
     LAMBDAS,
+    MEAN_OF_OTHERS,
+    MEAN_OF_OTHERS_RESULTS,
     ONE,
     PUBLISHED,
     RESULTS,
@@ -23,6 +25,7 @@ from benchmarks.results_table import (
     by_gallery_table,
     goals_table,
     lambdas_by_gallery,
+    mean_of_others_table,
     on_all_sets,
     read,
     rows_of,
@@ -70,6 +73,7 @@ def test_no_number_was_copied_by_hand(
     assert all(made(rows) in PAGE for made in (short_table, worse_table, comparison_table))
     assert all(made(record) in PAGE for made in (goals_table, against_table))
     assert unknown_cameras_table(lambdas_by_gallery()) in PAGE
+    assert mean_of_others_table(by_gallery, read(MEAN_OF_OTHERS_RESULTS)) in PAGE
     assert by_gallery_table(by_gallery, same) in PAGE
 
 
@@ -81,6 +85,24 @@ def own(parts: dict[str, Any], name: str) -> dict[str, float]:
 
 def both(found: dict[str, float]) -> str:
     return "{:.1f} / {:.1f}".format(*(found[m] for m in METRICS))
+
+
+def is_told(difference: str) -> bool:
+    """Whether the interval of a difference tells it from none."""
+    low, high = difference.partition("(")[2].rstrip(")").split(" to ")
+    return low[0] == high[0]
+
+
+def cells_of(table: str) -> list[list[str]]:
+    """The rows of a table below its titles."""
+    return [[cell.strip() for cell in x.split("|")[1:-1]] for x in table.splitlines()[2:]]
+
+
+def gains_of_all(before: str, after: str) -> list[str]:
+    """Of all queries between two cameras, and of those within one, Rank-1 with its interval."""
+    files = [str(RESULTS / "lambda" / f"{name}.json") for name in (before, after)]
+    rows = cells_of(chosen_lambdas.table(files))
+    return [row[2].split("; ")[1].split(" / ")[0] for row in rows if row[0].endswith(", all")]
 
 
 def test_sentences_say_who_finds_most(record: dict[str, Any]) -> None:
@@ -110,8 +132,7 @@ def test_sentences_say_what_intervals_tell_apart(record: dict[str, Any]) -> None
     ):
         for other, cell in zip(OTHERS, cells, strict=True):
             for metric, difference in zip(METRICS, cell.split(" / "), strict=True):
-                low, high = difference.partition("(")[2].rstrip(")").split(" to ")
-                if low[0] == high[0]:
+                if is_told(difference):
                     apart[metric].setdefault(title, []).append(other)
     reid, occluded, ilids, *market = SETS.values()
     for metric in METRICS:
@@ -147,6 +168,41 @@ def test_sentences_say_what_the_originals_checkpoint_finds(record: dict[str, Any
         f"gains {moved[0]:.0f} points of Rank-1 on {reid} by the protocol of this page, and loses"
     )
     assert f"{said} {-moved[1]:.0f} of the occluded queries" in WORDS
+
+
+def test_sentences_say_what_the_mean_of_others_finds(record: dict[str, Any]) -> None:
+    mean = read(MEAN_OF_OTHERS_RESULTS)[MEAN_OF_OTHERS]
+    partial, market = list(SETS)[:3], list(SETS)[3:]
+    found = [both(own(mean, name)) for name in partial]
+    assert "finds {}, {} and {} there, which no interval".format(*found) in README_WORDS
+    rows = cells_of(against_table({"ours": record["ours"], MEAN_OF_OTHERS: mean}))
+    rank1, m_ap = ([row[1].split(" / ")[i] for row in rows] for i in (0, 1))
+    assert f"finds {rank1[0]} more than ours, and more than any row of the table;" in WORDS
+    assert f"of the occluded queries {rank1[1]} and of Partial-iLIDS {rank1[2]}." in WORDS
+    assert own(mean, partial[0])["Rank-1"] > max(
+        own(x, partial[0])["Rank-1"] for x in record.values()
+    )
+    assert [is_told(gain) for gain in rank1] == [False] * 3 + [True] * 3
+    assert [is_told(gain) for gain in m_ap[:3]] == [False, True, False]
+    low, high = m_ap[1].partition("(")[2].rstrip(")").split(" to ")
+    said = f"by {m_ap[1].split()[0][1:]} ({high[1:]} to {low[1:]}), and on the other two"
+    assert said in WORDS
+    ahead = [own(record["ours"], x)["Rank-1"] - own(mean, x)["Rank-1"] for x in market]
+    assert "ours is ahead by {:.0f}, {:.0f} and {:.0f} points. So".format(*ahead) in WORDS
+    lost = own(record["FPR"], market[2])["Rank-1"] - own(mean, market[2])["Rank-1"]
+    assert f"less often than by FPR, by {lost:.0f} points" in WORDS
+    two, one = gains_of_all(f"fpr_again{GALLERY}", f"mean_of_others{GALLERY}")
+    said = f"the mean finds {two} of Rank-1 more than FPR between two cameras, and {one} within one"
+    assert said in WORDS
+    two, one = gains_of_all(f"mean_of_others{GALLERY}", f"ours{GALLERY}")
+    assert f"They put ours ahead of it by {two} and {one}, which" in WORDS
+    run, chosen = mean["run"], read(RESULTS / "lambda" / f"mean_of_others{GALLERY}.json")
+    assert run["protocol"]["lambda"] == pytest.approx(chosen["lambda"])
+    # Of the two rows of the table, by the protocol of both.
+    different = {"INPUT.OCCLUSION.ENABLED": False, "MODEL.META_ARCHITECTURE": "PartialBaseline"}
+    assert run["trainings"] == chosen["run"]["trainings"] == [{}, different]
+    for key, value in record["FPR"]["run"]["protocol"].items():
+        assert key == "lambda" or run["protocol"][key] == value
 
 
 def test_sentences_say_what_another_training_finds(
@@ -219,18 +275,6 @@ def test_sentences_say_where_reconstruction_is_worse(record: dict[str, Any]) -> 
     curves = [record["curves"].get(people) for record in whole for people in UNKNOWN_CAMERAS]
     assert len([curve for curve in curves if curve]) == 2 * len(LAMBDAS) + 1
     assert all(curve[m][-1] > curve[m][0] for curve in curves if curve for m in METRICS)
-
-
-def cells_of(table: str) -> list[list[str]]:
-    """The rows of a table below its titles."""
-    return [[cell.strip() for cell in x.split("|")[1:-1]] for x in table.splitlines()[2:]]
-
-
-def gains_of_all(before: str, after: str) -> list[str]:
-    """Of all queries between two cameras, and of those within one, Rank-1 with its interval."""
-    files = [str(RESULTS / "lambda" / f"{name}.json") for name in (before, after)]
-    rows = cells_of(chosen_lambdas.table(files))
-    return [row[2].split("; ")[1].split(" / ")[0] for row in rows if row[0].endswith(", all")]
 
 
 @pytest.mark.parametrize(("fixture", "ending"), [("by_gallery", GALLERY), ("same", "")])
@@ -354,7 +398,9 @@ def test_published_figures_are_those_of_their_page() -> None:
             assert f"{rank1} ({m_ap})" in line
 
 
-@pytest.mark.parametrize("path", [BY_GALLERY_RESULTS, SAME_TO_FIT_RESULTS, TO_FIT_RESULTS])
+@pytest.mark.parametrize(
+    "path", [BY_GALLERY_RESULTS, SAME_TO_FIT_RESULTS, MEAN_OF_OTHERS_RESULTS, TO_FIT_RESULTS]
+)
 def test_it_tells_of_no_machine_but_its_kind(path: Any) -> None:
     for parts in read(path).values():
         config = parts["run"]["config"]
