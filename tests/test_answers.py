@@ -192,7 +192,7 @@ CHOSEN = {
     "the mean of two trainings by the kept": ("mean_three", "mean_seeds"),
     "training images made small": ("no_cut", "shrink_no_cut"),
     "the triplet loss beside": (KEPT, "triplet"),
-    "the same in the second half": (KEPT, "triplet_later"),
+    "the same from the second half": (KEPT, "triplet_later"),
     "the loss on the reconstruction distance, left out": (KEPT, "no_reconstruction_loss"),
     "cut queries that are normalised": ("shrink_no_cut", "shrink_running"),
     "softmax over cosines": ("softmax+softmax_seed1+softmax_seed2", "cosine"),

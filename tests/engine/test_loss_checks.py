@@ -89,6 +89,11 @@ def test_no_loss_before_the_triplet_loss(make_config) -> None:
         check_config(whole_config(make_config, *alone), 1, eval_only=False)
     check_config(whole_config(make_config, *alone), 1, eval_only=True)
     check_config(whole_config(make_config, *alone[:3], 0), 1, eval_only=False)
+    # These have another loss from the start.
+    for name, head in (("FPRBaseline", "DSRHead"), ("DSR2018", "DSR2018Head")):
+        own = ["MODEL.META_ARCHITECTURE", name, "MODEL.HEADS.NAME", head]
+        own += ["INPUT.OCCLUSION.ENABLED", True]
+        check_config(whole_config(make_config, *alone, *own), 1, eval_only=False)
     # FastReID's own begins at once, whatever this key says.
     check_config(config(make_config, "Baseline", *alone), 1, eval_only=False)
 

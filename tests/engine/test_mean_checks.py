@@ -11,6 +11,8 @@ import yaml
 
 from partialreid.engine.mean_checks import (
     APART,
+    ARCHITECTURE,
+    OF_ONE_NETWORK,
     check_as_first,
     check_one_network,
     check_one_training,
@@ -98,9 +100,12 @@ def test_other_trainings_of_one_network_are_told_apart(make_config) -> None:
 
 def test_an_architecture_is_a_way_of_training(make_config) -> None:
     """FPR, FastReID-DSR and ours have one network, which their architectures teach differently."""
-    options = ["MODEL.META_ARCHITECTURE", "FPRBaseline"]
-    both = two_trainings(make_config, *options)
-    assert check_one_network(both)[1] == {"MODEL.META_ARCHITECTURE": "FPRBaseline"}
+    first, *others = sorted(OF_ONE_NETWORK)
+    for other in others:
+        both = two_trainings(make_config, ARCHITECTURE, other)
+        both["a.pth"] |= trained_with(make_config, ARCHITECTURE, first)
+        assert check_one_network(both)[1] == {ARCHITECTURE: other}
+    options = [ARCHITECTURE, others[0]]
     with pytest.raises(ValueError, match="META_ARCHITECTURE says how the first training was"):
         check_as_first(make_config(*options), both["a.pth"])
 
@@ -155,6 +160,8 @@ def test_one_training_in_two_files_is_said(make_config, caplog: pytest.LogCaptur
     ("key", "value"),
     [
         ("MODEL.HEADS.DSR.KERNELS", (2, 4)),
+        # It may be anybody's, with a network of its own behind the same keys.
+        ("MODEL.META_ARCHITECTURE", "MoCo"),
         # That of DSR has no occlusion unit.
         ("MODEL.HEADS.NAME", "DSR2018Head"),
         ("INPUT.SIZE_TEST", [384, 128]),

@@ -342,3 +342,23 @@ def test_trainer_is_fastreids() -> None:
     from fastreid.engine.defaults import DefaultTrainer
 
     assert issubclass(PartialTrainer, DefaultTrainer)
+
+
+def test_a_triplet_loss_that_begins_later(root: Path, tmp_path: Path) -> None:
+    """And goes on from there after an interruption; one that never begins is said."""
+    keys = {"MODEL__LOSSES__NAME": "('CrossEntropyLoss','TripletLoss')", "LOG_PERIOD": 1}
+
+    def logged() -> list[bool]:
+        lines = (tmp_path / "metrics.json").read_text().splitlines()
+        records = [json.loads(line) for line in lines]
+        return ["loss_triplet" in each for each in records if "loss_cls" in each]
+
+    late = "the loss never begins"
+    tiny.run(root, tmp_path, SOLVER__MAX_EPOCH=1, MODEL__LOSSES__TRI__START_ITER=99, **keys)
+    assert (tmp_path / "log.txt").read_text().count(late) == 1
+    iterations = len(logged())
+    assert logged() == [False] * iterations
+    keys["MODEL__LOSSES__TRI__START_ITER"] = iterations + 1
+    tiny.run(root, tmp_path, "--resume", SOLVER__MAX_EPOCH=2, **keys)
+    assert logged() == [False] * (iterations + 1) + [True] * (iterations - 1)
+    assert (tmp_path / "log.txt").read_text().count(late) == 1

@@ -19,7 +19,10 @@ LOSSES = ("CrossEntropyLoss", "TripletLoss")
 
 
 def has_begun(start_iter: int) -> bool:
-    """Whether a loss that begins at an iteration of the training is to be computed now."""
+    """Whether a loss that begins at an iteration of the training is to be computed now.
+
+    One that begins at once can be computed outside a training, too, where nobody counts.
+    """
     return start_iter == 0 or get_event_storage().iter >= start_iter
 
 

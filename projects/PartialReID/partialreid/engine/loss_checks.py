@@ -1,4 +1,4 @@
-"""Which losses an architecture can be trained with, and when they begin, checked before.
+"""Which losses an architecture can be trained with, and when they begin: checked before a training.
 
 FastReID passes over the names that it does not know. Where none is left there is nothing to train
 with, and its loop ends in a trace. The architectures of this package check their names themselves.
@@ -14,13 +14,15 @@ from fastreid.modeling.meta_arch import META_ARCH_REGISTRY, Baseline
 from fastreid.modeling.meta_arch.distiller import Distiller
 from fastreid.modeling.meta_arch.moco import MoCo
 
-from ..keys.reading_rules import built_on
+from ..keys.reading_rules import WITH_MASKS, built_on
 
 logger = logging.getLogger(__name__)
 
 LOSSES = ("CrossEntropyLoss", "TripletLoss", "CircleLoss", "Cosface")
 TRIPLET = "MODEL.LOSSES.TRI.START_ITER"
 VERIFICATION = "MODEL.LOSSES.VERIFICATION.START_ITER"
+# Architectures that have losses besides those of MODEL.LOSSES.NAME.
+WITH_MORE_LOSSES = (*WITH_MASKS, "DSR2018")
 
 
 def check_loss_names(cfg: Any) -> None:
@@ -52,38 +54,42 @@ def check_loss_names(cfg: Any) -> None:
 
 
 def check_loss_starts(cfg: Any) -> None:
-    """Check that there is a loss from the first iteration on.
+    """Check that a loss of MODEL.LOSSES.NAME begins at once where the architecture adds none.
 
     Raises:
         ValueError: the triplet loss is the only one, and begins later.
     """
-    start = cfg.MODEL.LOSSES.TRI.START_ITER
     alone = {*cfg.MODEL.LOSSES.NAME} == {"TripletLoss"}
-    if alone and start > 0 and built_on(cfg, ("PartialBaseline",)):
+    if alone and _starts(cfg).get(TRIPLET, 0) > 0 and not built_on(cfg, WITH_MORE_LOSSES):
         raise ValueError(
-            f"{TRIPLET} is {start}, and MODEL.LOSSES.NAME has no other loss to train with before: "
-            "add CrossEntropyLoss to it, or set the first to 0."
+            f"{TRIPLET} is {cfg.MODEL.LOSSES.TRI.START_ITER}, and MODEL.LOSSES.NAME has no other "
+            "loss to train with before: add CrossEntropyLoss to it, or set the first to 0."
         )
 
 
 def warn_of_late_losses(cfg: Any, iterations: int) -> None:
-    """Say of each loss of this training that would begin when it has ended.
+    """Say of each loss of a training that would begin when it has ended.
 
     Args:
         cfg: of the training.
         iterations: how many it has.
     """
-    starts = []
-    if "TripletLoss" in cfg.MODEL.LOSSES.NAME and built_on(cfg, ("PartialBaseline",)):
-        starts.append((TRIPLET, cfg.MODEL.LOSSES.TRI.START_ITER))
-    if built_on(cfg, ("DSR2018",)):
-        starts.append((VERIFICATION, cfg.MODEL.LOSSES.VERIFICATION.START_ITER))
-    for key, start in starts:
+    for key, start in _starts(cfg).items():
         if start >= iterations:
             logger.warning(
                 f"{key} is {start}, but this training has {iterations} iterations: the loss never "
                 "begins"
             )
+
+
+def _starts(cfg: Any) -> dict[str, int]:
+    """The iterations at which losses of a training begin, by their keys; those that it reads."""
+    found = {}
+    if "TripletLoss" in cfg.MODEL.LOSSES.NAME and built_on(cfg, ("PartialBaseline",)):
+        found[TRIPLET] = cfg.MODEL.LOSSES.TRI.START_ITER
+    if built_on(cfg, ("DSR2018",)):
+        found[VERIFICATION] = cfg.MODEL.LOSSES.VERIFICATION.START_ITER
+    return found
 
 
 def _check_teachers(cfg: Any) -> None:

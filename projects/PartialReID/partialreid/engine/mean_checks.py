@@ -32,12 +32,14 @@ FREE = (
     *("TEST.AQE", "TEST.DSR", "TEST.EVAL_PERIOD", "TEST.FLIP", "TEST.IMS_PER_BATCH"),
     *("TEST.METRIC", "TEST.RERANK", "TEST.ROC"),
 )
+# Architectures of one network, which they teach differently.
+ARCHITECTURE = "MODEL.META_ARCHITECTURE"
+OF_ONE_NETWORK = {"PartialBaseline", "FPRBaseline", "ReconstructionBaseline"}
 # Keys in which trainings of one network may differ, besides: how it was taught. Of INPUT all but
-# what a test reads as well. An architecture is a way of training: what it is built of, other keys
-# and the shapes of the weights say.
+# what a test reads as well.
 OF_A_TRAINING = (
     *("SEED", "SOLVER", "DATALOADER", "INPUT", "MODEL.LOSSES", "TEST.PRECISE_BN"),
-    "MODEL.META_ARCHITECTURE",
+    ARCHITECTURE,
 )
 OF_A_TEST = ("INPUT.SIZE_TRAIN", "INPUT.SIZE_TEST", "INPUT.CROP.ENABLED", "INPUT.CROP.SIZE")
 # No value of a key that a config does not know.
@@ -99,8 +101,9 @@ def check_one_network(checkpoints: Mapping[str, Mapping[str, Any]]) -> list[dict
 
     Raises:
         ValueError: one does not hold its config; configs differ in more than in how the network was
-            taught (`OF_A_TRAINING`); or weights lie so far apart that the trainings cannot have
-            begun with the same ones; or two files have the same.
+            taught (`OF_A_TRAINING`, and of architectures `OF_ONE_NETWORK`); or weights lie so far
+            apart that the trainings cannot have begun with the same ones; or two files have the
+            same.
     """
     configs = {name: _config_of(data) for name, data in checkpoints.items()}
     for name, config in configs.items():
@@ -113,7 +116,8 @@ def check_one_network(checkpoints: Mapping[str, Mapping[str, Any]]) -> list[dict
     defaults = _flat(yaml.safe_load(tree_config({}, "", []).dump()))
     own: dict[str, dict[str, Any]] = {name: {} for name in checkpoints}
     for found in _differences({name: {**defaults, **each} for name, each in configs.items()}):
-        if not of_training(found.key):
+        architectures = {found.value, found.other_value} if found.key == ARCHITECTURE else set()
+        if not of_training(found.key) or not architectures <= OF_ONE_NETWORK:
             raise ValueError(
                 f'"{found.first}" and "{found.other}" cannot be averaged, as they are of different '
                 f"networks or data: {found.key} is {found.value!r} in the first and "

@@ -103,7 +103,6 @@ class PartialTrainer(TrainerParts):
         self.max_epoch = cfg.SOLVER.MAX_EPOCH
         self.iters_per_epoch = len(items) // cfg.SOLVER.IMS_PER_BATCH
         self.max_iter = self.max_epoch * self.iters_per_epoch
-        warn_of_late_losses(cfg, self.max_iter)
         self.warmup_iters = cfg.SOLVER.WARMUP_ITERS
         self.delay_epochs = cfg.SOLVER.DELAY_EPOCHS
         self.scheduler = self.build_lr_scheduler(cfg, optimizer, self.iters_per_epoch)
@@ -185,6 +184,8 @@ class PartialTrainer(TrainerParts):
         self.register_hooks(self.build_hooks())
         self.iter = self.start_iter = self.start_epoch * self.iters_per_epoch
         logger.info(f"Training from epoch {self.start_epoch} of {self.max_epoch}")
+        if comm.is_main_process():
+            warn_of_late_losses(self.cfg, self.max_iter)
         with EventStorage(self.start_iter) as self.storage:
             try:
                 self._run_epochs()
