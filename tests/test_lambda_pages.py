@@ -316,6 +316,20 @@ def test_a_training_of_fpr_in_the_mean_is_that_of_the_queries() -> None:
     assert fprs["MODEL.META_ARCHITECTURE"] == "FPRBaseline"
 
 
+def test_instance_norm_after_ten_epochs_is_that_of_the_queries() -> None:
+    files = {
+        "ours, one training": "ours_one_again_gallery_detail",
+        "with instance norm": "ten_instance_norm_gallery_detail",
+    }
+    paired_rows(files, {"instance norm after ten epochs": 2})
+    without, norm = (read(LAMBDA / f"{name}.json")["run"] for name in files.values())
+    assert norm["protocol"] == {**without["protocol"], "lambda": norm["protocol"]["lambda"]}
+    assert [run["config"]["MODEL"]["BACKBONE"]["WITH_IBN"] for run in (without, norm)] == [
+        False,
+        True,
+    ]
+
+
 def test_halves_by_the_proportions_of_the_gallery() -> None:
     networks = {
         "to fit": "half_fit",
