@@ -91,7 +91,6 @@ class PartialBaseline(Baseline):
         channels_last: run the backbone in channels_last memory format.
         flip_test: in evaluation, average the map of each image with the mirrored map of its mirror
             image before the head; the output has the shapes that it has without.
-        triplet_start: the iteration at which the triplet loss begins.
         **kwargs: as FastReID's Baseline.
 
     Raises:
@@ -104,12 +103,7 @@ class PartialBaseline(Baseline):
 
     @configurable
     def __init__(
-        self,
-        *,
-        channels_last: bool = False,
-        flip_test: bool = False,
-        triplet_start: int = 0,
-        **kwargs: Any,
+        self, *, channels_last: bool = False, flip_test: bool = False, **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
         own = type(self).__name__
@@ -125,7 +119,6 @@ class PartialBaseline(Baseline):
             )
         freeze_unreached(self)
         self.flip_test = flip_test
-        self.triplet_start = triplet_start
         self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
         if channels_last:
             self.backbone.to(memory_format=torch.channels_last)
@@ -139,7 +132,7 @@ class PartialBaseline(Baseline):
             wanted == "auto" and cfg.MODEL.DEVICE == "cpu"
         )
         arguments["flip_test"] = cfg.TEST.FLIP.ENABLED
-        arguments["triplet_start"] = cfg.MODEL.LOSSES.TRI.START_ITER
+        arguments["loss_kwargs"]["tri"]["start_iter"] = cfg.MODEL.LOSSES.TRI.START_ITER
         return arguments
 
     def forward(self, batched_inputs: Any) -> Any:
@@ -210,8 +203,7 @@ class PartialBaseline(Baseline):
                 losses[f"loss_{prefix}cls"] = cross_entropy(
                     logits, gt_labels, self.loss_kwargs["ce"]
                 )
-            if "TripletLoss" in names and has_begun(self.triplet_start):
-                losses[f"loss_{prefix}triplet"] = triplet(
-                    features, gt_labels, self.loss_kwargs["tri"]
-                )
+            tri = self.loss_kwargs["tri"]
+            if "TripletLoss" in names and has_begun(tri.get("start_iter", 0)):
+                losses[f"loss_{prefix}triplet"] = triplet(features, gt_labels, tri)
         return losses
